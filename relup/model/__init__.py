@@ -1,0 +1,1 @@
+"""Frozen values that every room shares; they know no file, no process and no clock."""

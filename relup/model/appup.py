@@ -1,0 +1,52 @@
+"""What to do between two versions of one application."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from relup.diagnostics import Location
+from relup.model.instructions import Direction, Instruction
+
+Inverse: TypeAlias = Literal["inverse"]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPattern:
+    """A version, or a regular expression whose first match must be the whole version (OTP's rule)."""
+
+    text: str
+    regex: bool = False
+
+    def matches(self, vsn: str) -> bool:
+        """Say whether this names *vsn*."""
+        if not self.regex:
+            return self.text == vsn
+        found = re.search(self.text, vsn)
+        return found is not None and found.group(0) == vsn
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The instructions between this appup's version and one other; `inverse` derives them from the other list."""
+
+    version: VersionPattern
+    instructions: tuple[Instruction, ...] | Inverse
+    location: Location | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Appup:
+    """An application upgrade file: how to come to `vsn` from others, and how to go back to them."""
+
+    application: str
+    vsn: str
+    up: tuple[Entry, ...] = ()
+    down: tuple[Entry, ...] = ()
+    location: Location | None = field(default=None, compare=False, repr=False)
+
+    def entry(self, direction: Direction, other: str) -> Entry | None:
+        """Return the first entry that names version *other*, as OTP does."""
+        entries = self.up if direction == "up" else self.down
+        return next((e for e in entries if e.version.matches(other)), None)

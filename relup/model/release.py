@@ -1,0 +1,59 @@
+"""A release: which versions of which applications run together, and where their files are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from relup.diagnostics import Location
+from relup.model.appup import Appup
+from relup.model.instructions import ApplicationType
+
+NodeKind: TypeAlias = Literal["python", "beam"]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One application of a release (OTP's `.app` file and its line in the `.rel` file)."""
+
+    name: str
+    vsn: str
+    modules: tuple[str, ...] = ()
+    """Every module that belongs to it, sorted."""
+    start: str | None = None
+    """`package.module:Class` of its Application callback; None for a library."""
+    args: Any = field(default=None, hash=False)
+    """What the callback's `start` is given."""
+    type: ApplicationType = "permanent"
+    applications: tuple[str, ...] = ()
+    """The applications that must run before it."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """SHA-256 (hex) of each module's source file."""
+    appup: Appup | None = field(default=None, hash=False)
+    location: Location | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release as its folder describes it."""
+
+    name: str
+    vsn: str
+    applications: tuple[Application, ...] = ()
+    """In the order in which they start."""
+    root: str = ""
+    """The folder, absolute."""
+    kind: NodeKind = "python"
+    location: Location | None = field(default=None, compare=False, repr=False)
+
+    def application(self, name: str) -> Application | None:
+        """Return the application of that name, or None."""
+        return next((a for a in self.applications if a.name == name), None)
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return the fingerprint of every module of every application."""
+        return {m: f for a in self.applications for m, f in a.fingerprints.items()}
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.vsn}"

@@ -1,0 +1,149 @@
+"""Where a script opens and closes its windows.
+
+OTP's script suspends, changes and resumes one component after another, so a late failure meets early
+components that already run. Neighbouring components are therefore fused into one window: suspend all, load
+all, change all, verify, commit, resume all. Only an instruction that needs running processes cuts it.
+
+A `code_change` stands before the load of its module (the new code takes its own state back, on the way
+down) or after it; fusing keeps that, and keeps the order of the script within each step of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from relup.model.instructions import (
+    Apply,
+    CodeChange,
+    Direction,
+    Load,
+    LoadObjectCode,
+    LowLevel,
+    ModuleChange,
+    PointOfNoReturn,
+    PurgeModules,
+    Remove,
+    RestartEmulator,
+    RestartNewEmulator,
+    Resume,
+    Start,
+    Stop,
+    Suspend,
+    Suspension,
+    SyncNodes,
+)
+
+Code: TypeAlias = Load | Remove
+Cut: TypeAlias = Apply | Start | Stop | SyncNodes | RestartNewEmulator | RestartEmulator
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Instructions that take effect together while the processes they concern stand still."""
+
+    suspensions: tuple[Suspension, ...] = ()
+    before: tuple[CodeChange, ...] = ()
+    code: tuple[Code, ...] = ()
+    after: tuple[CodeChange, ...] = ()
+    calls: tuple[Apply, ...] = ()
+    purges: tuple[str, ...] = ()
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the modules whose code it changes, in the order of the script."""
+        return tuple(c.module for c in self.code)
+
+    def changes(self) -> tuple[ModuleChange, ...]:
+        """Return every state change that it makes."""
+        return tuple(c for change in (*self.before, *self.after) for c in change.changes)
+
+
+Segment: TypeAlias = Window | Cut
+
+
+def split(script: Sequence[LowLevel]) -> tuple[tuple[LowLevel, ...], tuple[LowLevel, ...]]:
+    """Return what stands before `point_of_no_return`, and what comes after; all of it when there is none."""
+    for n, instruction in enumerate(script):
+        if isinstance(instruction, PointOfNoReturn):
+            return tuple(script[:n]), tuple(script[n + 1 :])
+    return (), tuple(script)
+
+
+def segments(script: Sequence[LowLevel]) -> tuple[Segment, ...]:
+    """Return the windows of *script* after its point of no return, and what cuts them."""
+    return tuple(_segments(split(script)[1]))
+
+
+def _segments(steps: Sequence[LowLevel]) -> Iterator[Segment]:
+    inside: list[LowLevel] = []
+    for step in steps:
+        match step:
+            case Apply(window="inside"):
+                inside.append(step)
+            case Apply() | Start() | Stop() | SyncNodes() | RestartNewEmulator() | RestartEmulator():
+                yield from _window(inside)
+                inside = []
+                yield step
+            case _:
+                inside.append(step)
+    yield from _window(inside)
+
+
+def _window(steps: Sequence[LowLevel]) -> Iterator[Window]:
+    if not steps:
+        return
+    load_ahead = {s.module for s in steps if isinstance(s, Load | Remove)}
+    suspensions: list[Suspension] = []
+    before: list[CodeChange] = []
+    code: list[Code] = []
+    after: list[CodeChange] = []
+    calls: list[Apply] = []
+    purges: list[str] = []
+    for step in steps:
+        match step:
+            case Suspend(modules):
+                suspensions += modules
+            case Load(module) | Remove(module):
+                load_ahead.discard(module)
+                code.append(step)
+            case CodeChange(mode, changes):
+                before += _change(mode, [c for c in changes if c.module in load_ahead])
+                after += _change(mode, [c for c in changes if c.module not in load_ahead])
+            case PurgeModules(modules):
+                purges += modules
+            case Apply():
+                calls.append(step)
+            case Resume() | PointOfNoReturn() | LoadObjectCode():
+                pass
+            case Start() | Stop() | SyncNodes() | RestartNewEmulator() | RestartEmulator():
+                raise AssertionError(f"{step} cuts a window and cannot stand in one")
+            case _:
+                assert_never(step)
+    yield Window(tuple(suspensions), tuple(before), tuple(code), tuple(after), tuple(calls), tuple(purges))
+
+
+def inverse(window: Window, way_back: Sequence[LowLevel]) -> tuple[Window, tuple[str, ...]]:
+    """Return the downgrade of *window* alone, and the modules whose state *way_back* does not change back.
+
+    Needed when a later window fails after this one was resumed: new messages were handled since, so the
+    old states are no longer true and the new ones are migrated down.
+    """
+    back = [s for s in segments(way_back) if isinstance(s, Window)]
+    before = {c.module: c for w in back for change in w.before for c in change.changes}
+    after = {c.module: c for w in back for change in w.after for c in change.changes}
+    changed = [c.module for c in reversed(window.changes())]
+    lost = tuple(m for m in changed if m not in before and m not in after)
+    return (
+        Window(
+            suspensions=window.suspensions,
+            before=_change("down", [before[m] for m in changed if m in before]),
+            code=tuple(reversed(window.code)),
+            after=_change("down", [after[m] for m in changed if m in after]),
+        ),
+        lost,
+    )
+
+
+def _change(mode: Direction, changes: Sequence[ModuleChange]) -> tuple[CodeChange, ...]:
+    return (CodeChange(mode, tuple(changes)),) if changes else ()

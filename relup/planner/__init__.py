@@ -1,0 +1,1 @@
+"""From two releases to one ordered script. No file, no process, no clock."""

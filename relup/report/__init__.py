@@ -1,0 +1,1 @@
+"""Plans, outcomes and nodes for eyes."""

@@ -1,0 +1,1 @@
+"""How relup reaches a kind of node."""
