@@ -1,1 +1,21 @@
 """Apply a planned script to a target: a fold over its windows, with a way back."""
+
+from relup.executor.install import Options, install
+from relup.executor.outcome import Emit, Event, Outcome, Phase, Status, WindowReport
+from relup.executor.target import EffectFailed, Preparation, Side, Target, Transaction
+
+__all__ = [
+    "EffectFailed",
+    "Emit",
+    "Event",
+    "Options",
+    "Outcome",
+    "Phase",
+    "Preparation",
+    "Side",
+    "Status",
+    "Target",
+    "Transaction",
+    "WindowReport",
+    "install",
+]

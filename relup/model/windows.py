@@ -2,7 +2,8 @@
 
 OTP's script suspends, changes and resumes one component after another, so a late failure meets early
 components that already run. Neighbouring components are therefore fused into one window: suspend all, load
-all, change all, verify, commit, resume all. Only an instruction that needs running processes cuts it.
+all, change all, verify, commit, resume all. Only an instruction that needs running processes cuts it: a call
+that a script makes between a `suspend` and its `resume` needs none, or it would not stand there.
 
 A `code_change` stands before the load of its module (the new code takes its own state back, on the way
 down) or after it; fusing keeps that, and keeps the order of the script within each step of the window.
@@ -70,6 +71,11 @@ def split(script: Sequence[LowLevel]) -> tuple[tuple[LowLevel, ...], tuple[LowLe
     return (), tuple(script)
 
 
+def early_calls(script: Sequence[LowLevel]) -> tuple[Apply, ...]:
+    """Return the calls before the point of no return; OTP makes them while everything still runs."""
+    return tuple(i for i in split(script)[0] if isinstance(i, Apply))
+
+
 def segments(script: Sequence[LowLevel]) -> tuple[Segment, ...]:
     """Return the windows of *script* after its point of no return, and what cuts them."""
     return tuple(_segments(split(script)[1]))
@@ -77,9 +83,16 @@ def segments(script: Sequence[LowLevel]) -> tuple[Segment, ...]:
 
 def _segments(steps: Sequence[LowLevel]) -> Iterator[Segment]:
     inside: list[LowLevel] = []
+    held: set[str] = set()
     for step in steps:
         match step:
-            case Apply(window="inside"):
+            case Suspend(suspensions):
+                held.update(s.module for s in suspensions)
+                inside.append(step)
+            case Resume(modules):
+                held.difference_update(modules)
+                inside.append(step)
+            case Apply(window=window) if window == "inside" or held:
                 inside.append(step)
             case Apply() | Start() | Stop() | SyncNodes() | RestartNewEmulator() | RestartEmulator():
                 yield from _window(inside)
@@ -91,8 +104,6 @@ def _segments(steps: Sequence[LowLevel]) -> Iterator[Segment]:
 
 
 def _window(steps: Sequence[LowLevel]) -> Iterator[Window]:
-    if not steps:
-        return
     load_ahead = {s.module for s in steps if isinstance(s, Load | Remove)}
     suspensions: list[Suspension] = []
     before: list[CodeChange] = []
@@ -120,7 +131,9 @@ def _window(steps: Sequence[LowLevel]) -> Iterator[Window]:
                 raise AssertionError(f"{step} cuts a window and cannot stand in one")
             case _:
                 assert_never(step)
-    yield Window(tuple(suspensions), tuple(before), tuple(code), tuple(after), tuple(calls), tuple(purges))
+    window = Window(tuple(suspensions), tuple(before), tuple(code), tuple(after), tuple(calls), tuple(purges))
+    if window != Window():
+        yield window
 
 
 def inverse(window: Window, way_back: Sequence[LowLevel]) -> tuple[Window, tuple[str, ...]]:
@@ -130,18 +143,18 @@ def inverse(window: Window, way_back: Sequence[LowLevel]) -> tuple[Window, tuple
     old states are no longer true and the new ones are migrated down.
     """
     back = [s for s in segments(way_back) if isinstance(s, Window)]
-    before = {c.module: c for w in back for change in w.before for c in change.changes}
-    after = {c.module: c for w in back for change in w.after for c in change.changes}
+    before = {c.module: (change.mode, c) for w in back for change in w.before for c in change.changes}
+    after = {c.module: (change.mode, c) for w in back for change in w.after for c in change.changes}
     changed = [c.module for c in reversed(window.changes())]
-    lost = tuple(m for m in changed if m not in before and m not in after)
+    concerned = dict.fromkeys((*changed, *(s.module for s in reversed(window.suspensions))))
     return (
         Window(
             suspensions=window.suspensions,
-            before=_change("down", [before[m] for m in changed if m in before]),
+            before=tuple(CodeChange(mode, (c,)) for mode, c in (before[m] for m in concerned if m in before)),
             code=tuple(reversed(window.code)),
-            after=_change("down", [after[m] for m in changed if m in after]),
+            after=tuple(CodeChange(mode, (c,)) for mode, c in (after[m] for m in concerned if m in after)),
         ),
-        lost,
+        tuple(m for m in changed if m not in before and m not in after),
     )
 
 

@@ -1,0 +1,1 @@
+"""Two servers that hold accounts."""

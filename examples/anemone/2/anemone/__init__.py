@@ -1,0 +1,1 @@
+"""A counter that can be upgraded while it counts."""

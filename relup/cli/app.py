@@ -1,0 +1,181 @@
+"""The commands and their options. Each does one thing: hand what was typed to the work behind it."""
+
+from __future__ import annotations
+
+import click
+
+from relup.cli.output import finish
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+node = click.argument("node", metavar="NODE")
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+confirm_within = click.option(
+    "--confirm",
+    "confirm_within",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Go back unless confirmed in time.",
+)
+dry_run = click.option("--dry-run", is_flag=True, help="Check and prepare only: no process is touched.")
+allow_irreversible = click.option(
+    "--allow-irreversible", is_flag=True, help="Go on although a late failure could not undo early windows."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="relup", message="relup %(version)s")
+def relup() -> None:
+    """Upgrade a running, stateful program without stopping it.
+
+    Exit codes: 0 done; 2 usage; 3 invalid input; 4 refused, nothing touched; 5 failed and rolled back;
+    6 in between, an operator is needed; 7 busy.
+    """
+
+
+@relup.command()
+@as_json
+def demo(as_json: bool) -> None:
+    """Show the tutorial case: a live process is upgraded, a bad upgrade is rolled back, and it is downgraded."""
+    from relup.cli.demo import demo as work
+
+    finish(as_json, work)
+
+
+@relup.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path())
+@as_json
+def check(paths: tuple[str, ...], as_json: bool) -> None:
+    """Validate appups, releases and plans; with two releases, also what leads from one to the other."""
+    from relup.cli.files import check as work
+
+    finish(as_json, lambda output: work(output, paths))
+
+
+@relup.command()
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
+@click.option(
+    "-o", "--output", "file", type=click.Path(), metavar="FILE", help="Write the plan, to be applied as it is."
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@as_json
+def plan(old: str, new: str, file: str | None, form: str, as_json: bool) -> None:
+    """Show the ordered script that leads from release OLD to release NEW."""
+    from relup.cli.files import plan as work
+
+    finish(as_json or form == "json", lambda output: work(output, old, new, file))
+
+
+@relup.command()
+@click.argument("release", type=click.Path())
+@click.option("--name", metavar="N", help="The node's name (default: the release's).")
+@click.option("--as-given", is_flag=True, help="Boot RELEASE even if another one was made permanent.")
+def start(release: str, name: str | None, as_given: bool) -> None:
+    """Run a release as a node in the foreground; SIGTERM stops it cleanly."""
+    from relup.cli.start import start as work
+
+    finish(False, lambda _: work(release, name, as_given=as_given))
+
+
+@relup.command()
+@click.argument("node", required=False, metavar="[NODE]")
+@as_json
+def status(node: str | None, as_json: bool) -> None:
+    """Show a node's release, processes, versions and drift; without NODE, the nodes of this user."""
+    from relup.cli.live import status as work
+
+    finish(as_json, lambda output: work(output, node))
+
+
+@relup.command()
+@node
+@click.argument("new", metavar="NEW|PLAN", type=click.Path())
+@dry_run
+@confirm_within
+@allow_irreversible
+@yes
+@as_json
+def apply(
+    node: str, new: str, dry_run: bool, confirm_within: float | None, allow_irreversible: bool, yes: bool, as_json: bool
+) -> None:
+    """Plan, show, ask, and upgrade a live node to the release NEW, or by a saved PLAN."""
+    from relup.cli.upgrade import Request
+    from relup.cli.upgrade import apply as work
+
+    request = Request(node, dry_run, confirm_within, allow_irreversible, yes)
+    finish(as_json, lambda output: work(output, request, new))
+
+
+@relup.command()
+@node
+@click.argument("vsn", required=False, metavar="[VSN]")
+@dry_run
+@confirm_within
+@allow_irreversible
+@yes
+@as_json
+def downgrade(
+    node: str,
+    vsn: str | None,
+    dry_run: bool,
+    confirm_within: float | None,
+    allow_irreversible: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Migrate a live node down to the release before this one, or to VSN."""
+    from relup.cli.upgrade import Request
+    from relup.cli.upgrade import downgrade as work
+
+    request = Request(node, dry_run, confirm_within, allow_irreversible, yes)
+    finish(as_json, lambda output: work(output, request, vsn))
+
+
+@relup.command()
+@node
+@as_json
+def confirm(node: str, as_json: bool) -> None:
+    """Make the running release permanent: a restart boots it."""
+    from relup.cli.live import confirm as work
+
+    finish(as_json, lambda output: work(output, node))
+
+
+@relup.command()
+@node
+@as_json
+def history(node: str, as_json: bool) -> None:
+    """Show what was done on a node, by whom, and how it ended."""
+    from relup.cli.live import history as work
+
+    finish(as_json, lambda output: work(output, node))
+
+
+@relup.command()
+@node
+@as_json
+def stop(node: str, as_json: bool) -> None:
+    """Stop a node cleanly and wait until it is gone."""
+    from relup.cli.live import stop as work
+
+    finish(as_json, lambda output: work(output, node))
+
+
+@relup.command()
+@node
+@click.argument("expression", metavar="EXPR")
+@as_json
+def rpc(node: str, expression: str, as_json: bool) -> None:
+    """Evaluate an expression in a live node (`node` is the node) and print its value."""
+    from relup.cli.live import rpc as work
+
+    finish(as_json, lambda output: work(output, node, expression))
+
+
+@relup.command()
+@node
+def remote(node: str) -> None:
+    """Open a Python prompt inside a live node."""
+    from relup.cli.remote import remote as work
+
+    finish(False, lambda output: work(output, node))

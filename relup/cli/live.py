@@ -1,0 +1,74 @@
+"""Commands that ask a live node one thing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from relup.cli.output import Output
+from relup.report.text import history_lines, status_lines
+from relup.targets.python.client import connect, node_names, wait_until_gone
+from relup.targets.python.home import base_folder
+
+
+def base() -> Path:
+    """Return where this user's nodes have their homes."""
+    return base_folder(os.environ)
+
+
+def status(output: Output, node: str | None) -> int:
+    """Show one node, or name all of this user's."""
+    if node is None:
+        names = node_names(base())
+        output.result(names, names or [f"no node of this user runs ({base()})"])
+        return 0
+    with connect(base(), node) as client:
+        found = client.ask("status")
+    output.result(found, status_lines(found))
+    return 0
+
+
+def confirm(output: Output, node: str) -> int:
+    """Make the running release permanent."""
+    with connect(base(), node) as client:
+        found = client.ask("confirm")
+    word = "is permanent now" if found["was_provisional"] else "was permanent already"
+    lingering = [f"old code stays until it is unused: {lingerer}" for lingerer in found["lingering"]]
+    output.result(found, [f"{found['release']} {word}", *lingering])
+    return 0
+
+
+def history(output: Output, node: str) -> int:
+    """Show what was done."""
+    with connect(base(), node) as client:
+        entries = client.ask("history")
+    output.result(entries, history_lines(entries))
+    return 0
+
+
+def stop(output: Output, node: str) -> int:
+    """Stop a node and wait until it is gone."""
+    with connect(base(), node) as client:
+        found = client.ask("stop")
+    wait_until_gone(base(), node)
+    output.result(found, [f"{node} stopped (pid {found['pid']})"])
+    return 0
+
+
+def rpc(output: Output, node: str, expression: str) -> int:
+    """Evaluate an expression in the node."""
+    with connect(base(), node) as client:
+        found = client.ask("evaluate", source=expression)
+    sys.stderr.write(found["output"])
+    output.result(found, [found["value"] or "None"])
+    return 0
+
+
+def echo(result: dict[str, str | None]) -> None:
+    """Print what a remote evaluation printed and returned."""
+    click.echo(result["output"] or "", nl=False)
+    if result["value"] is not None:
+        click.echo(result["value"])

@@ -1,0 +1,76 @@
+"""Where a command's words go: results to stdout, progress and errors to stderr, or one JSON document to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+
+from relup.diagnostics import RelupError
+
+INTERRUPTED = 130
+
+
+class Output:
+    """The words of one command."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Speak JSON on stdout if *as_json*, else text."""
+        self.as_json = as_json
+
+    def result(self, data: Any, lines: Iterable[str]) -> None:
+        """Give the command's result: *data* as one JSON document, or *lines*."""
+        if self.as_json:
+            click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+        else:
+            for line in lines:
+                click.echo(line)
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Say something on the way to the result."""
+        for line in lines:
+            click.echo(line, err=self.as_json)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """Give a function that shows what is going on: a spinner on a terminal, plain lines otherwise."""
+        if not sys.stderr.isatty():
+            yield lambda message: click.echo(message, err=True)
+            return
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        with console.status("…") as spinner:
+
+            def show(message: str) -> None:
+                console.print(message, highlight=False, markup=False)
+                spinner.update(message)
+
+            yield show
+
+    def error(self, error: RelupError) -> None:
+        """Say what went wrong, one line each."""
+        from relup.targets.python.wire import error_to_data
+
+        if self.as_json:
+            click.echo(json.dumps(error_to_data(error), ensure_ascii=False, indent=2))
+        for diagnostic in error.diagnostics:
+            click.echo(str(diagnostic), err=True)
+
+
+def finish(as_json: bool, work: Callable[[Output], int]) -> NoReturn:
+    """Run a command's work and exit with its code; an error that relup raises on purpose is said, not shown raw."""
+    output = Output(as_json=as_json)
+    try:
+        code = work(output)
+    except RelupError as error:
+        output.error(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    sys.exit(code)

@@ -1,0 +1,47 @@
+"""`remote`: a Python prompt whose statements run inside a live node (as `bin/app remote` opens one)."""
+
+from __future__ import annotations
+
+import contextlib
+from codeop import compile_command
+
+import click
+
+from relup.cli.live import base, echo
+from relup.cli.output import Output
+from relup.diagnostics import InvalidInput
+from relup.targets.python.client import Client, connect
+
+
+def remote(_: Output, node: str) -> int:
+    """Read statements until end of file, and run each in the node."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 - gives input() its editing and history
+    with connect(base(), node) as client:
+        click.echo(f"in node {node}; `node` is the node; await works; Ctrl-D leaves", err=True)
+        with contextlib.suppress(EOFError):
+            while True:
+                _run(client, _read(f"{node}> "))
+    return 0
+
+
+def _read(prompt: str) -> str:
+    """Return one whole statement. Raises `EOFError` at the end of the input."""
+    lines = [input(prompt)]
+    while _is_incomplete("\n".join(lines)):
+        lines.append(input("... "))
+    return "\n".join(lines)
+
+
+def _is_incomplete(source: str) -> bool:
+    try:
+        return compile_command(source) is None
+    except (SyntaxError, ValueError, OverflowError):
+        return False
+
+
+def _run(client: Client, source: str) -> None:
+    try:
+        echo(client.ask("evaluate", source=source))
+    except InvalidInput as error:
+        click.echo(str(error), err=True)

@@ -1,0 +1,96 @@
+"""`apply` and `downgrade`: plan against what runs, show, ask, and let the node do it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from relup.cli.live import base
+from relup.cli.output import Output
+from relup.diagnostics import Diagnostic, Refused
+from relup.document import read_release, read_relup, relup_to_data
+from relup.model.relup import Relup
+from relup.planner import plan
+from relup.report.text import outcome_lines, plan_lines
+from relup.targets.python.client import Client, connect
+from relup.targets.python.outcomes import outcome_from_data
+
+USAGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line."""
+
+    node: str
+    dry_run: bool
+    confirm_within: float | None
+    allow_irreversible: bool
+    yes: bool
+
+
+def apply(output: Output, request: Request, new: str) -> int:
+    """Upgrade to a release folder, or by a saved plan, which was looked at already and is applied as it is."""
+    path = Path(new)
+    saved = path.is_file() and path.name != "release.yaml"
+    relup = read_relup(path) if saved else None
+    with connect(base(), request.node) as client:
+        if relup is None:
+            running = client.ask("releases")["current"]
+            relup = plan(read_release(Path(running["root"])), read_release(path))
+        return _carry_out(output, client, request, relup, ask=not saved)
+
+
+def downgrade(output: Output, request: Request, vsn: str | None) -> int:
+    """Go back to a release that ran on this node before."""
+    with connect(base(), request.node) as client:
+        records = client.ask("releases")
+        earlier = _earlier(records, vsn)
+        relup = plan(read_release(Path(records["current"]["root"])), read_release(Path(earlier["root"])), "down")
+        return _carry_out(output, client, request, relup, ask=True)
+
+
+def _earlier(records: dict[str, Any], vsn: str | None) -> dict[str, Any]:
+    """Return the release to go down to: the one of that vsn, or the one that ran before the current."""
+    current = records["current"]
+    before = [i for i in records["installed"] if i != current]
+    wanted = [i for i in before if vsn is None or i["vsn"] == vsn]
+    if wanted:
+        found: dict[str, Any] = wanted[-1]
+        return found
+    known = ", ".join(i["vsn"] for i in before) or "none"
+    what = f"release {vsn!r}" if vsn else "an earlier release"
+    message = f"{what} has not run on this node; before {current['vsn']} there ran: {known}"
+    raise Refused([Diagnostic("no_such_release", message)])
+
+
+def _carry_out(output: Output, client: Client, request: Request, relup: Relup, *, ask: bool) -> int:
+    output.say(plan_lines(relup))
+    if ask and not request.yes and not request.dry_run and not _agreed(relup, request.node):
+        return USAGE
+    options = {
+        "dry_run": request.dry_run,
+        "confirm": request.confirm_within,
+        "allow_irreversible": request.allow_irreversible,
+    }
+    with output.progress() as show:
+        data = client.ask(
+            "apply",
+            lambda event: show(f"{event['phase']}: {event['message']}"),
+            relup=relup_to_data(relup),
+            options=options,
+        )
+    outcome = outcome_from_data(data)
+    output.result(data, outcome_lines(outcome))
+    return outcome.exit_code
+
+
+def _agreed(relup: Relup, node: str) -> bool:
+    if not sys.stdin.isatty():
+        click.echo("not a terminal, so nobody can be asked: say --yes, or apply a saved plan", err=True)
+        return False
+    return click.confirm(f"Apply {relup} to {node}?", err=True)

@@ -1,0 +1,238 @@
+"""Apply a plan to a target: a fold over its segments, with a way back.
+
+In a window, failure means rollback from the target's journal. Windows that were resumed before the failure
+have handled new messages: they are undone by their downgrade, never by putting a snapshot back, in reverse
+order together with the calls between them. What cannot be undone is known beforehand and refused
+(`no_way_back`), unless the caller allows it; what then remains is said exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from relup.diagnostics import Diagnostic, Refused
+from relup.executor.outcome import Emit, Event, Outcome, Phase, Status, WindowReport
+from relup.executor.target import EffectFailed, Target, Transaction
+from relup.model.inverses import inverse_of
+from relup.model.naming import describe
+from relup.model.relup import Relup
+from relup.model.windows import Segment, Window, early_calls, inverse, segments
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an upgrade is to be carried out."""
+
+    dry_run: bool = False
+    """Stop after `prepare`: everything that can be known without touching a process."""
+    allow_irreversible: bool = False
+    """Go on although a late failure could not undo the windows before it."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One fold: what was done so far, and whom to tell."""
+
+    relup: Relup
+    transaction: Transaction
+    emit: Emit
+    clock: Callable[[], float]
+    done: list[Segment] = field(default_factory=list)
+    windows: list[WindowReport] = field(default_factory=list)
+
+    def tell(self, phase: Phase, message: str) -> None:
+        """Say what happens now."""
+        self.emit(Event(phase, message, self.clock()))
+
+    def closed(self, window: Window, opened: float, processes: int) -> float:
+        """Note that a window is over, committed or rolled back; return its length in milliseconds."""
+        milliseconds = (self.clock() - opened) * 1000
+        self.windows.append(WindowReport(milliseconds, processes, window.modules()))
+        return milliseconds
+
+
+async def install(
+    relup: Relup,
+    target: Target,
+    *,
+    owner: str,
+    emit: Emit,
+    clock: Callable[[], float],
+    options: Options = Options(),
+) -> Outcome:
+    """Apply *relup* to *target* and return how it ended.
+
+    Raises `Busy` and `Refused` with nothing touched. (OTP: `release_handler:install_release/1`.)
+    """
+    parts = (*early_calls(relup.script), *segments(relup.script))
+    _refuse_irreversible(relup, parts, options)
+    outcome = Outcome("done", relup.base.vsn, relup.goal.vsn, diagnostics=relup.warnings)
+    async with target.begin(relup, owner) as transaction:
+        run = _Run(relup, transaction, emit, clock)
+        run.tell("prepare", "new code is read and run off to the side")
+        preparation = await transaction.prepare(parts)
+        outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *preparation.notes))
+        if options.dry_run:
+            return replace(outcome, status="ready", windows=tuple(_forecast(parts, preparation.processes)))
+        try:
+            await _fold(run, parts)
+        except BaseException as error:
+            failure = _as_failure(error)
+            status, diagnostics = await _undo(run, failure)
+            if not isinstance(error, Exception):
+                raise
+            return replace(outcome, status=status, diagnostics=diagnostics, windows=tuple(run.windows))
+    return replace(outcome, windows=tuple(run.windows))
+
+
+def _as_failure(error: BaseException) -> EffectFailed:
+    """Return *error* as a failed effect: what no target raises on purpose is undone all the same."""
+    if isinstance(error, EffectFailed):
+        return error
+    return EffectFailed(Diagnostic("interrupted", f"the upgrade was interrupted: {type(error).__name__}: {error}"))
+
+
+def _forecast(parts: Sequence[Segment], processes: Sequence[int]) -> list[WindowReport]:
+    return [WindowReport(0.0, n, w.modules()) for w, n in zip(parts, processes, strict=True) if isinstance(w, Window)]
+
+
+async def _fold(run: _Run, parts: Sequence[Segment]) -> None:
+    for part in parts:
+        last = part is parts[-1]
+        match part:
+            case Window():
+                await _window(run, part, final=last)
+            case _:
+                run.tell("call", describe(part))
+                await run.transaction.call(part, "goal")
+        run.done.append(part)
+    if not parts or not isinstance(parts[-1], Window):
+        await _decide(run)
+
+
+async def _decide(run: _Run) -> None:
+    """Commit a plan whose last segment is no window; there is nothing to resume."""
+    try:
+        await run.transaction.commit(final=True)
+    except BaseException as error:
+        await _rollback(run, _as_failure(error))
+        raise
+    await run.transaction.resume()
+
+
+async def _window(run: _Run, window: Window, *, final: bool) -> None:
+    transaction = run.transaction
+    opened, processes = run.clock(), 0
+    try:
+        processes = await transaction.suspend(window.suspensions)
+        run.tell("suspend", f"{processes} process(es) stand still")
+        for change in window.before:
+            await transaction.change_code(change, "goal")
+        await transaction.load(window)
+        run.tell("load", f"{len(window.code)} module(s)")
+        for change in window.after:
+            await transaction.change_code(change, "goal")
+        for call in window.calls:
+            await transaction.call(call, "goal")
+        await transaction.verify()
+        await transaction.commit(final=final)
+    except BaseException as error:
+        await _rollback(run, _as_failure(error))
+        run.closed(window, opened, processes)
+        raise
+    await transaction.resume()
+    milliseconds = run.closed(window, opened, processes)
+    run.tell("resume", f"{processes} process(es) go on after {milliseconds:.1f} ms")
+
+
+async def _rollback(run: _Run, failure: EffectFailed) -> None:
+    for diagnostic in failure.diagnostics:
+        run.tell("rollback", str(diagnostic))
+    try:
+        await run.transaction.rollback()
+    except EffectFailed as remains:
+        raise _Stranded(failure, remains) from failure
+    run.tell("rollback", "the window is undone")
+
+
+class _Stranded(EffectFailed):
+    """A failure whose rollback failed as well: `remains` says what is left."""
+
+    def __init__(self, failure: EffectFailed, remains: EffectFailed) -> None:
+        self.remains = remains
+        super().__init__(*failure.diagnostics, *remains.diagnostics)
+
+
+async def _undo(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnostic, ...]]:
+    """Take back the segments that were done, last first; return the status and what is to be said."""
+    remains: list[Diagnostic] = []
+    if isinstance(failure, _Stranded):
+        remains += failure.remains.diagnostics
+    for part in reversed(run.done):
+        try:
+            await _take_back(run, part)
+        except EffectFailed as second:
+            remains += second.diagnostics
+    status: Status = "operator_needed" if remains else "rolled_back"
+    return status, (*failure.diagnostics, *(d for d in remains if d not in failure.diagnostics))
+
+
+async def _take_back(run: _Run, part: Segment) -> None:
+    match part:
+        case Window():
+            await _downgrade(run, part)
+        case _:
+            back = inverse_of(part)
+            if back is None:
+                message = f"{describe(part)} was carried out and is not undone: nothing is known that takes it back"
+                raise EffectFailed(Diagnostic("irreversible", message, part.location))
+            run.tell("downgrade", describe(back))
+            await run.transaction.call(back, "base")
+
+
+async def _downgrade(run: _Run, window: Window) -> None:
+    """Migrate a window that was resumed back down: its processes have handled messages since."""
+    back, lost = inverse(window, run.relup.way_back or ())
+    if lost:
+        raise EffectFailed(*_no_way_back(window, lost, "stays at the new version"))
+    run.tell("downgrade", f"{len(window.code)} module(s) go back, states are migrated down")
+    transaction = run.transaction
+    try:
+        await transaction.suspend(back.suspensions)
+        for change in back.before:
+            await transaction.change_code(change, "base")
+        await transaction.unload(window)
+        for change in back.after:
+            await transaction.change_code(change, "base")
+        await transaction.verify()
+        await transaction.commit(final=False)
+    except BaseException as error:
+        await _rollback(run, _as_failure(error))
+        raise
+    await transaction.resume()
+
+
+def _refuse_irreversible(relup: Relup, parts: Sequence[Segment], options: Options) -> None:
+    """Refuse a plan whose early windows could not be undone should a later segment fail."""
+    if options.allow_irreversible:
+        return
+    early = [w for w in parts[:-1] if isinstance(w, Window)]
+    found = [d for w in early for d in _no_way_back(w, inverse(w, relup.way_back or ())[1], "could not be undone")]
+    if found:
+        raise Refused(found)
+
+
+def _no_way_back(window: Window, lost: Sequence[str], consequence: str) -> list[Diagnostic]:
+    places = {c.module: c.location for c in window.changes()}
+    return [
+        Diagnostic(
+            "no_way_back",
+            f"a later step follows the window of {module!r}; should it fail, {module!r} {consequence}, "
+            "because no appup says how its state goes back down",
+            places[module],
+            hint="write the down entry, say `window: inside` for an apply that needs no running process, "
+            "or allow it with --allow-irreversible",
+        )
+        for module in lost
+    ]

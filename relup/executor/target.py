@@ -1,0 +1,85 @@
+"""What a target promises the executor.
+
+A target is transactional, like a database. `begin` takes the node's lock; the transaction keeps the journal
+beside the effects, so that it can undo them by itself when its owner is lost. The executor only says what is
+to be done next, and whether the window is committed or rolled back: a target knows no policy.
+
+Effects take batches (all modules, all their processes), because a round per process is what makes windows
+long. An effect that fails raises `EffectFailed` and may leave its batch half done: `rollback` undoes that too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from relup.diagnostics import Diagnostic
+from relup.model.instructions import CodeChange, Suspension
+from relup.model.relup import Relup
+from relup.model.windows import Cut, Segment, Window
+
+Side: TypeAlias = Literal["goal", "base"]
+"""Where an effect leads: to the goal of the plan, or back to its base."""
+
+
+class EffectFailed(Exception):
+    """An effect did not come about; `diagnostics` say why, at the place of the instruction."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        self.diagnostics = diagnostics
+        super().__init__("; ".join(map(str, diagnostics)))
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What `prepare` found: the processes each window concerns, and what people should know beforehand."""
+
+    processes: tuple[int, ...]
+    """How many processes each segment suspends; 0 for one that is no window."""
+    notes: tuple[Diagnostic, ...] = ()
+
+
+class Transaction(Protocol):
+    """One upgrade in progress on a node, from `begin` to the end of its context."""
+
+    async def prepare(self, segments: Sequence[Segment]) -> Preparation:
+        """Check the base and the files, read and run the new code off to the side; nothing becomes visible.
+
+        Raises `Refused` with everything that speaks against the upgrade.
+        """
+
+    async def suspend(self, suspensions: Sequence[Suspension]) -> int:
+        """Suspend every process that uses these modules, callers before callees; return how many stand still."""
+
+    async def load(self, window: Window) -> None:
+        """Make the new code of the window's modules current, all at once."""
+
+    async def unload(self, window: Window) -> None:
+        """Make the code current again that `load` of this window replaced."""
+
+    async def change_code(self, change: CodeChange, towards: Side) -> None:
+        """Let the suspended processes change their states, remembering the old ones."""
+
+    async def call(self, cut: Cut, towards: Side) -> None:
+        """Carry out an instruction that needs running processes, or take it back."""
+
+    async def verify(self) -> None:
+        """Check that no process in scope was missed."""
+
+    async def commit(self, *, final: bool) -> None:
+        """Decide, before anything is resumed; after `final` a restart of the node knows of the upgrade."""
+
+    async def resume(self) -> None:
+        """Let the suspended processes go on, and forget the journal of this window."""
+
+    async def rollback(self) -> None:
+        """Undo the open window from its journal, in reverse, and resume. Raises `EffectFailed` with what remains."""
+
+
+class Target(Protocol):
+    """A node that can be upgraded."""
+
+    def begin(self, relup: Relup, owner: str) -> AbstractAsyncContextManager[Transaction]:
+        """Take the node's lock for *owner*. Raises `Busy` naming the one who holds it."""

@@ -1,0 +1,81 @@
+"""What must hold of a script by itself, under the names that OTP gives to what does not.
+
+OTP stops at the first fault; these checks yield all of them. `code_change_not_suspended` is OTP's too, but
+its pattern matches no instruction, so OTP never reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from relup.diagnostics import Diagnostic, Location
+from relup.model.instructions import (
+    Apply,
+    CodeChange,
+    Instruction,
+    Load,
+    LoadObjectCode,
+    PointOfNoReturn,
+    Resume,
+    Start,
+    Stop,
+    Suspend,
+)
+from relup.planner.names import keyword
+
+Script = Sequence[Instruction]
+
+
+def split(script: Script) -> tuple[list[Instruction], list[Instruction]]:
+    """Return what stands before the (first) point of no return and what comes after it.
+
+    Without one everything comes after. `load_object_code` counts as before wherever it was written.
+    """
+    marks = [n for n, i in enumerate(script) if isinstance(i, PointOfNoReturn)]
+    cut = marks[0] if marks else 0
+    rest = [i for i in script[cut:] if not isinstance(i, PointOfNoReturn)]
+    fetched = [i for i in rest if isinstance(i, LoadObjectCode)]
+    return [*script[:cut], *fetched], [i for i in rest if not isinstance(i, LoadObjectCode)]
+
+
+def check_point_of_no_return(script: Script) -> Iterator[Diagnostic]:
+    """Find a second point of no return, and what may not stand before the first."""
+    marks = [n for n, i in enumerate(script) if isinstance(i, PointOfNoReturn)]
+    for n in marks[1:]:
+        message = "there is a second point_of_no_return"
+        yield Diagnostic("too_many_point_of_no_return", message, script[n].location)
+    for i in script[: marks[0]] if marks else ():
+        if not isinstance(i, LoadObjectCode | Apply):
+            message = f"{keyword(i)} stands before point_of_no_return, where only load_object_code and apply may"
+            yield Diagnostic("bad_op_before_point_of_no_return", message, i.location)
+
+
+def check_object_code(before: Script, after: Script) -> Iterator[Diagnostic]:
+    """Find a `load` whose code nothing fetched."""
+    fetched = {m for i in before if isinstance(i, LoadObjectCode) for m in i.modules}
+    for i in after:
+        if isinstance(i, Load) and i.module not in fetched:
+            message = f"module {i.module!r} is loaded, but no load_object_code fetches it"
+            yield Diagnostic("no_object_code", message, i.location)
+
+
+def check_pairs(after: Script) -> Iterator[Diagnostic]:
+    """Find a suspend without resume, a stop without start, and what has no counterpart the other way."""
+    suspended = {s.module: s.location or i.location for i in after if isinstance(i, Suspend) for s in i.modules}
+    resumed = {m: i.location for i in after if isinstance(i, Resume) for m in i.modules}
+    changed = {c.module: c.location or i.location for i in after if isinstance(i, CodeChange) for c in i.changes}
+    stopped = {m: i.location for i in after if isinstance(i, Stop) for m in i.modules}
+    started = {m: i.location for i in after if isinstance(i, Start) for m in i.modules}
+    yield from _without("suspended_not_resumed", suspended, resumed, "is suspended and never resumed")
+    yield from _without("resumed_not_suspended", resumed, suspended, "is resumed and was not suspended")
+    yield from _without("code_change_not_suspended", changed, suspended, "changes its state without being suspended")
+    yield from _without("start_not_stop", started, stopped, "is started and was not stopped")
+    yield from _without("stop_not_start", stopped, started, "is stopped and never started")
+
+
+def _without(
+    code: str, these: Mapping[str, Location | None], those: Mapping[str, Location | None], what: str
+) -> Iterator[Diagnostic]:
+    for module, location in these.items():
+        if module not in those:
+            yield Diagnostic(code, f"module {module!r} {what}", location)

@@ -1,0 +1,164 @@
+"""The instructions of one direction from those of the other (`instructions: inverse`).
+
+Reading the list backwards is nearly right. Two things it gets wrong: modules that depend on each other are
+ordered by direction anyway, so a component keeps its order and only its place is mirrored; and a child
+that was deleted comes back with its supervisor's specs, so it can only be restarted after they were read
+again. What cannot be derived is an error that says why, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, assert_never
+
+from relup.diagnostics import Diagnostic
+from relup.model.instructions import (
+    AddApplication,
+    AddModule,
+    ApplicationType,
+    Apply,
+    Call,
+    CodeChange,
+    DeleteModule,
+    Instruction,
+    Load,
+    LoadModule,
+    LoadObjectCode,
+    PointOfNoReturn,
+    PurgeModules,
+    Remove,
+    RemoveApplication,
+    RestartApplication,
+    RestartEmulator,
+    RestartNewEmulator,
+    Resume,
+    Start,
+    Stop,
+    SupervisorChange,
+    Suspend,
+    SyncNodes,
+    Update,
+)
+from relup.model.inverses import natural_inverse
+from relup.planner.names import keyword
+from relup.planner.order import grouped
+
+Types: TypeAlias = Mapping[str, ApplicationType]
+Found: TypeAlias = Instruction | Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """What the inverse of one instruction depends on beside itself: the rest of its list."""
+
+    types: Types
+    """How applications start in the release that the inverse leads to."""
+    reads_specs: bool
+    """Whether a supervisor of the list reads its child specs again."""
+    terminated: frozenset[str]
+    """Children that the list itself terminates, so that restarting them is no birth."""
+
+
+def inverse(instructions: Sequence[Instruction], types: Types) -> Iterator[Found]:
+    """Yield the instructions that lead back, and a Diagnostic for each that has no inverse.
+
+    *types* says how applications start in the release that they lead to.
+    """
+    around = _List(types, any(_reads_specs(i) for i in instructions), frozenset(_terminated(instructions)))
+    groups = [g if isinstance(g, tuple) else (g,) for g in grouped(instructions)]
+    found = [f for group in reversed(groups) for i in group for f in _inverse(i, around)]
+    yield from _restarts_last(found)
+
+
+def _inverse(i: Instruction, around: _List) -> Iterator[Found]:
+    match i:
+        case Update() | LoadModule() | RestartApplication() | SyncNodes() | RestartEmulator() | RestartNewEmulator():
+            yield i
+        case AddModule(module, depends):
+            yield DeleteModule(module, depends, location=i.location)
+        case DeleteModule(module, depends):
+            yield AddModule(module, depends, location=i.location)
+        case AddApplication(application):
+            yield RemoveApplication(application, location=i.location)
+        case RemoveApplication(application):
+            yield AddApplication(application, around.types.get(application, "permanent"), location=i.location)
+        case Apply(call, undo):
+            back = (undo,) if undo else _taken_back(call, around)
+            if back is None:
+                yield _none(i, f"nothing is known to take back {call.module}:{call.function}", "give it an `undo`")
+            yield from (replace(i, call=c, undo=call if undo else None) for c in back or ())
+        case Load() | Remove() | PurgeModules() | Suspend() | Resume() | CodeChange() | Stop() | Start():
+            yield _none(i, "a low-level instruction is tied to its place in the list", _WRITE)
+        case LoadObjectCode() | PointOfNoReturn():
+            yield _none(i, "a low-level instruction is tied to its place in the list", _WRITE)
+        case _:
+            assert_never(i)
+
+
+_WRITE = "write this list out, or use high-level instructions in the other one"
+
+
+def _none(i: Instruction, why: str, hint: str) -> Diagnostic:
+    return Diagnostic("no_inverse", f"{keyword(i)} has no inverse: {why}", i.location, hint=hint)
+
+
+def _taken_back(call: Call, around: _List) -> tuple[Call, ...] | None:
+    match call.module, call.function, tuple(call.args):
+        case "application", "stop", (str(name),) if name in around.types:
+            return (Call("application", "start", (name, around.types[name])),)
+        case "supervisor", "restart_child", (top, child) if around.reads_specs and repr(child) not in around.terminated:
+            return _end(top, child)
+        case "supervisor", "start_child", (top, spec):
+            child = _child_id(spec)
+            return None if child is None else _end(top, child)
+        case "supervisor", "delete_child", _:
+            return () if around.reads_specs else None
+        case _:
+            back = natural_inverse(call)
+            return None if back is None else (back,)
+
+
+def _end(supervisor: Any, child: Any) -> tuple[Call, Call]:
+    of = (supervisor, child)
+    return Call("supervisor", "terminate_child", of), Call("supervisor", "delete_child", of)
+
+
+def _child_id(spec: Any) -> Any:
+    match spec:
+        case {"id": child}:
+            return child
+        case [child, *_]:
+            return child
+        case _:
+            return None
+
+
+def _reads_specs(i: Instruction) -> bool:
+    return isinstance(i, Update) and isinstance(i.change, SupervisorChange)
+
+
+def _terminated(instructions: Sequence[Instruction]) -> Iterator[str]:
+    for i in instructions:
+        match i:
+            case Apply(Call("supervisor", "terminate_child", (_, child))):
+                yield repr(child)
+            case _:
+                pass
+
+
+def _restarts_last(found: Sequence[Found]) -> Iterator[Found]:
+    """Let children restart after the last supervisor has read its specs again."""
+    last = max((n for n, f in enumerate(found) if not isinstance(f, Diagnostic) and _reads_specs(f)), default=-1)
+    late = [n for n, f in enumerate(found[: last + 1]) if _is_restart(f)]
+    yield from (f for n, f in enumerate(found[: last + 1]) if n not in late)
+    yield from (found[n] for n in late)
+    yield from found[last + 1 :]
+
+
+def _is_restart(f: Found) -> bool:
+    match f:
+        case Apply(Call("supervisor", "restart_child")):
+            return True
+        case _:
+            return False

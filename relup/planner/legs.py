@@ -1,0 +1,180 @@
+"""Which scripts lead from one release to another: the collect pass.
+
+Appups travel with the newer release: its `up` lists come from the older one, its `down` lists go back to
+it. A leg is one of these ways. Applications that only one of the releases has need no appup: they are
+added before everything else, and removed after it, as OTP does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from relup.diagnostics import Diagnostic, Location
+from relup.model.appup import Appup, Entry
+from relup.model.instructions import AddApplication, Direction, Instruction, RemoveApplication
+from relup.model.release import Application, Release
+from relup.planner.inverse import inverse
+from relup.planner.names import with_elixir_names
+from relup.planner.syntax import check_syntax
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One way between two releases, and the scripts that take it, one for each application."""
+
+    direction: Direction
+    before: Release
+    """The release that runs."""
+    after: Release
+    """The release to come."""
+    scripts: tuple[tuple[Instruction, ...], ...]
+    places: Mapping[str, Location | None]
+    """Where the script of each application is written: what is missing from it is missing there."""
+    faults: tuple[Diagnostic, ...] = ()
+    """What could not be derived of an inverse list."""
+
+    def instructions(self) -> tuple[Instruction, ...]:
+        """Return the instructions of all scripts."""
+        return tuple(i for script in self.scripts for i in script)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An application that both releases have, in different versions."""
+
+    newer: Application
+    older: Application
+
+    def versions(self, direction: Direction) -> str:
+        """Return `from → to`."""
+        ends = (self.older.vsn, self.newer.vsn)
+        return " → ".join(ends if direction == "up" else reversed(ends))
+
+
+def pairs(newer: Release, older: Release) -> Iterator[Pair]:
+    """Yield the applications whose versions differ, in the order of the newer release."""
+    theirs = {a.name: a for a in older.applications}
+    for application in newer.applications:
+        other = theirs.get(application.name)
+        if other and other.vsn != application.vsn:
+            yield Pair(application, other)
+
+
+def entry(direction: Direction, pair: Pair) -> Entry | None:
+    """Return the entry of the newer application's appup for the older version, None when there is none."""
+    appup = pair.newer.appup
+    if appup is None or any(check_patterns(appup)):
+        return None
+    return appup.entry(direction, pair.older.vsn)
+
+
+def choose(base: Release, goal: Release) -> Direction | None:
+    """Return the direction in which more of the changed applications have an entry, up when in doubt.
+
+    None when applications changed and no appup of either release knows about it.
+    """
+    ups = sum(not any(_lacks("up", pair)) for pair in pairs(goal, base))
+    downs = sum(not any(_lacks("down", pair)) for pair in pairs(base, goal))
+    if not ups and not downs and any(pairs(goal, base)):
+        return None
+    return "down" if downs > ups else "up"
+
+
+def check_patterns(appup: Appup) -> Iterator[Diagnostic]:
+    """Find versions that are written as regular expressions and are none."""
+    for e in (*appup.up, *appup.down):
+        if e.version.regex:
+            try:
+                re.compile(e.version.text)
+            except re.error as error:
+                message = f"{e.version.text!r} is no regular expression: {error}"
+                yield Diagnostic("bad_version_pattern", message, e.location or appup.location)
+
+
+def check_appups(newer: Release, older: Release) -> Iterator[Diagnostic]:
+    """Find appups that are for another application or another version than the release they came with."""
+    for pair in pairs(newer, older):
+        application, appup = pair.newer, pair.newer.appup
+        if appup is None:
+            continue
+        yield from check_patterns(appup)
+        if appup.application != application.name:
+            message = f"this appup is for application {appup.application!r}, not for {application.name!r}"
+            yield Diagnostic("wrong_application", message, appup.location)
+        if appup.vsn != application.vsn:
+            message = f"this appup is for version {appup.vsn}, release {newer} has {application.name} {application.vsn}"
+            yield Diagnostic("bad_vsn", message, appup.location)
+
+
+def leg(direction: Direction, newer: Release, older: Release) -> Leg:
+    """Return the way up to *newer*, or down from it.
+
+    An application without an entry contributes nothing; `lacking` finds it.
+    """
+    before, after = (older, newer) if direction == "up" else (newer, older)
+    have = {a.name for a in before.applications}
+    keep = {a.name for a in after.applications}
+    scripts: list[tuple[Instruction, ...]] = [
+        (AddApplication(a.name, a.type, location=a.location),) for a in after.applications if a.name not in have
+    ]
+    faults: list[Diagnostic] = []
+    places: dict[str, Location | None] = {}
+    for pair in pairs(newer, older):
+        found = entry(direction, pair)
+        if found is not None:
+            script = _script(direction, pair, found, after)
+            scripts.append(tuple(i for i in script if not isinstance(i, Diagnostic)))
+            faults += [d for d in script if isinstance(d, Diagnostic)]
+            places[pair.newer.name] = found.location
+    scripts += [(RemoveApplication(a.name, location=a.location),) for a in before.applications if a.name not in keep]
+    known = {m for release in (newer, older) for a in release.applications for m in a.modules}
+    if newer.kind == "beam":
+        scripts = [tuple(with_elixir_names(i, known) for i in script) for script in scripts]
+    return Leg(direction, before, after, tuple(scripts), places, tuple(faults))
+
+
+def _script(direction: Direction, pair: Pair, found: Entry, after: Release) -> tuple[Instruction | Diagnostic, ...]:
+    if found.instructions != "inverse":
+        return _well_formed(found.instructions)
+    other: Direction = "down" if direction == "up" else "up"
+    opposite = entry(other, pair)
+    if opposite is None or opposite.instructions == "inverse":
+        state = "has no entry for it" if opposite is None else "is the inverse of this one"
+        message = f"there is nothing to invert for {pair.newer.name} {pair.older.vsn}: the {other} list {state}"
+        return (Diagnostic("no_inverse", message, found.location, hint="write one of the two lists out"),)
+    given = _well_formed(opposite.instructions)
+    instructions = [i for i in given if not isinstance(i, Diagnostic)]
+    return tuple(inverse(instructions, {a.name: a.type for a in after.applications})) if instructions else given
+
+
+def _well_formed(instructions: Sequence[Instruction]) -> tuple[Instruction | Diagnostic, ...]:
+    """Return the instructions, or, when some hold wrong values, what is wrong with them."""
+    return tuple(d for i in instructions for d in check_syntax(i)) or tuple(instructions)
+
+
+def lacking(direction: Direction, newer: Release, older: Release) -> Iterator[Diagnostic]:
+    """Yield a `no_relup` for each changed application that has no entry in *direction*."""
+    return (d for pair in pairs(newer, older) for d in _lacks(direction, pair))
+
+
+def _lacks(direction: Direction, pair: Pair) -> Iterator[Diagnostic]:
+    """Yield what is missing; of an appup with faulty patterns nobody knows what it has."""
+    appup = pair.newer.appup
+    if entry(direction, pair) is None and not (appup and any(check_patterns(appup))):
+        yield _no_relup(direction, pair)
+
+
+def _no_relup(direction: Direction, pair: Pair) -> Diagnostic:
+    appup, name = pair.newer.appup, pair.newer.name
+    what = f"no appup entry takes {name} {pair.versions(direction)}"
+    if appup is None:
+        message = f"{what}: {name} {pair.newer.vsn} has no appup"
+        hint = f"write {name}.appup.yaml, or draft it with `relup new`"
+        return Diagnostic("no_relup", message, pair.newer.location, hint=hint)
+    word = "from" if direction == "up" else "to"
+    known = [e.version.text for e in (appup.up if direction == "up" else appup.down)]
+    file = appup.location.file if appup.location else f"the appup of {name} {appup.vsn}"
+    message = f"{what}: {file} has {direction} entries {word} {', '.join(known) or 'no version at all'}"
+    return Diagnostic("no_relup", message, appup.location)

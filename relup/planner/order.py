@@ -1,0 +1,128 @@
+"""In which order modules that depend on each other change.
+
+Instructions whose modules are connected by `depends`, in whatever direction, form a component and take
+effect together, at the place of the first one written. Inside it dependents come before what they depend
+on; modules that depend on each other in a circle stay together, as written (OTP allows cycles). Where this
+leaves a choice OTP's order is that of a hash table and changes from run to run; here it is the order in
+which the instructions were written, or the caller's `rank`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias, overload
+
+import networkx as nx
+
+from relup.diagnostics import Diagnostic
+from relup.model.instructions import (
+    AddModule,
+    ApplicationInstruction,
+    DeleteModule,
+    Instruction,
+    LoadModule,
+    LowLevel,
+    ModuleInstruction,
+    Update,
+)
+from relup.planner.names import did_you_mean, keyword
+
+Rank: TypeAlias = Mapping[str, int]
+Expanded: TypeAlias = ModuleInstruction | LowLevel
+"""An instruction after those about applications were replaced."""
+Component: TypeAlias = tuple[ModuleInstruction, ...]
+"""Instructions that take effect together, dependents first."""
+
+
+def module_instructions(script: Iterable[Instruction]) -> list[ModuleInstruction]:
+    """Return the instructions that may depend on each other, in the order written."""
+    return [i for i in script if isinstance(i, Update | LoadModule | AddModule | DeleteModule)]
+
+
+def check_graph(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
+    """Find modules with two instructions, and dependencies on modules that have none."""
+    instructions = module_instructions(script)
+    first: dict[str, ModuleInstruction] = {}
+    for i in instructions:
+        if i.module not in first:
+            first[i.module] = i
+            continue
+        where = f", after {keyword(first[i.module])} at {first[i.module].location}" if first[i.module].location else ""
+        yield Diagnostic(
+            "muldef_module", f"module {i.module!r} has a second instruction, {keyword(i)}{where}", i.location
+        )
+    for i in instructions:
+        for name in i.depends:
+            if name not in first:
+                yield Diagnostic(
+                    "undef_module",
+                    f"module {i.module!r} depends on {name!r}, which has no instruction",
+                    i.location,
+                    hint=did_you_mean(name, first) or "leave it out of `depends`, or load it too",
+                )
+
+
+@overload
+def grouped(script: Sequence[Expanded], rank: Rank | None = None) -> Iterator[Component | LowLevel]: ...
+@overload
+def grouped(
+    script: Sequence[Instruction], rank: Rank | None = None
+) -> Iterator[Component | LowLevel | ApplicationInstruction]: ...
+def grouped(
+    script: Sequence[Instruction], rank: Rank | None = None
+) -> Iterator[Component | LowLevel | ApplicationInstruction]:
+    """Replace the first instruction of each component by the component, and drop its others.
+
+    What `check_graph` finds wrong is left out.
+    """
+    first = _components(module_instructions(script), rank)
+    for i in script:
+        if not isinstance(i, Update | LoadModule | AddModule | DeleteModule):
+            yield i
+        elif i.module in first:
+            yield first.pop(i.module)
+
+
+def _components(instructions: Sequence[ModuleInstruction], rank: Rank | None) -> dict[str, Component]:
+    """Return the components, each under the module that was written first.
+
+    They are ordered one by one in one small graph: a graph as large as the script would be most of the memory
+    of a plan, and the time to walk it would grow faster than the script.
+    """
+    by_module: dict[str, ModuleInstruction] = {}
+    for i in instructions:
+        by_module.setdefault(i.module, i)
+    connected = nx.utils.UnionFind(by_module)
+    for i in instructions:
+        if i.depends:
+            connected.union(i.module, *(d for d in i.depends if d in by_module))
+    members: dict[str, list[ModuleInstruction]] = {}
+    for i in by_module.values():
+        members.setdefault(connected[i.module], []).append(i)
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    return {written[0].module: tuple(_ordered(graph, written, rank)) for written in members.values()}
+
+
+def _ordered(
+    graph: nx.DiGraph[str], written: Sequence[ModuleInstruction], rank: Rank | None
+) -> Iterable[ModuleInstruction]:
+    """Return the instructions of one component, dependents first; *graph* is only room to work in."""
+    if len(written) == 1:
+        return written
+    by_module = {i.module: i for i in written}
+    tie = {m: (rank.get(m, len(rank)) if rank else 0, n) for n, m in enumerate(by_module)}
+    graph.clear()
+    graph.add_edges_from((i.module, d) for i in written for d in i.depends if d in by_module and d != i.module)
+    try:
+        return [by_module[m] for m in nx.lexicographical_topological_sort(graph, tie.__getitem__)]
+    except nx.NetworkXUnfeasible:
+        return [by_module[m] for m in _around_circles(graph, tie)]
+
+
+def _around_circles(graph: nx.DiGraph[str], tie: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """Yield modules dependents first; those that depend on each other in a circle together, as written."""
+    condensed = nx.condensation(graph)
+    members: dict[int, set[str]] = {circle: condensed.nodes[circle]["members"] for circle in condensed}
+    earliest = {circle: min(tie[m] for m in members[circle]) for circle in members}
+    for circle in nx.lexicographical_topological_sort(condensed, earliest.__getitem__):
+        yield from sorted(members[circle], key=lambda m: tie[m][1])

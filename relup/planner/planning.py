@@ -1,0 +1,92 @@
+"""The planner's one door: two releases in, one plan out, or everything that keeps it from being made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from relup.diagnostics import Diagnostic, InvalidInput, Refused, errors
+from relup.model.instructions import Direction, LowLevel
+from relup.model.release import Release
+from relup.model.relup import Relup
+from relup.planner.advice import advise
+from relup.planner.coverage import check_coverage, check_unversioned, notes
+from relup.planner.legs import Leg, check_appups, choose, lacking, leg
+from relup.planner.names import check_names
+from relup.planner.order import Rank
+from relup.planner.policy import NOT_ON_THIS_NODE, check_policy
+from relup.planner.translation import check, stages
+
+
+def plan(base: Release, goal: Release, direction: Direction | None = None, rank: Rank | None = None) -> Relup:
+    """Return the plan from *base*, which runs, to *goal*, and the way back if the appups know one.
+
+    Up, goal's appups say how; down, base's. Without a *direction* it is the one for which they have entries.
+    *rank* breaks ties between modules that do not depend on each other, the lower the earlier.
+    Raises InvalidInput with everything that is wrong, or Refused when nothing is but the node's kind cannot
+    carry out what the appups ask for. OTP's counterpart is `systools:make_relup`.
+    """
+    chosen = direction or choose(base, goal)
+    way = chosen or "up"
+    newer, older = (goal, base) if way == "up" else (base, goal)
+    there, back = leg(way, newer, older), leg(_opposite(way), newer, older)
+    no_way_back = tuple(lacking(_opposite(way), newer, older))
+    found = [
+        *_check_kinds(base, goal),
+        *check_appups(newer, older),
+        *lacking(way, newer, older),
+        *(() if chosen else lacking("down", base, goal)),
+        *_check_leg(there),
+        *check_unversioned(there),
+    ]
+    found += _irreversible(no_way_back) if no_way_back else _news(_check_leg(back), found)
+    _raise(errors(found))
+    return Relup(
+        direction=way,
+        base=base,
+        goal=goal,
+        script=_script(there, rank),
+        way_back=None if no_way_back else _script(back, rank),
+        warnings=(*found, *advise(there.instructions()), *notes(there)),
+    )
+
+
+def _opposite(direction: Direction) -> Direction:
+    return "down" if direction == "up" else "up"
+
+
+def _check_kinds(base: Release, goal: Release) -> Iterator[Diagnostic]:
+    if base.kind != goal.kind:
+        message = f"{base} is a release of a {base.kind} node, {goal} of a {goal.kind} node"
+        yield Diagnostic("different_kinds", message, goal.location)
+
+
+def _check_leg(taken: Leg) -> Iterator[Diagnostic]:
+    before, after = taken.before.applications, taken.after.applications
+    known = {m for a in (*before, *after) for m in a.modules}
+    yield from taken.faults
+    yield from check(taken.scripts, after, before)
+    yield from check_names(taken.instructions(), known)
+    yield from check_policy(taken.instructions(), taken.after.kind)
+    if not taken.faults:
+        yield from check_coverage(taken)
+
+
+def _irreversible(lacks: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
+    for d in lacks:
+        message = f"after this upgrade there is no way back: {d.message}"
+        yield Diagnostic("irreversible", message, d.location, "warning", d.hint)
+
+
+def _news(found: Iterable[Diagnostic], known: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
+    """Drop what was said of the same line before: an inverse list repeats the faults of the list it comes from."""
+    heard = {(d.code, d.location) for d in known if d.location}
+    return (d for d in found if (d.code, d.location) not in heard)
+
+
+def _raise(wrong: Sequence[Diagnostic]) -> None:
+    if wrong:
+        raise (Refused if all(d.code == NOT_ON_THIS_NODE for d in wrong) else InvalidInput)(wrong)
+
+
+def _script(taken: Leg, rank: Rank | None) -> tuple[LowLevel, ...]:
+    return stages(taken.direction, taken.scripts, taken.after.applications, taken.before.applications, rank).script

@@ -1,0 +1,120 @@
+"""Plans, outcomes, nodes and histories as lines of text: the same on a terminal, in a pipe and in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from relup.diagnostics import Diagnostic
+from relup.executor import Outcome
+from relup.model.naming import describe
+from relup.model.relup import Relup
+from relup.model.windows import Segment, Window, early_calls, segments
+
+VERDICTS = {
+    "ready": "ready: everything that can be checked beforehand holds; nothing was touched",
+    "done": "done: every process runs {goal}",
+    "rolled_back": "rolled back: every process runs {base} with the state it had",
+    "operator_needed": "in between: an operator is needed",
+}
+
+
+def plan_lines(relup: Relup) -> Iterator[str]:
+    """Describe a plan: its windows and what cuts them, the script, and what should be known beforehand."""
+    yield f"{relup} ({relup.direction})"
+    yield ""
+    parts = (*early_calls(relup.script), *segments(relup.script))
+    for number, part in enumerate(parts, start=1):
+        yield from _part_lines(number, part)
+    if not parts:
+        yield "  nothing to do but the change of version"
+    yield ""
+    yield "script"
+    for number, instruction in enumerate(relup.script, start=1):
+        yield f"{number:4}  {describe(instruction)}"
+    yield from _diagnostic_lines(relup.warnings)
+
+
+def _part_lines(number: int, part: Segment) -> Iterator[str]:
+    match part:
+        case Window():
+            yield f"{number:3}. window"
+            rows = {
+                "suspends": [s.module for s in part.suspensions],
+                "loads": list(part.modules()),
+                "code_change": [c.module for c in part.changes()],
+                "calls": [describe(c).removeprefix("apply ") for c in part.calls],
+            }
+            for what, names in rows.items():
+                if names:
+                    yield f"       {what:12} {_shortened(names)}"
+        case _:
+            yield f"{number:3}. {describe(part)}   (needs running processes: cuts the window)"
+
+
+def outcome_lines(outcome: Outcome) -> Iterator[str]:
+    """Describe how an upgrade ended, and how long its windows were."""
+    yield from _diagnostic_lines(outcome.diagnostics)
+    for number, window in enumerate(outcome.windows, start=1):
+        length = f"{window.milliseconds:.1f} ms" if outcome.status != "ready" else "not opened"
+        yield f"window {number}: {window.processes} process(es), {len(window.modules)} module(s), {length}"
+    yield VERDICTS[outcome.status].format(goal=outcome.goal, base=outcome.base)
+
+
+def status_lines(status: dict[str, Any]) -> Iterator[str]:
+    """Describe a live node."""
+    release, permanent = status["release"], status["permanent"]
+    yield f"{status['node']}: {release['name']} {release['vsn']}, pid {status['pid']}"
+    yield f"  release    {release['root']}"
+    if status["provisional"]:
+        left = status["goes_back_in"]
+        when = f"goes back in {left:.0f} s unless confirmed" if left is not None else "until it is confirmed"
+        yield f"  permanent  {permanent['name']} {permanent['vsn']}: a restart boots it ({when})"
+    else:
+        yield "  permanent  yes"
+    yield f"  runs       {', '.join(a['name'] + ' ' + a['vsn'] for a in status['applications']) or 'no application'}"
+    if status["old_code"]:
+        yield f"  old code   {_shortened(status['old_code'])}"
+    if status["drift"]:
+        yield f"  drift      files differ from what runs: {_shortened(status['drift'])}"
+    yield f"  processes  {status['process_count']}"
+    for process in status["processes"]:
+        yield "    " + _process_line(process)
+
+
+def _process_line(process: dict[str, Any]) -> str:
+    marks = [mark for mark in ("suspended", "busy") if process[mark]]
+    queue = [f"{process['mailbox']} message(s) wait"] if process["mailbox"] else []
+    vsn = f"vsn {str(process['vsn'])[:12]}" if process["vsn"] is not None else ""
+    return "  ".join(
+        [f"{process['pid']:8} {process['name'] or '-':20} {process['class']}", vsn, *marks, *queue]
+    ).rstrip()
+
+
+def history_lines(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Describe what was done on a node, oldest first."""
+    for entry in entries:
+        at = datetime.fromtimestamp(entry["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        what = entry["what"]
+        if "outcome" in entry:
+            windows = ", ".join(f"{ms:.1f} ms" for ms in entry["windows_ms"])
+            yield (
+                f"{at}  {what} {entry['from']} → {entry['to']}: {entry['outcome']}"
+                f" ({entry['processes']} process(es){', ' + windows if windows else ''}) by {entry['who']}"
+            )
+            yield from (f"                     {line}" for line in entry["because"])
+        else:
+            yield f"{at}  {what} {entry['release']} by {entry['who']}" + (
+                f": {entry['error']}" if "error" in entry else ""
+            )
+
+
+def _diagnostic_lines(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
+    for diagnostic in diagnostics:
+        yield str(diagnostic)
+
+
+def _shortened(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,69 @@
+"""What a code server knows; plain dicts, because a swap writes them in the same breath as `sys.modules`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+from weakref import WeakValueDictionary, ref
+
+from relup.runtime.code.finder import ReleaseFinder
+from relup.runtime.code.rebinding import Importer
+from relup.runtime.code.reference import ClassReference
+from relup.runtime.code.source import Canary, Version
+from relup.runtime.code.tables import Tables
+from relup.runtime.code.writes import Container
+
+
+@dataclass(slots=True, eq=False)
+class Books:
+    """Current and old versions, the finder, the shared references, and the canaries of what was dropped."""
+
+    versions: dict[str, Version] = field(default_factory=dict)
+    old: dict[str, Version] = field(default_factory=dict)
+    tables: Tables = field(default_factory=Tables)
+    references: WeakValueDictionary[tuple[str, str], ClassReference] = field(default_factory=WeakValueDictionary)
+    dropped: dict[str, list[ref[Canary]]] = field(default_factory=dict)
+    finder: ReleaseFinder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.finder = ReleaseFinder(self.versions, self.old)
+
+    def clear(self) -> None:
+        """Forget the release; references keep the classes they have."""
+        for book in (self.versions, self.old, self.finder.paths, self.dropped):
+            book.clear()
+        self.tables = Tables()
+
+    def bury(self, versions: Iterable[Version]) -> None:
+        """Remember the canaries of versions that nobody should need any more."""
+        for version in versions:
+            alive = [c for c in self.dropped.get(version.source.name, ()) if c() is not None]
+            self.dropped[version.source.name] = [*alive, version.canary]
+
+    def importers(self, modules: dict[str, Any], current: Container, without: frozenset[str]) -> Iterator[Importer]:
+        """Return the loaded modules, except those *without*, whose imports may concern these."""
+        tails = {name.rpartition(".")[2] for name in without}
+        tops = {name.partition(".")[0] for name in without}
+        for name, module in modules.items():
+            namespace = getattr(module, "__dict__", None)
+            if name in without or not isinstance(module, ModuleType) or not isinstance(namespace, dict):
+                continue
+            version = current.get(name)
+            if version is not None:
+                imports, path = self.tables.of_version(version), version.source.path
+            else:
+                relative = name.partition(".")[0] in tops
+                imports = self.tables.of_other(name, module, None if relative else tails)
+                path = str(namespace.get("__file__") or name)
+            if imports:
+                yield Importer(name, path, package_of(name, namespace), namespace, imports)
+
+
+def package_of(name: str, namespace: Container) -> str:
+    """Return the package against which a module's relative imports are resolved."""
+    package = namespace.get("__package__")
+    if isinstance(package, str):
+        return package
+    return name if "__path__" in namespace else name.rpartition(".")[0]

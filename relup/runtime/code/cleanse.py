@@ -1,0 +1,33 @@
+"""New namespaces must not keep what only staging was for.
+
+A body may have bound the view of `sys.modules`, a clone, or a watching wrapper. Those found in namespaces and class
+bodies are replaced by what they stand for; those hidden in closures, defaults and lists forward to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from relup.runtime.code.kinds import is_a
+
+
+def cleanse(namespaces: Iterable[dict[str, Any]], genuine: Mapping[int, Any]) -> None:
+    """Replace, in *namespaces* and in the classes they define, each object that *genuine* has by its identity."""
+    for namespace in namespaces:
+        module = namespace.get("__name__")
+        for key, value in list(namespace.items()):
+            if id(value) in genuine:
+                namespace[key] = genuine[id(value)]
+            elif is_a(value, type) and value.__module__ == module:
+                _cleanse_class(value, genuine)
+
+
+def _cleanse_class(cls: type, genuine: Mapping[int, Any]) -> None:
+    for key, value in list(vars(cls).items()):
+        if id(value) in genuine:
+            with suppress(TypeError, AttributeError):
+                setattr(cls, key, genuine[id(value)])
+        elif is_a(value, type) and value.__qualname__.startswith(f"{cls.__qualname__}."):
+            _cleanse_class(value, genuine)

@@ -1,0 +1,141 @@
+"""Who still uses old code: the question before a purge, and before an upgrade that would purge.
+
+In Erlang old code is used by a process whose stack stands in it or that holds one of its funs. In Python a function,
+a bound method, a class, a suspended generator and an instance all carry code, and nothing can take it from them, so
+all of them count: "purged" then means that nothing runs old code or ever can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import typing
+from collections.abc import Callable, Sequence
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
+from typing import Any
+
+from relup.runtime.code.books import Books
+from relup.runtime.code.holders import Objects, own, reached, referrers
+from relup.runtime.code.reference import ClassReference, resolve
+from relup.runtime.code.running import Lingerer, place, running
+from relup.runtime.code.staged import Staged
+
+MOST = 10_000
+
+
+def lingering(books: Books, modules: Sequence[str], staged: Sequence[Staged]) -> list[Lingerer]:
+    """Return who uses the old code of *modules*, each group of instances once; in a stated order."""
+    versions = [books.old[n] for n in modules]
+    if not versions:
+        return []
+    forget_typing_caches()
+    found = list(dict.fromkeys(running({id(v.namespace) for v in versions})))
+    old = own(versions, lambda module, name: resolve(sys.modules.get(module), name))
+    books_own: Objects = {id(o): o for s in staged for o in s.holders()}
+    found += _held(old, books_own)
+    return sorted(found, key=lambda lingerer: (lingerer.kind != "frame", lingerer.who, lingerer.where))
+
+
+def _held(old: Objects, books: Objects) -> list[Lingerer]:
+    """Return the holders; a plain function, because a generator's own frame would count as one."""
+    code = {key for key, o in old.items() if isinstance(o, FunctionType | type | ModuleType | dict)}
+    private = {*old, *books, id(old), id(books)}
+    asked: Objects = {}
+    groups: dict[str, list[int]] = {}
+    for holder, held in referrers(code, private):
+        group = groups.setdefault(_who(holder, [old[key] for key in held], old), [])
+        group.append(id(holder))
+        if len(group) <= MOST:
+            asked[id(holder)] = holder
+    words = reached(asked, {*private, id(asked)}, _root(old))
+    found = []
+    for who, group in groups.items():
+        in_use = [key for key in group if key in words]
+        if in_use:
+            holder = asked[in_use[0]]
+            instance = id(type(holder)) in old
+            count = f"{len(in_use)} " if instance and len(in_use) > 1 else ""
+            found.append(
+                Lingerer(f"{count}{who}", _where(holder, words[in_use[0]]), "instance" if instance else "code")
+            )
+    return found
+
+
+def _who(holder: object, held: list[object], old: Objects) -> str:
+    """Say what *holder* is; instances of one class share one answer."""
+    match holder:
+        case _ if id(type(holder)) in old:
+            return f"instances of {type(holder).__module__}.{type(holder).__qualname__}"
+        case FunctionType():
+            return f"function {holder.__module__}.{holder.__qualname__}"
+        case MethodType():
+            return f"bound method {holder.__func__.__qualname__}"
+        case CoroutineType() | GeneratorType() | AsyncGeneratorType():
+            return f"suspended {holder.__qualname__}"
+        case ClassReference():
+            return f"processes of {holder.module}.{holder.qualname}"
+        case type():
+            return f"class {holder.__module__}.{holder.__qualname__}"
+        case _:
+            names = sorted({_label(o) for o in held})
+            return f"a {type(holder).__qualname__} with {', '.join(names[:3])}"
+
+
+def _label(item: object) -> str:
+    match item:
+        case ModuleType():
+            return item.__name__
+        case dict():
+            return str(item.get("__name__", "a namespace"))
+        case _:
+            return f"{getattr(item, '__module__', '?')}.{getattr(item, '__qualname__', '?')}"
+
+
+def _where(holder: object, word: str) -> str:
+    match holder:
+        case CoroutineType(cr_frame=frame) | GeneratorType(gi_frame=frame) | AsyncGeneratorType(ag_frame=frame) if (
+            frame
+        ):
+            return place(frame)
+        case FunctionType(__code__=code):
+            return f"{code.co_filename}:{code.co_firstlineno}, held by {word}"
+        case _:
+            return f"held by {word}"
+
+
+def _root(old: Objects) -> Callable[[object, int], str | None]:
+    """Return what recognises an object that is in use beyond doubt, and names it."""
+    namespaces = {id(vars(m)): n for n, m in list(sys.modules.items()) if isinstance(m, ModuleType)}
+
+    def root(holder: object, item: int) -> str | None:
+        match holder:
+            case dict() if id(holder) in namespaces:
+                key = next((k for k, v in list(holder.items()) if id(v) == item), "?")
+                return f"{namespaces[id(holder)]}.{key}"
+            case ModuleType():
+                return f"module {holder.__name__}"
+            case CoroutineType() | GeneratorType() | AsyncGeneratorType():
+                return f"coroutine or generator {holder.__qualname__}"
+            case asyncio.Future() | asyncio.Handle() | threading.Thread():
+                return repr_of(holder)
+            case ClassReference():
+                return f"processes of {holder.module}.{holder.qualname}"
+            case type():
+                return f"class {holder.__module__}.{holder.__qualname__}"
+            case _:
+                return None
+
+    return root
+
+
+def repr_of(holder: Any) -> str:
+    """Return a short name of a task, a thread or a handle."""
+    name = getattr(holder, "get_name", None)
+    return f"{type(holder).__name__} {name()!r}" if callable(name) else type(holder).__name__
+
+
+def forget_typing_caches() -> None:
+    """Clear the caches of `typing`, which keep every `Optional[Account]` alive that was ever written."""
+    for clear in getattr(typing, "_cleanups", ()):
+        clear()

@@ -1,0 +1,144 @@
+"""From texts to a `Staged`: the one door that executes new code, and the one place that cleans up behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from relup.runtime.code import plan
+from relup.runtime.code.books import Books
+from relup.runtime.code.cleanse import cleanse
+from relup.runtime.code.clone import real, retire
+from relup.runtime.code.closure import Unclosed, early, held
+from relup.runtime.code.effects import Effects
+from relup.runtime.code.errors import StagingError
+from relup.runtime.code.order import Order, check
+from relup.runtime.code.places import differing
+from relup.runtime.code.rebinding import find
+from relup.runtime.code.reference import resolve
+from relup.runtime.code.registries import Container, Findings, Novelty, compare, snapshot
+from relup.runtime.code.source import Version, forget_lines
+from relup.runtime.code.staged import Prepared, Staged, replaced
+from relup.runtime.code.staging import Beside
+from relup.runtime.code.tables import source_text
+from relup.runtime.code.uses import uses
+from relup.runtime.code.view import exclusive, installed
+from relup.runtime.code.writes import World, Write, effective
+
+
+def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
+    """Execute what is *wanted* beside the running code and compute its swap; on failure nothing of it remains."""
+    world = after.world if after is not None and after.stage == "staged" else World()
+    with exclusive() as modules:
+        check(wanted, world.copy(modules), world.copy(books.versions), world.copy(books.finder.paths))
+        beside = Beside(books, wanted, world, modules)
+        effects = Effects(beside.view)
+        unchanged = {n: v for n, v in beside.current.items() if n not in beside.changing}
+        containers = snapshot(unchanged)
+        try:
+            with _executed(beside, effects):
+                entered = _entered(beside, containers)
+                prepared = _result(beside, effects, entered)
+        except BaseException:
+            _undo(effects, _entered(beside, containers))
+            forget_lines(beside.files, [*books.versions.values(), *books.old.values()])
+            raise
+    return Staged(books, prepared, world)
+
+
+def _entered(beside: Beside, containers: list[Container]) -> Findings:
+    return compare(containers, Novelty(beside.begun, beside.current))
+
+
+def _undo(effects: Effects, entered: Findings) -> None:
+    for undo in entered.undo:
+        undo()
+    effects.undo()
+
+
+@contextmanager
+def _executed(beside: Beside, effects: Effects) -> Iterator[None]:
+    """Run the bodies, then the block while their thread still sees them; afterwards nothing of the view remains."""
+    beside.clone_all()
+    finder = beside.books.finder
+    try:
+        with effects.watched(), installed(beside.view) as hook:
+            finder.stage = beside
+            beside.run()
+            genuine: dict[int, object] = {id(c): real(c) for c in beside.clones.values()}
+            genuine |= {id(beside.view): beside.real, id(hook): hook.original, **effects.originals()}
+            cleanse([v.namespace for v in beside.versions.values()], genuine)
+            yield
+    finally:
+        finder.stage = None
+        for name, clone in beside.clones.items():
+            retire(clone)
+            if beside.view.overlay.get(name) is clone:
+                del beside.view.overlay[name]
+
+
+def _result(beside: Beside, effects: Effects, entered: Findings) -> Prepared:
+    books, wanted = beside.books, beside.wanted
+    _references(beside)
+    writes = tuple(effective((*plan.writes(beside), *entered.writes)))
+    names = (*beside.versions, *wanted.removed)
+    previous = replaced(beside.world, books.versions, names)
+    unclosed, notes = _closure(beside, entered, previous)
+    return Prepared(
+        modules={n: beside.genuine(beside.view[n]) for n in beside.versions if n in beside.view},
+        removed=wanted.removed,
+        versions=dict(beside.versions),
+        previous=previous,
+        writes=writes,
+        late_imports=tuple(beside.view.late),
+        notes=(*effects.notes(), *entered.notes, *notes, *_differing(beside)),
+        unclosed=unclosed,
+        undo_effects=partial(_undo, effects, entered),
+        refresh=tuple(entered.refresh),
+        seen=frozenset(beside.before) | frozenset(beside.view.late),
+        catch_up=partial(_catch_up, beside),
+        real=beside.real,
+    )
+
+
+def _closure(
+    beside: Beside, entered: Findings, previous: Mapping[str, Version]
+) -> tuple[tuple[Unclosed, ...], tuple[str, ...]]:
+    """Return who outside the upgrade keeps old objects: of the release as findings, others as notes."""
+    tables, current = beside.books.tables, beside.current
+    uses_of = {
+        i.name: tables.uses(current[i.name]) if i.name in current else uses(source_text(i.name, beside.before[i.name]))
+        for i in beside.importers
+    }
+    found = early(beside.question(beside.before), beside.importers, uses_of)
+    found += held(beside.versions, previous)
+    found += [
+        Unclosed(module, 0, name, current[module].source.path, "keeps objects of old and new versions in")
+        for module, name in entered.owners
+    ]
+    ours = tuple(f for f in found if f.module in current or f.module in beside.versions)
+    return ours, tuple(f"{f}; it is not of the release" for f in found if f not in ours)
+
+
+def _references(beside: Beside) -> None:
+    """Raise StagingError for a class that processes run and the new version has not."""
+    for reference in list(beside.books.references.values()):
+        version = beside.versions.get(reference.module)
+        if version is not None and resolve(beside.view.get(reference.module), reference.qualname) is None:
+            message = f"has no class {reference.qualname} any more, which processes run"
+            raise StagingError(reference.module, 0, message, path=version.source.path)
+
+
+def _differing(beside: Beside) -> Iterator[str]:
+    for name in differing(beside.wanted, beside.current):
+        yield f"{name} has another text in the new release and is not part of the upgrade"
+
+
+def _catch_up(beside: Beside, fresh: Iterable[str]) -> Sequence[Write]:
+    """Return the writes for modules that were loaded since staging, into the world that runs now."""
+    modules = {n: beside.real[n] for n in fresh if n in beside.real}
+    current = beside.books.versions
+    importers = list(beside.books.importers(modules, current, beside.changing))
+    found = find(beside.question(beside.real), importers)
+    return tuple(plan.rebindings(beside, found))

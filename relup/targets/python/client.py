@@ -1,0 +1,119 @@
+"""The other end of a node's control socket, for programs that are not the node.
+
+Blocking, and without asyncio: a command asks one thing and waits. The node never depends on its client: an
+upgrade that was begun ends by itself, whatever becomes of the connection.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from relup.diagnostics import Diagnostic, OperatorNeeded, Refused, RelupError
+from relup.targets.python.home import Home
+from relup.targets.python.wire import decode, encode, error_from_data, short_address
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+
+class Client:
+    """A connection to one node."""
+
+    def __init__(self, name: str, connection: socket.socket) -> None:
+        """Speak over *connection*, which `connect` opened."""
+        self.name = name
+        self._connection = connection
+        self._lines = connection.makefile("rb")
+
+    def ask(self, op: str, on_event: OnEvent | None = None, **fields: Any) -> Any:
+        """Send a request and return its result, handing on the events before it.
+
+        Raises the error that the node answers, and `OperatorNeeded` when it goes away without an answer.
+        """
+        try:
+            self._connection.sendall(encode({"op": op, **fields}))
+            return self._answer(on_event)
+        except (OSError, ValueError) as error:
+            message = (
+                f"node {self.name!r} went away before it answered: `relup status {self.name}` and "
+                f"`relup history {self.name}` tell what came of it"
+            )
+            raise OperatorNeeded([Diagnostic("connection_lost", message)]) from error
+
+    def _answer(self, on_event: OnEvent | None) -> Any:
+        for line in self._lines:
+            message = decode(line)
+            match message:
+                case {"event": event}:
+                    if on_event:
+                        on_event(event)
+                case {"result": result}:
+                    return result
+                case {"error": error}:
+                    raise error_from_data(error)
+                case _:
+                    raise ValueError(f"unknown answer {message}")
+        raise ConnectionError("end of file")
+
+    def close(self) -> None:
+        """Hang up."""
+        self._lines.close()
+        self._connection.close()
+
+
+def wait_until_gone(base: Path, name: str) -> None:
+    """Wait until the node has let go of its home, that is, until its process is gone."""
+    with (Home(base, name).path / "node.lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
+
+@contextmanager
+def connect(base: Path, name: str) -> Iterator[Client]:
+    """Connect to the running node *name*. Raises `Refused` when it is not there or not this user's."""
+    home = Home(base, name)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with short_address(home.socket) as address:
+            connection.connect(address)
+    except PermissionError as error:
+        connection.close()
+        raise Refused([Diagnostic("foreign_node", f"node {name!r} belongs to another user ({home.path})")]) from error
+    except OSError as error:
+        connection.close()
+        raise Refused([_absent(base, name)]) from error
+    client = Client(name, connection)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def node_names(base: Path) -> list[str]:
+    """Return the names of this user's nodes that run now, sorted."""
+    try:
+        candidates = sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
+    except OSError:
+        return []
+    return [name for name in candidates if _answers(base, name)]
+
+
+def _answers(base: Path, name: str) -> bool:
+    """Say whether something listens in that folder; one that is no node's home is no node."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            with short_address(Home(base, name).socket) as address:
+                connection.connect(address)
+        except (OSError, RelupError):
+            return False
+    return True
+
+
+def _absent(base: Path, name: str) -> Diagnostic:
+    running = ", ".join(n for n in node_names(base) if n != name)
+    known = f"; running: {running}" if running else "; no node of this user runs"
+    return Diagnostic("no_such_node", f"no node {name!r} runs here (looked in {base}){known}")

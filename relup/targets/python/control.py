@@ -1,0 +1,143 @@
+"""The node's ear: a Unix socket in a folder that only its user can enter.
+
+The folder's mode keeps strangers out, and the kernel's word on who is at the other end is asked as well: only
+the node's own user and root are answered. An upgrade, once begun, belongs to the node: it ends the same way
+whether its client reads on, hangs up, or dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from relup.diagnostics import Diagnostic, InvalidInput, Refused, RelupError
+from relup.document.relup import relup_from_data
+from relup.executor import Event, Options
+from relup.targets.python.handler import ReleaseHandler
+from relup.targets.python.home import Home
+from relup.targets.python.look import evaluate, new_namespace, status
+from relup.targets.python.outcomes import outcome_to_data
+from relup.targets.python.wire import LIMIT, decode, encode, error_to_data, peer_uid, short_address
+
+Send = Callable[[dict[str, Any]], None]
+
+
+class Control:
+    """The control socket of one running node."""
+
+    def __init__(self, handler: ReleaseHandler, home: Home, stop: Callable[[str], None]) -> None:
+        """Answer for *handler*; *stop* asks the node to end."""
+        self._handler = handler
+        self._home = home
+        self._stop = stop
+        self._server: asyncio.Server | None = None
+        self._conversations: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Begin to listen. A socket that a dead node left is replaced."""
+        with contextlib.suppress(FileNotFoundError):
+            self._home.socket.unlink()
+        with short_address(self._home.socket) as address:
+            self._server = await asyncio.start_unix_server(self._converse, address, limit=LIMIT)
+        self._home.socket.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+    async def close(self) -> None:
+        """Stop listening, and hang up on everybody."""
+        if self._server:
+            self._server.close()
+        for task in self._conversations:
+            task.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._home.socket.unlink()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._conversations.add(task)
+        namespace = new_namespace(self._handler.node)
+        try:
+            owner = _owner(writer)
+            while line := await reader.readline():
+                await self._answer(line, owner, namespace, lambda message: _send(writer, message))
+                await writer.drain()
+        except (OSError, ValueError, asyncio.CancelledError, asyncio.LimitOverrunError):
+            pass
+        except RelupError as error:
+            _send(writer, {"error": error_to_data(error)})
+        finally:
+            self._conversations.discard(task)
+            writer.close()
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def _answer(self, line: bytes, owner: str, namespace: dict[str, Any], send: Send) -> None:
+        try:
+            send({"result": await self._dispatch(_request(line), owner, namespace, send)})
+        except RelupError as error:
+            send({"error": error_to_data(error)})
+
+    async def _dispatch(self, request: dict[str, Any], owner: str, namespace: dict[str, Any], send: Send) -> Any:
+        match request:
+            case {"op": "status"}:
+                return await status(self._handler)
+            case {"op": "releases"}:
+                return asdict(self._handler.records)
+            case {"op": "history"}:
+                return self._home.history()
+            case {"op": "apply", "relup": dict(plan), "options": dict(options)}:
+                return await asyncio.shield(self._begin(plan, options, owner, send))
+            case {"op": "confirm"}:
+                return self._handler.confirm(owner)
+            case {"op": "evaluate", "source": str(source)}:
+                return await evaluate(source, namespace)
+            case {"op": "stop"}:
+                self._stop(owner)
+                return {"pid": os.getpid()}
+            case _:
+                raise InvalidInput([Diagnostic("bad_request", f"not a request: {sorted(request)}")])
+
+    def _begin(self, plan: dict[str, Any], options: dict[str, Any], owner: str, send: Send) -> asyncio.Task[Any]:
+        """Start an upgrade as a task of its own, so that it outlives this conversation."""
+        return asyncio.get_running_loop().create_task(self._apply(plan, options, owner, send), name="relup upgrade")
+
+    async def _apply(self, plan: dict[str, Any], options: dict[str, Any], owner: str, send: Send) -> dict[str, Any]:
+        def emit(event: Event) -> None:
+            send({"event": asdict(event)})
+
+        confirm = options.get("confirm")
+        outcome = await self._handler.install(
+            relup_from_data(plan),
+            owner=owner,
+            emit=emit,
+            options=Options(
+                dry_run=bool(options.get("dry_run")), allow_irreversible=bool(options.get("allow_irreversible"))
+            ),
+            confirm_within=float(confirm) if confirm is not None else None,
+        )
+        return outcome_to_data(outcome)
+
+
+def _request(line: bytes) -> dict[str, Any]:
+    try:
+        return decode(line)
+    except ValueError as error:
+        raise InvalidInput([Diagnostic("bad_request", f"not a request: {error}")]) from error
+
+
+def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    if not writer.is_closing():
+        writer.write(encode(message))
+
+
+def _owner(writer: asyncio.StreamWriter) -> str:
+    """Return who is at the other end. Raises `Refused` unless it is this node's user or root."""
+    uid = peer_uid(writer.get_extra_info("socket"))
+    if uid not in (0, os.geteuid()):
+        raise Refused([Diagnostic("foreign_node", f"this node belongs to uid {os.geteuid()}, not to uid {uid}")])
+    return f"uid {uid}"

@@ -1,0 +1,205 @@
+"""A node's release handler: which release runs, which is permanent, and one upgrade at a time.
+
+An upgrade is provisional until it is confirmed: a node that dies before boots the old permanent release. With
+a deadline the node goes back by itself, along the way back that came with the plan; the client that asked for
+the upgrade is not needed for that. (OTP: `release_handler`.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from relup.diagnostics import Busy, Diagnostic, Refused, RelupError
+from relup.document.relup import relup_to_data
+from relup.executor import Emit, Options, Outcome, install
+from relup.model.release import Release
+from relup.model.relup import Relup
+from relup.runtime import Node
+from relup.targets.python.applications import make_known
+from relup.targets.python.home import Home, Installed, Records
+from relup.targets.python.transaction import PythonTransaction
+
+log = logging.getLogger("relup.node")
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The two clocks of a node, in seconds: `monotonic` measures, `wall` dates the history."""
+
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When an unconfirmed upgrade goes back by itself."""
+
+    at: float
+    task: asyncio.Task[None]
+
+
+class ReleaseHandler:
+    """The upgrades of one running node; it is the executor's target."""
+
+    def __init__(self, node: Node, home: Home, running: Release, records: Records, clocks: Clocks) -> None:
+        """Handle the releases of *node*, which runs *running*."""
+        self.node = node
+        self.running = running
+        self.records = records
+        self.deadline: Deadline | None = None
+        self._home = home
+        self._clocks = clocks
+        self._owner: str | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # ── one upgrade at a time ──────────────────────────────────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def begin(self, relup: Relup, owner: str) -> AsyncIterator[PythonTransaction]:
+        """Take the node for *owner*; raise `Busy` naming the one who has it."""
+        self._refuse_busy()
+        self._owner = owner
+        self._idle.clear()
+        try:
+            async with PythonTransaction(self.node, self.running, relup, self._decide) as transaction:
+                yield transaction
+        finally:
+            self._owner = None
+            self._idle.set()
+
+    def _refuse_busy(self) -> None:
+        if self._owner:
+            raise Busy([Diagnostic("busy", f"an upgrade is running on node {self.node.name!r}: {self._owner}")])
+
+    async def idle(self) -> None:
+        """Wait until no upgrade is running."""
+        await self._idle.wait()
+
+    async def install(
+        self, relup: Relup, *, owner: str, emit: Emit, options: Options, confirm_within: float | None = None
+    ) -> Outcome:
+        """Apply *relup*; with *confirm_within* seconds, go back unless `confirm` comes in time."""
+        if confirm_within is not None and relup.way_back is None:
+            message = f"{relup} has no way back, so it cannot be taken back when nobody confirms it"
+            raise Refused([Diagnostic("no_way_back", message, hint="write the down entries of its appups")])
+        outcome = await install(relup, self, owner=owner, emit=emit, clock=self._clocks.monotonic, options=options)
+        if outcome.status == "ready":
+            return outcome
+        if outcome.status == "done":
+            self._set_deadline(relup, confirm_within)
+        self._write_history(relup.direction, owner, relup, outcome)
+        return outcome
+
+    def _decide(self, goal: Release) -> Callable[[], None]:
+        """Make *goal* the release that runs, durably; a restart boots the permanent one until `confirm`."""
+        before = self.records, self.running
+        current = Installed.of(goal)
+        installed = (*(i for i in self.records.installed if i != current), current)
+        self._record(replace(self.records, current=current, installed=installed), goal)
+        return lambda: self._record(*before)
+
+    def _record(self, records: Records, running: Release) -> None:
+        self._home.write(records)
+        self.records, self.running = records, running
+        for application in running.applications:
+            make_known(self.node, application)
+
+    # ── provisional until confirmed ────────────────────────────────────────────────────────────────────
+
+    def confirm(self, owner: str) -> dict[str, Any]:
+        """Make the running release permanent and drop the old code that nobody uses any more.
+
+        Old code that is still in use stays and is named: OTP kills whoever uses it (`make_permanent`).
+        """
+        self._refuse_busy()
+        was_provisional = self.records.provisional
+        records = replace(self.records, permanent=self.records.current)
+        try:
+            self._home.write(records)
+        except OSError as error:
+            raise Refused([Diagnostic("record_not_written", f"the release record: {error}")]) from error
+        self.records = records
+        self._cancel_deadline()
+        lingering = [lingerer for m in sorted(self.node.code.old) for lingerer in self._purge(m)]
+        if was_provisional:
+            self._append({"what": "confirm", "who": owner, "release": str(records.permanent)})
+        return {"release": str(records.permanent), "was_provisional": was_provisional, "lingering": lingering}
+
+    def _purge(self, module: str) -> list[str]:
+        if self.node.code.soft_purge(module):
+            return []
+        return [f"{module}: {found.who} ({found.where})" for found in self.node.code.lingering([module])]
+
+    def _set_deadline(self, relup: Relup, seconds: float | None) -> None:
+        self._cancel_deadline()
+        if seconds is not None:
+            task = asyncio.get_running_loop().create_task(self._expire(relup, seconds), name="relup confirm deadline")
+            self.deadline = Deadline(self._clocks.monotonic() + seconds, task)
+
+    def _cancel_deadline(self) -> None:
+        if self.deadline and self.deadline.task is not asyncio.current_task():
+            self.deadline.task.cancel()
+        self.deadline = None
+
+    async def _expire(self, relup: Relup, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        owner = f"the confirm deadline of {seconds:g} s"
+        try:
+            await self.install(
+                way_back(relup), owner=owner, emit=lambda event: log.info("%s", event.message), options=Options()
+            )
+        except RelupError as error:
+            log.error("%s passed, and the way back was refused: %s", owner, error)
+            self._append({"what": "expired", "who": owner, "release": str(self.running), "error": str(error)})
+
+    def close(self) -> None:
+        """Stop waiting for a confirmation."""
+        self._cancel_deadline()
+
+    # ── history ────────────────────────────────────────────────────────────────────────────────────────
+
+    def started(self, owner: str) -> None:
+        """Record that the node came up."""
+        self._append({"what": "start", "who": owner, "release": str(self.running)})
+
+    def _write_history(self, what: str, owner: str, relup: Relup, outcome: Outcome) -> None:
+        plan = json.dumps(relup_to_data(relup), sort_keys=True, default=str).encode()
+        self._append(
+            {
+                "what": "upgrade" if what == "up" else "downgrade",
+                "who": owner,
+                "release": str(self.running),
+                "from": relup.base.vsn,
+                "to": relup.goal.vsn,
+                "outcome": outcome.status,
+                "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
+                "processes": sum(w.processes for w in outcome.windows),
+                "plan": sha256(plan).hexdigest()[:16],
+                "because": [str(d) for d in outcome.diagnostics if outcome.status != "done"],
+            }
+        )
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        try:
+            self._home.append({"at": self._clocks.wall(), **entry})
+        except OSError as error:
+            log.error("the history could not be written: %s", error)
+
+
+def way_back(relup: Relup) -> Relup:
+    """Return the plan that leads from the goal back to the base. Needs `relup.way_back`."""
+    return Relup(
+        direction="down" if relup.direction == "up" else "up",
+        base=relup.goal,
+        goal=relup.base,
+        script=relup.way_back or (),
+        way_back=relup.script,
+    )

@@ -1,0 +1,169 @@
+"""A node's home: a folder that only its user can enter, with what must survive the node.
+
+    <base>/<name>/
+        control.sock     where the running node listens
+        node.lock        held by the running node; carries its pid
+        releases.json    which release is permanent, which runs, which were installed before
+        history.jsonl    what was done, by whom, and how it ended; one JSON document a line
+
+Release records are replaced, never edited: written beside, fsync, rename, fsync of the folder (OTP truncates
+and rewrites `RELEASES` in place). A reader sees the old record or the new one, whenever the node dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from relup.diagnostics import Diagnostic, InvalidInput, Refused
+from relup.model.release import Release
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A release that a node has run: its name, its vsn and its folder."""
+
+    name: str
+    vsn: str
+    root: str
+
+    @classmethod
+    def of(cls, release: Release) -> Installed:
+        """Return the record of *release*."""
+        return cls(release.name, release.vsn, release.root)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.vsn}"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What a node knows of its releases. `permanent` is what a restart boots; `current` is what runs."""
+
+    permanent: Installed
+    current: Installed
+    installed: tuple[Installed, ...]
+    """Every release that has run here, in the order in which they came; the newest last."""
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the running release would be lost by a restart."""
+        return self.current != self.permanent
+
+
+def base_folder(environ: Mapping[str, str]) -> Path:
+    """Return where this user's nodes have their homes: `RELUP_HOME`, or the XDG state folder."""
+    if home := environ.get("RELUP_HOME"):
+        return Path(home)
+    state = environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "relup"
+
+
+class Home:
+    """The folder of one node."""
+
+    def __init__(self, base: Path, name: str) -> None:
+        """Name the home of node *name*; nothing is created. Raises `InvalidInput` for a name that is no name."""
+        if not _NAME.fullmatch(name):
+            message = f"{name!r} is no node name: letters, digits, '_', '.' and '-', at most 64"
+            raise InvalidInput([Diagnostic("bad_node_name", message)])
+        self.name = name
+        self.path = base / name
+
+    @property
+    def socket(self) -> Path:
+        """Where the node listens."""
+        return self.path / "control.sock"
+
+    def create(self) -> None:
+        """Create the folder, mode 0700. Raises `Refused` when it belongs to somebody else."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.mkdir(exist_ok=True, mode=0o700)
+            if self.path.stat().st_uid != os.geteuid():
+                raise Refused([_foreign(self.path)])
+            self.path.chmod(0o700)
+        except OSError as error:
+            raise Refused([Diagnostic("no_home", f"{self.path}: {error.strerror}")]) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the home for a running node. Raises `Refused` naming the node that already runs."""
+        with (self.path / "node.lock").open("a+", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                message = f"node {self.name!r} already runs (pid {file.read().strip() or 'unknown'})"
+                raise Refused([Diagnostic("already_started", message)]) from error
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def records(self) -> Records | None:
+        """Return what was recorded, or None for a node that never ran. Raises `Refused` for a damaged record."""
+        path = self.path / "releases.json"
+        try:
+            data = json.loads(path.read_bytes())
+            return Records(
+                Installed(**data["permanent"]),
+                Installed(**data["current"]),
+                tuple(Installed(**i) for i in data["installed"]),
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Refused([Diagnostic("bad_record", f"{path}: not a record of releases: {error}")]) from error
+
+    def write(self, records: Records) -> None:
+        """Replace the record. Raises `OSError` with the old record still in place."""
+        _replace(self.path / "releases.json", json.dumps(asdict(records), indent=1).encode())
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add one line to the history and wait until it is on disk."""
+        with (self.path / "history.jsonl").open("ab") as file:
+            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the lines of the history, oldest first; a line cut short by a crash ends it."""
+        try:
+            lines = (self.path / "history.jsonl").read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        entries = []
+        for line in lines[:-1]:
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                break
+        return entries
+
+
+def _foreign(path: Path) -> Diagnostic:
+    return Diagnostic("foreign_node", f"{path} belongs to another user (uid {path.stat().st_uid})")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_suffix(".new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

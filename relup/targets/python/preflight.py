@@ -1,0 +1,63 @@
+"""What must hold before a process of a Python node is touched: the plan's base runs, its files are unchanged.
+
+Each check is a generator of diagnostics and raises nothing; the transaction refuses once, with all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from relup.diagnostics import Diagnostic
+from relup.document import read_sources, source_path
+from relup.model.release import Release
+from relup.model.relup import Relup
+from relup.runtime import Node
+from relup.runtime.code import Source
+
+
+def check_base(relup: Relup, running: Release, node: Node) -> Iterator[Diagnostic]:
+    """Find where the plan's base differs from what runs."""
+    base = relup.base
+    if (base.name, base.vsn) != (running.name, running.vsn):
+        message = f"the plan leads from {base} to {relup.goal}, but the node runs {running}"
+        yield Diagnostic("wrong_base", message, hint="plan again against the running release")
+        return
+    planned = {a.name: a.vsn for a in base.applications}
+    present = {a.name: a.vsn for a in running.applications}
+    for name in sorted(planned.keys() | present.keys()):
+        if planned.get(name) != present.get(name):
+            message = (
+                f"application {name!r} is {planned.get(name, 'absent')} in the plan, {present.get(name, 'absent')} here"
+            )
+            yield Diagnostic("wrong_base", message)
+    for module, planned_digest in sorted(base.fingerprints().items()):
+        loaded = node.code.digest(module)
+        if loaded is not None and loaded != planned_digest:
+            message = f"the node runs other code of {module!r} than the plan's base {base}: its file was changed"
+            yield Diagnostic("stale_base", message, hint="plan against the files that the node was started from")
+
+
+def check_goal(goal: Release) -> Iterator[Diagnostic]:
+    """Find where the goal's files are not those that the plan was made from."""
+    if not Path(goal.root).is_dir():
+        yield Diagnostic("stale_plan", f"{goal.root}: the plan's release folder is not there")
+        return
+    for module, planned in sorted(goal.fingerprints().items()):
+        path = source_path(Path(goal.root), module)
+        found = sha256(path.read_bytes()).hexdigest() if path else None
+        if found is None:
+            yield Diagnostic("stale_plan", f"{goal.root}: module {module!r} is gone since the plan was made")
+        elif found != planned:
+            yield Diagnostic(
+                "stale_plan", f"{path}: module {module!r} changed since the plan was made", hint="plan again"
+            )
+
+
+def load_sources(goal: Release) -> Mapping[str, Source]:
+    """Read every module of *goal*. Raises `OSError`."""
+    return {
+        module: Source(module, str(path), path.read_bytes(), path.name == "__init__.py")
+        for module, path in read_sources(goal).items()
+    }

@@ -1,0 +1,100 @@
+"""A release brought up as a live node that can be upgraded: code, applications, records, control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from relup.diagnostics import Diagnostic, Refused
+from relup.document import read_release, read_sources
+from relup.model.release import Application, Release
+from relup.runtime import Node
+from relup.runtime.code import CodeError
+from relup.targets.python.applications import make_known
+from relup.targets.python.control import Control
+from relup.targets.python.handler import Clocks, ReleaseHandler
+from relup.targets.python.home import Home, Installed, Records, base_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A node that runs a release and listens."""
+
+    node: Node
+    handler: ReleaseHandler
+    stopping: asyncio.Future[str]
+    """Done, with the reason, when the node should end."""
+    note: str | None
+    """Why another release was booted than the one that was given."""
+
+
+@asynccontextmanager
+async def serve(
+    release: str | Path, *, name: str | None = None, base: Path | None = None, as_given: bool = False
+) -> AsyncIterator[Service]:
+    """Run a release folder as a live node inside this event loop, until the block is left.
+
+    *name* is the node's (default: the release's); *base* is where homes are kept (default: `RELUP_HOME` or the
+    user's state folder). The release that was confirmed last is booted when *release* is one that this node
+    has run before, unless *as_given*. Raises `InvalidInput` for a folder that is no release, and `Refused`
+    when a node of that name runs already or an application does not start.
+    """
+    given = read_release(Path(release))
+    home = Home(base or base_folder(os.environ), name or given.name)
+    home.create()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(home.locked())
+        booted, note, records = choose(given, home.records(), as_given=as_given)
+        node = await stack.enter_async_context(Node(home.name))
+        await _boot(node, booted)
+        home.write(records)
+        handler = ReleaseHandler(node, home, booted, records, Clocks(asyncio.get_running_loop().time, time.time))
+        stack.callback(handler.close)
+        stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        control = Control(handler, home, lambda who: None if stopping.done() else stopping.set_result(who))
+        await control.open()
+        stack.push_async_callback(control.close)
+        stack.push_async_callback(handler.idle)
+        handler.started(f"uid {os.geteuid()}")
+        yield Service(node, handler, stopping, note)
+
+
+def choose(given: Release, records: Records | None, *, as_given: bool) -> tuple[Release, str | None, Records]:
+    """Return the release to boot, why it is not the given one, and the record to begin with."""
+    known = records.installed if records else ()
+    booted, note = given, None
+    if records and not as_given and Installed.of(given) in known and records.permanent != Installed.of(given):
+        booted = read_release(Path(records.permanent.root))
+        note = f"{booted} is the permanent release of this node; start {given} with --as-given"
+    current = Installed.of(booted)
+    return booted, note, Records(current, current, (*(i for i in known if i != current), current))
+
+
+async def _start(node: Node, application: Application) -> None:
+    """Start an application as its type says: `none` leaves it alone, `load` only makes it known."""
+    match application.type:
+        case "none":
+            pass
+        case "load":
+            make_known(node, application)
+        case type_:
+            make_known(node, application)
+            await node.applications.start(application.name, type_)
+
+
+async def _boot(node: Node, release: Release) -> None:
+    """Load the release's code and start its applications, in their order."""
+    try:
+        node.code.boot(read_sources(release))
+        for application in release.applications:
+            await _start(node, application)
+    except CodeError as error:
+        raise Refused([Diagnostic("already_loaded", str(error))]) from error
+    except (Exception, SystemExit) as error:
+        message = f"{release} does not start: {type(error).__name__}: {error}"
+        raise Refused([Diagnostic("start_failed", message)]) from error

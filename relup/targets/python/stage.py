@@ -1,0 +1,120 @@
+"""The new code of an upgrade, window by window, before any of it is visible.
+
+Each window is staged on top of the one before it, so its bodies see what they will see when it opens. What is
+found here (a body that raises, a name that is gone, a dependant that would keep old objects, somebody who
+lingers in the version before) refuses the upgrade with nothing touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from relup.diagnostics import Diagnostic, Location, Refused
+from relup.executor import Side
+from relup.model.instructions import Direction, Load
+from relup.model.relup import Relup
+from relup.model.windows import Window
+from relup.runtime.code import CodeServer, Source, Staged, StagingError
+from relup.targets.python.preflight import load_sources
+
+
+class Stage:
+    """What each window of one plan will load."""
+
+    def __init__(self, code: CodeServer, relup: Relup) -> None:
+        """Stage for the node whose code server is *code*."""
+        self._code = code
+        self._relup = relup
+        self._staged: list[tuple[Window, Staged]] = []
+        self._base_vsns: dict[str, Any] = {}
+        self._goal_vsns: dict[str, Any] = {}
+        self._paths: dict[str, Path] = {}
+        self.notes: list[Diagnostic] = []
+
+    async def prepare(self, windows: Sequence[Window]) -> None:
+        """Read, compile and run the code of every window. Raises `Refused`."""
+        self._refuse_lingering(windows)
+        sources = await asyncio.to_thread(load_sources, self._relup.goal)
+        self._paths = {module: Path(source.path) for module, source in sources.items()}
+        for window in windows:
+            if window.code:
+                await self._prepare(window, sources)
+
+    async def _prepare(self, window: Window, sources: Mapping[str, Source]) -> None:
+        loads = [c for c in window.code if isinstance(c, Load) and c.module in sources]
+        removed = [m for m in window.modules() if m not in sources]
+        places = {c.module: c.location for c in window.code}
+        after = self._staged[-1][1] if self._staged else None
+        try:
+            staged = await asyncio.to_thread(
+                self._code.stage, [sources[c.module] for c in loads], removed, after, known=self._paths
+            )
+        except StagingError as error:
+            raise Refused([_staging(error, places.get(error.module))]) from error
+        self._staged.append((window, staged))
+        if staged.unclosed:
+            raise Refused(_unclosed(staged, window))
+        self.notes += [Diagnostic("side_effect", note, severity="note") for note in staged.notes]
+        self._base_vsns |= {m: _vsn(v.module, v.digest) for m, v in staged.previous.items()}
+        self._goal_vsns |= {m: _vsn(loaded, staged.versions[m].digest) for m, loaded in staged.modules.items()}
+
+    def _refuse_lingering(self, windows: Sequence[Window]) -> None:
+        """Purge what is two versions old; refuse where its policy is soft and somebody still runs it."""
+        problems: list[Diagnostic] = []
+        for code in (c for w in windows for c in w.code if c.module in self._code.old):
+            if code.pre_purge == "soft_purge":
+                problems += [
+                    Diagnostic(
+                        "not_purged",
+                        f"{lingerer.who} still uses old code of {code.module!r} ({lingerer.where})",
+                        code.location,
+                    )
+                    for lingerer in self._code.lingering([code.module])
+                ]
+        if problems:
+            raise Refused(problems)
+        self._code.purge([c.module for w in windows for c in w.code if c.module in self._code.old])
+
+    def of(self, window: Window) -> Staged | None:
+        """Return the staged code of *window*; None when it changes no code."""
+        return next((staged for known, staged in self._staged if known is window), None)
+
+    def vsn(self, module: str, mode: Direction, towards: Side) -> Any:
+        """Return the vsn that `code_change` of *module* is told: where it comes from, or goes down to."""
+        to_goal = towards == "goal"
+        versions = self._base_vsns if (mode == "up") == to_goal else self._goal_vsns
+        return versions.get(module)
+
+    def close(self) -> None:
+        """Drop what was never made current, last first."""
+        for _, staged in reversed(self._staged):
+            if staged.stage == "staged":
+                staged.abandon()
+        self._staged.clear()
+
+
+def _vsn(module: object, digest: str) -> Any:
+    """Return what the module says of itself, as it says it: `code_change` matches on it."""
+    return getattr(module, "__vsn__", digest)
+
+
+def _staging(error: StagingError, place: Location | None) -> Diagnostic:
+    inside = Location(error.path, error.line, 1) if error.path else place
+    return Diagnostic("bad_code", f"module {error.module!r} cannot be loaded: {error.message}", inside)
+
+
+def _unclosed(staged: Staged, window: Window) -> list[Diagnostic]:
+    place = window.code[0].location
+    return [
+        Diagnostic(
+            "not_closed",
+            f"{found.module!r} (line {found.line}) keeps {found.name!r} of a module that is loaded anew, "
+            "so it would go on using the old one",
+            place,
+            hint=f"load {found.module!r} too",
+        )
+        for found in staged.unclosed
+    ]

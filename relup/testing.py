@@ -1,0 +1,169 @@
+"""The contract of targets, to be run by whoever writes one.
+
+`check_target` upgrades a fresh node again and again, each time with a fault at another effect (before it, and after
+it), and with the owner lost there; after each it compares what the node is with what it was. It is the same test
+for every target, and asserts the promises, not the means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Literal, TypeAlias
+
+from relup.diagnostics import Busy, Diagnostic
+from relup.executor import EffectFailed, Options, Outcome, Target, Transaction, install
+from relup.model.relup import Relup
+
+Moment: TypeAlias = Literal["before", "after"]
+EFFECTS = ("suspend", "load", "change_code", "call", "verify", "commit")
+"""What the executor asks of a transaction before anything is resumed, in the protocol's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A node fresh from its start, and a plan that can be applied to it."""
+
+    target: Target
+    relup: Relup
+    view: Callable[[], Awaitable[Any]]
+    """Everything that a rollback must restore, as a value: states, versions, names, who is suspended."""
+
+
+Fresh: TypeAlias = Callable[[], AbstractAsyncContextManager[Subject]]
+
+
+class OwnerLost(BaseException):
+    """Thrown into an upgrade to end it from outside, as a cancelled task or a dying controller does."""
+
+
+async def check_target(fresh: Fresh) -> int:
+    """Run the contract on nodes from *fresh*; return how many upgrades were tried. Raises `AssertionError`."""
+    effects = await _check_success(fresh)
+    await _check_dry_run(fresh)
+    await _check_one_at_a_time(fresh)
+    faults = [(number, moment) for number, effect in enumerate(effects) for moment in _moments(effect)]
+    for number, moment in faults:
+        await _check_fault(fresh, number, moment)
+        await _check_owner_lost(fresh, number, moment)
+    return 3 + 2 * len(faults)
+
+
+def _moments(effect: str) -> tuple[Moment, ...]:
+    """Return when a fault at *effect* means something: a call that raised has had no effect, by its own promise."""
+    return ("before",) if effect == "call" else ("before", "after")
+
+
+async def _check_success(fresh: Fresh) -> list[str]:
+    """Check that a plan without a fault changes the node; return its effects."""
+    async with fresh() as subject:
+        before = await subject.view()
+        tally = Fault(None, "before")
+        outcome = await _install(subject, tally)
+        assert outcome.status == "done", f"a plan without a fault ended {outcome}"
+        assert await subject.view() != before, "the upgrade changed nothing"
+        return tally.seen
+
+
+async def _check_dry_run(fresh: Fresh) -> None:
+    async with fresh() as subject:
+        before = await subject.view()
+        outcome = await _install(subject, Fault(None, "before"), Options(dry_run=True))
+        assert outcome.status == "ready", f"a dry run ended {outcome}"
+        assert await subject.view() == before, "a dry run touched the node"
+
+
+async def _check_one_at_a_time(fresh: Fresh) -> None:
+    async with fresh() as subject, subject.target.begin(subject.relup, "the first"):
+        refusal = ""
+        try:
+            async with subject.target.begin(subject.relup, "the second"):
+                pass
+        except Busy as error:
+            refusal = str(error)
+        assert "the first" in refusal, f"a second upgrade at once must be refused, naming the first: {refusal!r}"
+
+
+async def _check_fault(fresh: Fresh, number: int, moment: Moment) -> None:
+    async with fresh() as subject:
+        before = await subject.view()
+        fault = Fault(number, moment)
+        outcome = await _install(subject, fault)
+        place = f"a fault {moment} effect {number} ({fault.seen[-1]})"
+        assert outcome.status == "rolled_back", f"{place} ended {outcome}"
+        assert await subject.view() == before, f"{place} left something behind"
+
+
+async def _check_owner_lost(fresh: Fresh, number: int, moment: Moment) -> None:
+    async with fresh() as subject:
+        before = await subject.view()
+        fault = Fault(number, moment, OwnerLost)
+        try:
+            await _install(subject, fault)
+        except OwnerLost:
+            assert await subject.view() == before, f"the owner lost {moment} effect {number} ({fault.seen[-1]})"
+        else:
+            raise AssertionError("the owner's loss was swallowed")
+
+
+@dataclass(slots=True)
+class Fault:
+    """What goes wrong: at effect *number* (None: nothing), before it or after it."""
+
+    number: int | None
+    moment: Moment
+    error: type[BaseException] | None = None
+    seen: list[str] = field(default_factory=list)
+
+    def strike(self) -> None:
+        """Raise."""
+        if self.error:
+            raise self.error
+        raise EffectFailed(Diagnostic("injected", f"a fault {self.moment} {self.seen[-1]}"))
+
+
+class _Faulty:
+    """A transaction that passes everything on, and fails where its fault says."""
+
+    def __init__(self, transaction: Transaction, fault: Fault) -> None:
+        self._transaction = transaction
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Any:
+        effect = getattr(self._transaction, name)
+        if name not in EFFECTS:
+            return effect
+
+        async def struck(*arguments: Any, **named: Any) -> Any:
+            fault = self._fault
+            here = len(fault.seen) == fault.number
+            fault.seen.append(name)
+            if here and fault.moment == "before":
+                fault.strike()
+            result = await effect(*arguments, **named)
+            if here:
+                fault.strike()
+            return result
+
+        return struck
+
+
+@dataclass(frozen=True, slots=True)
+class _FaultyTarget:
+    target: Target
+    fault: Fault
+
+    @asynccontextmanager
+    async def begin(self, relup: Relup, owner: str) -> AsyncIterator[Any]:
+        async with self.target.begin(relup, owner) as transaction:
+            yield _Faulty(transaction, self.fault)
+
+
+async def _install(subject: Subject, fault: Fault, options: Options | None = None) -> Outcome:
+    target = _FaultyTarget(subject.target, fault)
+    options = options or Options()
+    return await install(
+        subject.relup, target, owner="the contract test", emit=lambda event: None, clock=perf_counter, options=options
+    )

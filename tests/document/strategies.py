@@ -1,0 +1,119 @@
+"""Values of the model, all of them."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from relup.diagnostics import Diagnostic, Location
+from relup.model import instructions as i
+from relup.model.appup import Appup, Entry, VersionPattern
+from relup.model.release import Application, Release
+from relup.model.relup import Relup
+
+names = st.one_of(st.sampled_from(["anemone", "a.b", "1.10", "on", "010", "null", "~", "5", "at"]), st.text(min_size=1))
+numbers = st.one_of(st.integers(-(10**40), 10**40), st.floats(allow_nan=False, allow_infinity=False))
+data = st.recursive(
+    st.one_of(st.none(), st.booleans(), numbers, st.text(), names),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
+    max_leaves=8,
+)
+positive = st.integers(1, 10**6)
+files = st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1)
+locations = st.none() | st.builds(Location, files, positive, positive)
+purges = st.sampled_from(["soft_purge", "brutal_purge"])
+timeouts = st.one_of(st.integers(0, 10**9), st.sampled_from(["default", "infinity"]))
+some_names = st.lists(names, max_size=3).map(tuple)
+changes = st.one_of(st.just(i.Soft()), st.builds(i.Advanced, data), st.just(i.SupervisorChange()))
+calls = st.builds(i.Call, names, names, st.lists(data, max_size=2).map(tuple))
+types = st.sampled_from(["permanent", "transient", "temporary", "load", "none"])
+
+_module = {"module": names, "depends": some_names, "location": locations}
+_purge = {"pre_purge": purges, "post_purge": purges}
+_suspension = st.builds(i.Suspension, names, timeouts, location=locations)
+_change = st.builds(i.ModuleChange, names, data, location=locations)
+
+high_level = st.one_of(
+    st.builds(
+        i.Update,
+        change=changes,
+        mod_type=st.sampled_from(["static", "dynamic"]),
+        timeout=timeouts,
+        **_module,
+        **_purge,
+    ),
+    st.builds(i.LoadModule, **_module, **_purge),
+    st.builds(i.AddModule, **_module),
+    st.builds(i.DeleteModule, **_module),
+    st.builds(i.AddApplication, names, types, location=locations),
+    st.builds(i.RemoveApplication, names, location=locations),
+    st.builds(i.RestartApplication, names, location=locations),
+)
+low_level = st.one_of(
+    st.builds(i.LoadObjectCode, names, names, some_names, location=locations),
+    st.builds(i.PointOfNoReturn, location=locations),
+    st.builds(i.Load, names, location=locations, **_purge),
+    st.builds(i.Remove, names, location=locations, **_purge),
+    st.builds(i.PurgeModules, some_names, location=locations),
+    st.builds(i.Suspend, st.lists(_suspension, max_size=3).map(tuple), location=locations),
+    st.builds(i.Resume, some_names, location=locations),
+    st.builds(
+        i.CodeChange,
+        st.sampled_from(["up", "down"]),
+        st.lists(_change, max_size=3).map(tuple),
+        location=locations,
+    ),
+    st.builds(i.Stop, some_names, location=locations),
+    st.builds(i.Start, some_names, location=locations),
+    st.builds(i.SyncNodes, data, some_names | calls, location=locations),
+    st.builds(i.Apply, calls, st.none() | calls, st.sampled_from(["cuts", "inside"]), location=locations),
+    st.builds(i.RestartNewEmulator, location=locations),
+    st.builds(i.RestartEmulator, location=locations),
+)
+instructions = st.lists(high_level | low_level, max_size=3).map(tuple)
+scripts = st.lists(low_level, max_size=4).map(tuple)
+
+patterns = st.builds(VersionPattern, names) | st.builds(
+    VersionPattern, st.sampled_from([r"1\.[0-9]+", ".*"]), st.just(True)
+)
+entries = st.lists(st.builds(Entry, patterns, st.just("inverse") | instructions, locations), max_size=2).map(tuple)
+appups = st.builds(Appup, names, names, entries, entries, locations)
+
+applications = st.builds(
+    Application,
+    name=names,
+    vsn=names,
+    modules=some_names,
+    start=st.none() | names,
+    args=data,
+    type=types,
+    applications=some_names,
+    fingerprints=st.dictionaries(names, names, max_size=3),
+    appup=st.none() | appups,
+    location=locations,
+)
+releases = st.builds(
+    Release,
+    names,
+    names,
+    st.lists(applications, max_size=2).map(tuple),
+    st.text(),
+    st.sampled_from(["python", "beam"]),
+    locations,
+)
+warnings = st.builds(
+    Diagnostic,
+    names,
+    st.text(),
+    locations,
+    st.sampled_from(["error", "warning", "note"]),
+    st.none() | st.text(),
+)
+relups = st.builds(
+    Relup,
+    st.sampled_from(["up", "down"]),
+    releases,
+    releases,
+    scripts,
+    st.none() | scripts,
+    st.lists(warnings, max_size=2).map(tuple),
+)

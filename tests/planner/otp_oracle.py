@@ -1,0 +1,94 @@
+"""A real `systools_rc`, asked over the pipe of one Erlang that lives as long as the tests need it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from relup.model.instructions import Direction, Instruction
+from relup.model.release import Application
+from tests.planner.otp_terms import erl
+
+_SERVER = r"""
+Fields = fun() ->
+    {ok, {_, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(systools_rc), [abstract_code]),
+    [Declared] = [Fs || {attribute, _, record, {application, Fs}} <- Forms],
+    Name = fun N({typed_record_field, F, _}) -> N(F); N(F) -> element(3, element(3, F)) end,
+    [Name(F) || F <- Declared] end(),
+Application = fun({Name, Vsn, Type, Modules}) ->
+    Known = #{name => Name, vsn => Vsn, type => Type, modules => Modules},
+    list_to_tuple([application | [maps:get(F, Known, []) || F <- Fields]]) end,
+Json = fun
+    J(T) when is_tuple(T) -> ["{\"t\":", J(tuple_to_list(T)), "}"];
+    J([]) -> "[]";
+    J(L) when is_list(L) ->
+        case io_lib:printable_list(L) of
+            true -> ["{\"s\":\"", L, "\"}"];
+            false -> ["[", lists:join(",", [J(X) || X <- L]), "]"]
+        end;
+    J(A) when is_atom(A) -> ["\"", atom_to_list(A), "\""];
+    J(I) when is_integer(I) -> integer_to_list(I) end,
+Serve = fun S() ->
+    case io:get_line("") of
+        eof -> ok;
+        Line ->
+            {ok, Tokens, _} = erl_scan:string(Line),
+            {ok, {Mode, Scripts, Apps, PreApps}} = erl_parse:parse_term(Tokens),
+            Answer = systools_rc:translate_scripts(
+                Mode, Scripts, lists:map(Application, Apps), lists:map(Application, PreApps)),
+            io:put_chars([Json(Answer), "\n"]),
+            S()
+    end end,
+Serve(),
+halt().
+"""
+
+
+class Oracle:
+    """One Erlang node that answers `systools_rc:translate_scripts/4`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def translate_scripts(
+        self,
+        direction: Direction,
+        scripts: Sequence[Sequence[Instruction]],
+        applications: Sequence[Application],
+        pre_applications: Sequence[Application],
+    ) -> Any:
+        """Return OTP's answer as a JSON term."""
+        mode = "up" if direction == "up" else "dn"
+        question = ",".join([mode, erl(scripts), _applications(applications), _applications(pre_applications)])
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        stdin.write(f"{{{question}}}.\n")
+        stdin.flush()
+        answer = stdout.readline()
+        assert answer, "Erlang ended; its last words are on stderr (sasl must be installed, with debug information)"
+        return json.loads(answer)
+
+
+def _applications(applications: Sequence[Application]) -> str:
+    terms = (f'{{{erl(a.name)},"{a.vsn}",{erl(a.type)},{erl(a.modules)}}}' for a in applications)
+    return "[" + ",".join(terms) + "]"
+
+
+@contextmanager
+def oracle() -> Iterator[Oracle]:
+    """Start an Erlang, and end it with its input."""
+    command = ["erl", "-noshell", "-eval", _SERVER]
+    environment = {**os.environ, "ERL_CRASH_DUMP_SECONDS": "0"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield Oracle(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(timeout=30)

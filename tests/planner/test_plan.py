@@ -1,0 +1,338 @@
+"""The plan between two releases: its direction, its order, its way back, and everything that prevents it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from relup.diagnostics import InvalidInput
+from relup.model.appup import Appup, Entry, VersionPattern
+from relup.model.instructions import (
+    AddModule,
+    Advanced,
+    Apply,
+    Call,
+    CodeChange,
+    DeleteModule,
+    Instruction,
+    Load,
+    LoadModule,
+    LoadObjectCode,
+    LowLevel,
+    ModuleChange,
+    PointOfNoReturn,
+    PurgeModules,
+    Remove,
+    RestartApplication,
+    RestartEmulator,
+    RestartNewEmulator,
+    Resume,
+    Start,
+    Suspend,
+    Suspension,
+    SyncNodes,
+    Update,
+)
+from relup.model.release import Application, Release
+from relup.planner import plan, translate
+from tests.planner.build import app, appup, at, codes, refused, release
+
+POINT = PointOfNoReturn()
+CART = Update("cart", Advanced({"bonus": 1}), location=at(12))
+ONE = release("1", app("1", {"cart": "old"}))
+TWO = release("2", app("2", {"cart": "new"}, appup=appup({"1": [CART]}, {"1": [CART]})))
+UP: tuple[LowLevel, ...] = (
+    LoadObjectCode("shop", "2", ("cart",)),
+    POINT,
+    Suspend((Suspension("cart"),)),
+    Load("cart"),
+    CodeChange("up", (ModuleChange("cart", {"bonus": 1}),)),
+    Resume(("cart",)),
+)
+DOWN: tuple[LowLevel, ...] = (
+    LoadObjectCode("shop", "1", ("cart",)),
+    POINT,
+    Suspend((Suspension("cart"),)),
+    CodeChange("down", (ModuleChange("cart", {"bonus": 1}),)),
+    Load("cart"),
+    Resume(("cart",)),
+)
+
+
+# ── direction ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_up_and_down_are_each_other_s_way_back() -> None:
+    up, down = plan(ONE, TWO), plan(TWO, ONE)
+    assert (up.direction, up.script, up.way_back, up.warnings) == ("up", UP, DOWN, ())
+    assert (down.direction, down.script, down.way_back, down.warnings) == ("down", DOWN, UP, ())
+    assert (up.base, up.goal) == (down.goal, down.base) == (ONE, TWO)
+
+
+def test_the_direction_can_be_given() -> None:
+    assert plan(ONE, TWO, "up") == plan(ONE, TWO)
+    with pytest.raises(InvalidInput, match="no appup entry takes shop 1 → 2: shop 1 has no appup"):
+        plan(ONE, TWO, "down")
+
+
+def test_without_entries_both_directions_are_named() -> None:
+    goal = release("4", app("4", {"cart": "x"}, appup=appup({"2": [], "3": []}, {}, vsn="4")))
+    with pytest.raises(InvalidInput) as error:
+        plan(ONE, goal)
+    up, down = error.value.diagnostics
+    assert str(up) == (
+        "shop.appup.yaml:1:3: no appup entry takes shop 1 → 4: shop.appup.yaml has up entries from 2, 3 [no_relup]"
+    )
+    assert "1/release.yaml:4:5: no appup entry takes shop 1 → 4: shop 1 has no appup" in str(down)
+
+
+def test_a_release_like_itself_needs_nothing() -> None:
+    found = plan(ONE, ONE)
+    assert (found.direction, found.script, found.way_back, found.warnings) == ("up", (POINT,), (POINT,), ())
+
+
+def test_a_missing_way_back_is_a_warning() -> None:
+    found = plan(ONE, release("2", replace(TWO.applications[0], appup=appup({"1": [CART]}, {"0": []}))))
+    assert (found.script, found.way_back) == (UP, None)
+    assert [(d.code, d.severity, d.location) for d in found.warnings] == [("irreversible", "warning", at(1))]
+    assert "no appup entry takes shop 2 → 1: shop.appup.yaml has down entries to 0" in found.warnings[0].message
+
+
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        (["1.10"], True),
+        ([r"re:1\.1[0-9]?"], True),
+        (["re:0", "1.1", "re:1.+"], True),
+        (["re:1", "1.1"], False),
+        (["re:1|1.10"], False),
+    ],
+)
+def test_the_first_match_of_a_pattern_must_be_the_whole_version(patterns: list[str], found: bool) -> None:
+    listed = {p: [CART] for p in patterns}
+    goal = release("2", replace(TWO.applications[0], appup=appup(listed, listed)))
+    assert (codes(release("1", app("1.10", {"cart": "old"})), goal) == []) is found
+
+
+def test_the_first_entry_that_matches_wins() -> None:
+    listed = {"re:[0-9]": [CART], "1": [LoadModule("cart")]}
+    assert plan(ONE, release("2", replace(TWO.applications[0], appup=appup(listed, {"1": [CART]})))).script == UP
+
+
+# ── applications that come and go ──────────────────────────────────────────────────────────────────────
+
+FRESH = app("1", {"fresh": "a"}, "fresh", type="transient")
+GONE = app("1", {"gone": "a", "gone.sup": "b"}, "gone")
+
+
+def test_new_applications_come_first_and_old_ones_leave_last() -> None:
+    found = plan(release("1", *ONE.applications, GONE), release("2", *TWO.applications, FRESH))
+    assert found.script == (
+        LoadObjectCode("fresh", "1", ("fresh",)),
+        LoadObjectCode("shop", "2", ("cart",)),
+        POINT,
+        Load("fresh"),
+        Apply(Call("application", "start", ("fresh", "transient"))),
+        *UP[2:],
+        Apply(Call("application", "stop", ("gone",))),
+        Remove("gone"),
+        Remove("gone.sup"),
+        PurgeModules(("gone", "gone.sup")),
+        Apply(Call("application", "unload", ("gone",))),
+    )
+    assert found.way_back is not None
+    assert found.way_back[-1] == Apply(Call("application", "unload", ("fresh",)))
+    assert found.warnings == ()
+
+
+# ── what is wrong, all of it ───────────────────────────────────────────────────────────────────────────
+
+
+def goal_with(*up: Instruction, files: dict[str, str] | None = None) -> Release:
+    there = appup({"1": up}, {"1": [CART]})
+    return release("2", app("2", {"cart": "new"} if files is None else files, appup=there))
+
+
+WRONG: dict[str, tuple[Release, list[tuple[str, int | None]]]] = {
+    "everything at once": (
+        goal_with(
+            replace(CART, depends=("tax",)),
+            LoadModule("crat", location=at(13)),
+            Load("nope", location=at(14)),
+            Resume(("cart",), location=at(15)),
+            Start(("cart",), location=at(16)),
+            RestartApplication("shpo", location=at(17)),
+        ),
+        [
+            ("no_object_code", 14),
+            ("resumed_not_suspended", 15),
+            ("start_not_stop", 16),
+            ("no_such_application", 17),
+            ("no_such_application", 17),
+            ("undef_module", 12),
+            ("no_such_module", 13),
+            ("no_such_module", 14),
+        ],
+    ),
+    "two instructions for one module": (goal_with(CART, replace(CART, location=at(13))), [("muldef_module", 13)]),
+    "too early": (
+        goal_with(CART, PointOfNoReturn(location=at(13)), PointOfNoReturn(location=at(14))),
+        [("too_many_point_of_no_return", 14), ("bad_op_before_point_of_no_return", 12)],
+    ),
+    "a state change while running": (
+        goal_with(CART, CodeChange("up", (ModuleChange("cart", location=at(13)),))),
+        [("code_change_not_suspended", 13)],
+    ),
+    "code of another version": (
+        goal_with(LoadObjectCode("shop", "1", ("cart",), location=at(11)), CART),
+        [("conflicting_versions", 12)],
+    ),
+    "wrong values": (
+        goal_with(
+            Update("cart", timeout=0, location=at(11)),  # the type allows any int
+            Update("cart", mod_type="statik", pre_purge="rutal", location=at(12)),  # type: ignore[arg-type]
+            LoadModule("", location=at(13)),
+        ),
+        [("bad_timeout", 11), ("bad_mod_type", 12), ("bad_purge_method", 12), ("bad_module", 13)],
+    ),
+    "an appup for another application and version": (
+        release("2", app("2", {"cart": "n"}, appup=appup({"1": [CART]}, {"1": [CART]}, "3", "shoop"))),
+        [("wrong_application", 1), ("bad_vsn", 1)],
+    ),
+    "a pattern that is none": (
+        release("2", app("2", {"cart": "n"}, appup=appup({"re:(1": [CART]}, {"1": [CART]}))),
+        [("bad_version_pattern", 10)],
+    ),
+    "nodes of different kinds": (replace(TWO, kind="beam"), [("different_kinds", None)]),
+}
+
+
+@pytest.mark.parametrize(("goal", "expected"), WRONG.values(), ids=WRONG.keys())
+def test_everything_wrong_is_named_with_its_line(goal: Release, expected: list[tuple[str, int | None]]) -> None:
+    found = [c for c in codes(ONE, goal) if c[0] != "changed_not_loaded"]
+    assert found == expected
+
+
+def test_a_misspelt_module_is_answered_with_the_one_that_was_meant() -> None:
+    with pytest.raises(InvalidInput, match=r"shop.appup.yaml:13:3: .*'crat'.*did you mean 'cart'\?") as error:
+        plan(ONE, goal_with(CART, DeleteModule("crat", location=at(13))))
+    assert error.value.exit_code == 3
+
+
+def test_a_fault_that_an_inverse_list_repeats_is_named_once() -> None:
+    goal = release(
+        "2", app("2", {"cart": "new"}, appup=appup({"1": [replace(CART, depends=("x",))]}, {"1": "inverse"}))
+    )
+    assert codes(ONE, goal) == [("undef_module", 12)]
+
+
+# ── what a Python node refuses ─────────────────────────────────────────────────────────────────────────
+
+RESTARTS = (
+    SyncNodes("all", ("a", "b"), location=at(13)),
+    RestartEmulator(location=at(14)),
+    RestartNewEmulator(location=at(15)),
+)
+
+
+def test_a_python_node_refuses_what_only_an_emulator_can_do() -> None:
+    refusal = refused(ONE, goal_with(CART, *RESTARTS))
+    assert [(d.code, d.location) for d in refusal.diagnostics] == [("not_on_this_node", at(n)) for n in (13, 14, 15)]
+    assert all(d.hint for d in refusal.diagnostics)
+    assert refusal.exit_code == 4
+
+
+def test_a_beam_node_takes_them() -> None:
+    base, goal = replace(ONE, kind="beam"), replace(goal_with(CART, *RESTARTS), kind="beam")
+    assert plan(base, goal).script[0] == RestartNewEmulator()
+    assert plan(base, goal).script[-1] == RestartEmulator()
+
+
+def test_wrong_input_outweighs_a_refusal() -> None:
+    assert codes(ONE, goal_with(CART, CART, RESTARTS[0])) == [("muldef_module", 12), ("not_on_this_node", 13)]
+
+
+# ── warnings ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_cannot_be_taken_back_and_what_is_lost_is_said() -> None:
+    calls = [
+        Apply(Call("shop.ops", "migrate"), location=at(13)),
+        Apply(Call("shop.ops", "migrate"), Call("shop.ops", "unmigrate"), location=at(14)),
+        Apply(Call("supervisor", "terminate_child", ("top", "x")), location=at(15)),
+        Apply(Call("supervisor", "restart_child", ("top", "x")), location=at(16)),
+        RestartApplication("shop", location=at(17)),
+    ]
+    warnings = plan(ONE, goal_with(*calls)).warnings
+    assert [(d.code, d.severity, d.location) for d in warnings] == [
+        ("irreversible", "warning", at(13)),
+        ("state_lost", "warning", at(15)),
+        ("state_lost", "warning", at(17)),
+    ]
+
+
+def test_a_python_release_is_not_searched_for_elixir_names() -> None:
+    assert codes(ONE, goal_with(CART, AddModule("Cart", location=at(13)))) == [("no_such_module", 13)]
+
+
+def test_elixir_modules_may_be_named_as_in_elixir() -> None:
+    files = {"Elixir.Counter": "a", "Elixir.Counter.Format": "b", "plain": "c"}
+    instructions = (
+        Update("Counter", Advanced(), ("Counter.Format",)),
+        LoadModule("Counter.Format"),
+        LoadModule("plain"),
+    )
+    there = appup({"1": instructions}, {"1": "inverse"})
+    base = release("1", app("1", dict.fromkeys(files, "old")), kind="beam")
+    found = plan(base, release("2", app("2", files, appup=there), kind="beam"))
+    assert found.script[0] == LoadObjectCode("shop", "2", ("Elixir.Counter", "Elixir.Counter.Format", "plain"))
+    assert Suspend((Suspension("Elixir.Counter"),)) in found.script
+
+
+# ── order ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ties_are_broken_by_what_was_written_first_or_by_rank() -> None:
+    script = [Update("top", depends=("b", "a", "c")), *(LoadModule(m) for m in "bac")]
+    modules = [Application("x", "1", ("a", "b", "c", "top"))]
+
+    def loaded(rank: dict[str, int] | None) -> list[str]:
+        return [i.module for i in translate("up", [script], modules, modules, rank) if isinstance(i, Load)]
+
+    assert loaded(None) == ["c", "a", "b", "top"]
+    assert loaded({"c": 0, "b": 1, "a": 2}) == ["a", "b", "c", "top"]
+
+
+_PROGRAM = """
+from relup.model.instructions import *
+from relup.model.release import Application
+from relup.planner import translate
+names = [f"module{n}" for n in range(40)]
+script = [
+    Update(m, Advanced(), tuple(names[(n * k) % 40] for k in (3, 7, 11)) if n % 4 else ()) for n, m in enumerate(names)
+]
+where = [Application("one", "2", tuple(names[:20])), Application("two", "2", tuple(names[20:]))]
+for direction in ("up", "down"):
+    print(translate(direction, [script], where, where))
+"""
+
+
+def test_the_plan_is_the_same_under_every_hash_seed() -> None:
+    def output(seed: int) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        command = [sys.executable, "-c", _PROGRAM]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert len({output(seed) for seed in (0, 1, 2, 3)}) == 1
+
+
+def test_entries_of_appups_are_plain_values() -> None:
+    """Planning leaves its arguments as they were."""
+    before = repr((ONE, TWO))
+    plan(ONE, TWO)
+    assert repr((ONE, TWO)) == before
+    assert Appup("a", "1", (Entry(VersionPattern("0"), ()),)).entry("up", "0") is not None
