@@ -4,8 +4,9 @@
     python benchmarks/planner.py --full     1,000 in one chain, 10,000 and 100,000 in blocks of ten (OTP: a minute)
 
 relup's figure is the best of three runs and covers the checks; OTP's is one run inside `timer:tc`, so that
-neither the start of the emulator nor the reading of the terms counts against it. How relup's own time grows
-is measured in processor time, which other work on the machine disturbs less.
+neither the start of the emulator nor the reading of the terms counts against it. relup is timed as
+`timeit` does it, with the garbage collector paused: what that adds depends on how much else the program holds.
+How relup's own time grows is measured in processor time, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+import timeit
 from collections.abc import Callable, Iterator
 
 from relup.model.instructions import Advanced, Update
@@ -49,16 +51,8 @@ def relup_seconds(count: int, block: int, clock: Callable[[], float] = time.perf
     names = [f"m{n}" for n in range(count)]
     script = [Update(m, Advanced(), () if n % block == 0 else (names[n - 1],)) for n, m in enumerate(names)]
     applications = [Application("a", "2", tuple(names))]
-    return best(lambda: translate("up", [script], applications, applications), clock)
-
-
-def best(work: Callable[[], object], clock: Callable[[], float], runs: int = 3) -> float:
-    def once() -> float:
-        start = clock()
-        work()
-        return clock() - start
-
-    return min(once() for _ in range(runs))
+    timer = timeit.Timer(lambda: translate("up", [script], applications, applications), timer=clock)
+    return min(timer.repeat(3, 1))
 
 
 def against_otp(what: str, count: int, block: int, bound: float) -> bool:

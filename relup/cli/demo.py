@@ -35,7 +35,7 @@ def demo(output: Output) -> int:
         story = Story(output, environ)
         with story.node("start", str(releases / "1"), "--name", "anemone") as counter:
             report = _tell(story, counter, releases)
-    output.result(report, ["", "That is all: one process, four versions of its state, not one number lost."])
+    output.result(report, ["", "That is all: one process, up, not up, and down, and not one number lost."])
     return 0
 
 
@@ -78,8 +78,15 @@ class Story:
     def run(self, *arguments: str, exit_code: int = 0) -> None:
         """Run a relup command as a person would, and show what it prints. Raises `Refused` for another exit code."""
         self.output.say(["", _prompt(arguments)])
-        done = subprocess.run(_command(arguments), env=self.environ, capture_output=True, text=True, check=False)
-        self.output.say(f"    {line}" for line in (done.stderr + done.stdout).splitlines())
+        done = subprocess.run(
+            _command(arguments),
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.output.say(f"    {line}" for line in done.stdout.splitlines())
         self.output.say([f"    (exit code {done.returncode})"])
         if done.returncode != exit_code:
             raise _broken(f"`{_prompt(arguments)}` ended with {done.returncode} instead of {exit_code}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from typing import Any, get_args
 
 from relup.diagnostics import Location
@@ -67,7 +68,7 @@ class Form:
         given = self.gather(body, self.short)
         if unknown := sorted(given.keys() - self.codecs.keys()):
             raise Malformed(f"unknown key {unknown[0]!r}", location)
-        if missing := [n for n in _required(self.type) if n not in given]:
+        if missing := [n for n, d in _defaults(self.type).items() if d is MISSING and n not in given]:
             raise Malformed(f"missing key {missing[0]!r}", location)
         return self.type(**{k: self.codecs[k].read(p) for k, p in given.items()}, location=location)
 
@@ -79,12 +80,14 @@ class Form:
         return body[self.short] if list(body) == [self.short] and self.short else body or None
 
 
-def _required(cls: type) -> list[str]:
-    return [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+@cache
+def _defaults(cls: type) -> Mapping[str, Any]:
+    """Return the default of each field of a dataclass, `MISSING` where it has none."""
+    return {f.name: f.default for f in fields(cls)}
 
 
 def _differs(value: Any, name: str) -> bool:
-    default = next(f.default for f in fields(value) if f.name == name)
+    default = _defaults(type(value))[name]  # type: ignore[arg-type]  # classes are hashable, which mypy doubts
     return default is MISSING or getattr(value, name) != default
 
 

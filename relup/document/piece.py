@@ -44,6 +44,10 @@ Path: TypeAlias = Sequence[str | int]
 DEPTH = 100
 """How deep the collections of a document may be nested: recursive code stays far from Python's limit."""
 
+MOST = 1_000
+"""How many problems of one document are told; a file that is something else entirely has millions."""
+TOO_MANY = f"there are more than {MOST:,} problems; mend these first"
+
 
 class Malformed(Exception):
     """Data that no schema has seen does not have the shape that its decoder expects."""

@@ -58,10 +58,15 @@ def _followed(part: Any, kind: Kind) -> Any:
             other = next((k for k in KINDS if file == f"{k}.schema.json"), kind)
             return resolved(other, pointer.strip("/")) | {k: _followed(v, kind) for k, v in beside.items()}
         case dict():
-            return {
-                k: v if k in ("examples", "default") else _followed(v, kind) for k, v in part.items() if k != "$defs"
-            }
+            # a pattern means little to people: its example is what a message shows
+            example = {"example": part["examples"][0]} if "pattern" in part else {}
+            kept = {k: v for k, v in part.items() if k not in _FOR_PEOPLE}
+            return {k: _each(v, kind) if k == "properties" else _followed(v, kind) for k, v in kept.items()} | example
         case list():
             return [_followed(v, kind) for v in part]
         case _:
             return part
+
+
+def _each(properties: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    return {name: _followed(part, kind) for name, part in properties.items()}

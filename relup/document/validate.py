@@ -19,7 +19,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from relup.diagnostics import Diagnostic
-from relup.document.piece import Piece, locate
+from relup.document.piece import MOST, TOO_MANY, Piece, locate
 from relup.document.schemas import Kind, resolved
 from relup.document.wording import Schema, expected, fits, found, listed, short, suggestion
 
@@ -45,9 +45,13 @@ CODES = {
 
 
 def check(piece: Piece, kind: Kind) -> Iterator[Diagnostic]:
-    """Yield everything that the schema of *kind* says against the document, in no stated order."""
-    for error in _validator(kind).iter_errors(piece.data):
-        yield _diagnostic(piece, error)
+    """Yield what the schema of *kind* says against the document, up to `MOST` problems, in no stated order."""
+    for n, error in enumerate(_validator(kind).iter_errors(piece.data), 1):
+        found = _diagnostic(piece, error)
+        yield found
+        if n == MOST:
+            yield Diagnostic("too_many_problems", TOO_MANY, found.location)
+            return
 
 
 @cache
@@ -89,15 +93,19 @@ def _type(validator: Any, types: Any, data: Any, schema: Schema) -> Errors:
 def _any_of(validator: Any, branches: list[Any], data: Any, schema: Schema) -> Errors:
     for branch in branches:
         if fits(data, branch["type"]):
-            yield from _descend(validator, data, branch)
+            yield from (
+                _enum(validator, branch["enum"], data, schema)
+                if "enum" in branch
+                else _descend(validator, data, branch)
+            )
             return
     yield ValidationError(f"expected {listed(expected(schema))}, found {found(data)}")
 
 
 def _enum(validator: Any, values: list[Any], data: Any, schema: Schema) -> Errors:
     if isinstance(data, str) and data not in values:
-        hint = suggestion(data, values)
-        yield ValidationError(f"expected {listed(values)}, found {found(data)}{hint}")
+        message = f"expected {listed(expected(schema))}, found {found(data)}{suggestion(data, values)}"
+        yield ValidationError(message, validator="enum")
 
 
 def _properties(validator: Any, properties: Schema, data: Any, schema: Schema) -> Errors:

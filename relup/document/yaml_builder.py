@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from relup.diagnostics import Diagnostic, Location
-from relup.document.piece import DEPTH, Place, Plain, Spot
+from relup.document.piece import DEPTH, MOST, TOO_MANY, Place, Plain, Spot
 
 EXPANSION = 100_000
 """How many values the aliases of a file may add."""
@@ -209,7 +209,11 @@ class Builder:
         self._problem("custom_tag", f"tags are not read: {event.tag[:60]}", event)
 
     def _problem(self, code: str, message: str, event: Any) -> None:
-        self.problems.append(Diagnostic(code, message, Location(self.file, *_start(event))))
+        place = Location(self.file, *_start(event))
+        self.problems.append(Diagnostic(code, message, place))
+        if len(self.problems) == MOST:
+            self.problems.append(Diagnostic("too_many_problems", TOO_MANY, place))
+            raise GiveUp
 
 
 def _start(event: Any) -> Spot:

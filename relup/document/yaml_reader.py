@@ -30,7 +30,7 @@ except ImportError:  # PyYAML was built without libyaml: the same events, slower
 
 # What YAML calls non-printable, checked here so that both of PyYAML's parsers say the same; and what YAML 1.1 takes
 # for the end of a line in the middle of a text, and nobody else does.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def read_yaml(text: str, file: str, parser: Any = Parser) -> Piece:

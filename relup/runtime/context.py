@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from relup.runtime.code.current import current_code
+
 if TYPE_CHECKING:
     from relup.runtime.node import Node
     from relup.runtime.process import Process
@@ -37,8 +39,9 @@ def current_process() -> Process | None:
 @contextmanager
 def inside(node: Node) -> Iterator[None]:
     """Make *node* the current node for a block, where it was not entered by `async with` in this context."""
-    token = node_variable.set(node)
+    token, code_token = node_variable.set(node), current_code.set(node.code)
     try:
         yield
     finally:
+        current_code.reset(code_token)
         node_variable.reset(token)

@@ -59,6 +59,8 @@ async def live(  # noqa: PLR0915  # one frame, see below
     if birth is not None and started is not None and not await _born(process, birth, started):
         return
     del birth, started, task
+    if exempt_variable.get():
+        exempt_variable.set(False)
     try:
         reference = process.reference
         budget = BUDGET
@@ -128,8 +130,6 @@ async def _born(process: Process, birth: Coroutine[Any, Any, Any], started: Wait
             raise
         return False
     started.succeed()
-    if exempt_variable.get():
-        exempt_variable.set(False)
     return True
 
 
@@ -243,8 +243,8 @@ async def _reason(process: Process, error: BaseException) -> Any:
             return "killed"
         case CancelledError() if process.task is not None and process.task.cancelling():
             return "killed"
-        case Leave(reason=reason):
-            if not is_shutdown(reason):
+        case Leave(reason=reason, ordered=ordered):
+            if not ordered and not is_shutdown(reason):
                 _log(process, reason)
             return await _terminate(process, reason)
         case Exception() | CancelledError():

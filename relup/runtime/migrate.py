@@ -32,13 +32,16 @@ class _Plan:
     """Slots of the old class."""
     dropped: tuple[str, ...]
     """Fields of the old class that the new one does not have."""
-    added: tuple[str, ...]
-    """Fields of the new class that the old one does not have."""
+    needed: tuple[str, ...]
+    """Fields of the new class that the old one does not have, without a default."""
+    defaults: tuple[str, ...]
+    """Those with one."""
     names: frozenset[str] | None
     """All fields of the new class; None when it takes any attribute."""
-    slots: tuple[str, ...]
-    """Fields of the new class that are slots."""
+    fields: tuple[str, ...]
+    """Fields and slots of the new class."""
     has_dict: bool
+    is_tuple: bool
 
 
 _plans: Final[WeakKeyDictionary[type, WeakKeyDictionary[type, _Plan]]] = WeakKeyDictionary()
@@ -56,21 +59,40 @@ def migrate(old: Any, cls: type[New], /, **changes: Any) -> New:
     values = _values(old, plan)
     for name in plan.dropped:
         values.pop(name, None)
-    values.update(changes)
-    absent = [n for n in plan.added if n not in values]
-    if absent or changes:
-        _complete(cls, values, absent, [n for n in changes if plan.names is not None and n not in plan.names])
-    if issubclass(cls, tuple):
-        made: New = cls._make(values[n] for n in cls._fields)  # type: ignore[attr-defined]  # _plan saw a NamedTuple
+    if changes or plan.needed:
+        values.update(changes)
+        _check(cls, plan, values, changes)
+    for name in plan.defaults:
+        if name not in values:
+            values[name] = _default(cls, name)
+    if plan.is_tuple:
+        made: New = cls._make(values[n] for n in cls._fields)  # type: ignore[attr-defined]  # a NamedTuple
         return made
+    return _made(cls, plan, values)
+
+
+def _check(cls: type, plan: _Plan, values: dict[str, Any], changes: dict[str, Any]) -> None:
+    missing = [n for n in plan.needed if n not in values]
+    unknown = [n for n in changes if plan.names is not None and n not in plan.names]
+    if missing or unknown:
+        parts = (("missing", missing), ("unknown", unknown))
+        complaint = "; ".join(f"{word} {', '.join(names)}" for word, names in parts if names)
+        raise TypeError(f"migrate to {cls.__qualname__}: {complaint}")
+
+
+def _made(cls: type[New], plan: _Plan, values: dict[str, Any]) -> New:
+    """Return the instance; fields are set one by one, which keeps instances compact, the rest goes to the dict."""
     new = object.__new__(cls)
-    for name in plan.slots:
+    put = object.__setattr__
+    rest = len(values)
+    for name in plan.fields:
         if name in values:
-            object.__setattr__(new, name, values.pop(name))
-    if plan.has_dict:
-        if plan.names is not None and len(values) + len(plan.slots) > len(plan.names):
-            _drop_caches(cls, values, plan.names)
-        new.__dict__.update(values)
+            put(new, name, values[name])
+            rest -= 1
+    if rest and plan.has_dict:
+        known = frozenset(plan.fields)
+        more = {n: v for n, v in values.items() if n not in known}
+        new.__dict__.update({n: v for n, v in more.items() if not isinstance(getattr(cls, n, None), cached_property)})
     return new
 
 
@@ -88,34 +110,13 @@ def _values(old: Any, plan: _Plan) -> dict[str, Any]:
     return values
 
 
-def _complete(cls: type, values: dict[str, Any], absent: list[str], unknown: list[str]) -> None:
-    """Fill the defaults of *absent* fields, or raise with every name that is wrong."""
-    missing = []
-    for name in absent:
-        default = _default(cls, name)
-        if default is MISSING:
-            missing.append(name)
-        else:
-            values[name] = default
-    if missing or unknown:
-        parts = [f"missing {', '.join(missing)}"] if missing else []
-        parts += [f"unknown {', '.join(unknown)}"] if unknown else []
-        raise TypeError(f"migrate to {cls.__qualname__}: {'; '.join(parts)}")
-
-
 def _default(cls: Any, name: str) -> Any:
-    if issubclass(cls, tuple):
-        return cls._field_defaults.get(name, MISSING)
-    if not is_dataclass(cls):
-        return MISSING
-    field = cls.__dataclass_fields__[name]
-    return field.default_factory() if field.default_factory is not MISSING else field.default
-
-
-def _drop_caches(cls: type, values: dict[str, Any], names: frozenset[str]) -> None:
-    """Leave out what a cached_property of the old class computed: the new code may compute something else."""
-    for name in [n for n in values if n not in names and isinstance(getattr(cls, n, None), cached_property)]:
-        del values[name]
+    """Return a new default of a field that has one, read from the class so that the memo need not keep it."""
+    fields_of = getattr(cls, "__dataclass_fields__", None)
+    if fields_of is None:
+        return cls._field_defaults[name]
+    field = fields_of[name]
+    return field.default if field.default is not MISSING else field.default_factory()
 
 
 def _plan(old: type, cls: type) -> _Plan:
@@ -136,14 +137,24 @@ def _make_plan(old: type, cls: type) -> _Plan:
     if names is None and not has_dict:
         names = slots
     before = _fields(old) or tuple(_slots(old))
+    added = () if names is None else tuple(n for n in names if n not in before)
+    defaults = _with_default(cls)
     return _Plan(
         sources=getattr(old, "_fields", None) or tuple(_slots(old)),
         dropped=() if names is None else tuple(n for n in before if n not in names),
-        added=() if names is None else tuple(n for n in names if n not in before),
+        needed=tuple(n for n in added if n not in defaults),
+        defaults=tuple(n for n in added if n in defaults),
         names=None if names is None else frozenset(names),
-        slots=slots,
+        fields=tuple(dict.fromkeys((*(names or ()), *slots))),
         has_dict=has_dict,
+        is_tuple=hasattr(cls, "_fields"),
     )
+
+
+def _with_default(cls: Any) -> frozenset[str]:
+    if not is_dataclass(cls):
+        return frozenset(getattr(cls, "_field_defaults", ()))
+    return frozenset(f.name for f in fields(cls) if not (f.default is MISSING and f.default_factory is MISSING))
 
 
 def _fields(cls: type) -> tuple[str, ...] | None:

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 
 class Leave(Exception):
-    """Ends the loop of a process, through `terminate`."""
+    """Ends the loop of a process, through `terminate`; *ordered* from outside it is no fault of the process."""
 
-    def __init__(self, reason: Any) -> None:
+    def __init__(self, reason: Any, *, ordered: bool = False) -> None:
         self.reason = reason
+        self.ordered = ordered
 
 
 class Killed(Exception):
@@ -208,7 +209,7 @@ class Process:
         """Let it terminate with *reason* at its message boundary: after the mail it has, or before."""
 
         def leave(process: Process) -> None:
-            raise Leave(reason)
+            raise Leave(reason, ordered=True)
 
         self.post_system(System(self, leave, None), first=first)
 

@@ -68,7 +68,7 @@ def resume(node: Node, processes: Iterable[Process]) -> None:
         if process.holds > process.asleep:
             process.holds -= 1
             count += 1
-            if process.mailbox and process.waiter is not None:
+            if process.mailbox:
                 process.wake()
     node.release(count)
 

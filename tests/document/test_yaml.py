@@ -97,7 +97,6 @@ def test_a_text_is_what_is_written(written: str) -> None:
         ("a: 1\n b: 2\n", ["2:3 yaml_syntax"]),
         ("a: @x\n", ["1:4 yaml_syntax"]),
         ("a: %x\n", ["1:4 yaml_syntax"]),
-        ('a: "\\q"\n', ["1:6 yaml_syntax"]),
         ("a: 1\x00\n", ["1:5 control_character"]),
         ("a: 1\nb: \x1b[0m\n", ["2:4 control_character"]),
         ("a: x\u2028y\n", ["1:5 control_character"]),
@@ -129,7 +128,7 @@ def bomb(levels: int, width: int = 9) -> str:
 
 
 def test_exploding_aliases_are_refused_where_they_explode() -> None:
-    with pytest.raises(InvalidInput, match=r"f:5:\d+: the aliases of this file expand to more than 100,000 values"):
+    with pytest.raises(InvalidInput, match=r"f:6:\d+: the aliases of this file expand to more than 100,000 values"):
         read_yaml(bomb(20), "f")
 
 
@@ -182,6 +181,10 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
+def one_line_each(error: InvalidInput) -> bool:
+    return all(d.location and "\n" not in d.message for d in error.diagnostics)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.lists(pieces, max_size=25).map("".join) | st.text(max_size=60))
 def test_any_text_is_read_or_refused_alike_by_both_parsers(text: str) -> None:
@@ -190,7 +193,13 @@ def test_any_text_is_read_or_refused_alike_by_both_parsers(text: str) -> None:
         try:
             found.append(read_yaml(text, "f", parser).value())
         except InvalidInput as error:
-            assert all(d.location and "\n" not in d.message for d in error.diagnostics)
-            found.append("refused")
+            found.append("refused" if one_line_each(error) else "several lines")
     c, pure = found
     assert c == pure or "refused" in found
+    assert "several lines" not in found
+
+
+def test_problems_without_number_are_told_up_to_a_thousand() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_yaml("a:\n" * 100_000, "f")
+    assert [d.code for d in caught.value.diagnostics] == ["duplicate_key"] * 1_000 + ["too_many_problems"]

@@ -204,8 +204,8 @@ def test_chat_connections_stay_open_and_no_message_is_lost(commands: Commands, t
         path = chat / release / "release.yaml"
         path.write_text(path.read_text().replace("7777", "0"))
     count = 400
-    with commands.node(chat / "1", "--name", "chat") as node:
-        port = int(node.wait_for(r"listening on .*:(\d+)$")[1])
+    with commands.node(chat / "1", "--name", "chat"):
+        port = int(commands.run("rpc", "chat", "node.call('listener', 'port')").stdout)
         clients = [Client(port, name) for name in ("ada", "grace")]
         upgrade = subprocess.Popen(
             commands.argv("apply", "chat", chat / "2", "--yes"), env=commands.environ, stdout=subprocess.PIPE, text=True

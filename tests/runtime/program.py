@@ -1,4 +1,4 @@
-"""How the tests of the runtime run: each is an asyncio program of its own, bounded in time, that leaves nothing behind."""
+"""How the tests of the runtime run: each is an asyncio program, bounded in time, that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ async def _bounded(test: Callable[..., Awaitable[None]], args: Any, kwargs: Any)
 async def turns(count: int = 10) -> None:
     """Let everything run that can run without waiting."""
     for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others run until *condition* holds; the program's time limit ends it otherwise."""
+    while not condition():  # noqa: ASYNC110  # what is waited for is a state of the runtime, which offers no event
         await asyncio.sleep(0)
 
 

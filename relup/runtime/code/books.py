@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakValueDictionary, ref
 
 from relup.runtime.code.finder import ReleaseFinder
+from relup.runtime.code.kinds import is_a
 from relup.runtime.code.rebinding import Importer
 from relup.runtime.code.reference import ClassReference
 from relup.runtime.code.source import Canary, Version
@@ -36,6 +37,16 @@ class Books:
             book.clear()
         self.tables = Tables()
 
+    def outdated(self, cls: type) -> bool:
+        """Say whether *cls* comes from an older version of its module; without methods, whether there ever was one."""
+        version = self.versions.get(cls.__module__)
+        if version is None:
+            return False
+        spaces = [f.__globals__ for f in vars(cls).values() if is_a(f, FunctionType) and f.__module__ == cls.__module__]
+        if spaces:
+            return all(space is not version.namespace for space in spaces)
+        return cls.__module__ in self.old or cls.__module__ in self.dropped
+
     def bury(self, versions: Iterable[Version]) -> None:
         """Remember the canaries of versions that nobody should need any more."""
         for version in versions:
@@ -44,18 +55,16 @@ class Books:
 
     def importers(self, modules: dict[str, Any], current: Container, without: frozenset[str]) -> Iterator[Importer]:
         """Return the loaded modules, except those *without*, whose imports may concern these."""
-        tails = {name.rpartition(".")[2] for name in without}
-        tops = {name.partition(".")[0] for name in without}
+        tops = frozenset(name.partition(".")[0] for name in without)
         for name, module in modules.items():
             namespace = getattr(module, "__dict__", None)
-            if name in without or not isinstance(module, ModuleType) or not isinstance(namespace, dict):
+            if name in without or not is_a(module, ModuleType) or namespace is None:
                 continue
             version = current.get(name)
             if version is not None:
                 imports, path = self.tables.of_version(version), version.source.path
             else:
-                relative = name.partition(".")[0] in tops
-                imports = self.tables.of_other(name, module, None if relative else tails)
+                imports = self.tables.of_other(name, module, tops)
                 path = str(namespace.get("__file__") or name)
             if imports:
                 yield Importer(name, path, package_of(name, namespace), namespace, imports)

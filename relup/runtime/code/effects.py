@@ -47,19 +47,22 @@ class Effects:
         self._view = view
         self._recorded: list[Recorded] = []
         self._originals: dict[int, Any] = {}
+        self._lists: list[tuple[str, list[Any], list[Any]]] = []
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Record what the staging thread does to the process in the block."""
-        lists = [(name, owner, list(owner)) for name, owner in _lists()]
+        self._lists = [(name, owner, list(owner)) for name, owner in _lists()]
         with ExitStack() as stack:
             for owner, name, record in _WATCHED:
                 stack.enter_context(self._watch(owner, name, record))
-            try:
-                yield
-            finally:
-                for name, owner, before in lists:
-                    self._recorded += _compared(name, owner, before)
+            yield
+
+    def compare(self) -> None:
+        """Record what happened to the plain lists since the last time."""
+        lists, self._lists = self._lists, []
+        for name, owner, before in lists:
+            self._recorded += _compared(name, owner, before)
 
     @contextmanager
     def _watch(self, owner: Any, name: str, record: Callable[..., Recorded | None]) -> Iterator[None]:
@@ -95,6 +98,7 @@ class Effects:
 
     def undo(self) -> None:
         """Undo what can be undone, the latest first; what fails is left, for the rest matters more."""
+        self.compare()
         while self._recorded:
             recorded = self._recorded.pop()
             if recorded.undo is not None:

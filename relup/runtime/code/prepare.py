@@ -66,6 +66,7 @@ def _executed(beside: Beside, effects: Effects) -> Iterator[None]:
         with effects.watched(), installed(beside.view) as hook:
             finder.stage = beside
             beside.run()
+            effects.compare()
             genuine: dict[int, object] = {id(c): real(c) for c in beside.clones.values()}
             genuine |= {id(beside.view): beside.real, id(hook): hook.original, **effects.originals()}
             cleanse([v.namespace for v in beside.versions.values()], genuine)

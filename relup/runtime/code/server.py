@@ -70,7 +70,7 @@ class CodeServer:
         found = None
         if cls.__module__ != "__main__" and "<locals>" not in cls.__qualname__:
             found = resolve(sys.modules.get(cls.__module__), cls.__qualname__)
-        if found is None or (found is not cls and cls.__module__ not in self._books.versions):
+        if found is None or (found is not cls and not self._books.outdated(cls)):
             return ClassReference(cls)
         reference = self._books.references.get(entry)
         if reference is None:

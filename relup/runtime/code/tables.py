@@ -8,9 +8,9 @@ The standard library imports no release, and is not looked at.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,14 @@ from relup.runtime.code.imports import Import, table
 from relup.runtime.code.source import Version
 from relup.runtime.code.uses import Use, uses
 
-_WORDS = re.compile(r"\w+")
+
+@dataclass(slots=True, eq=False)
+class _Other:
+    """A module of somebody else: its imports once parsed, and the names that its text is known not to mention."""
+
+    module: ModuleType
+    table: tuple[Import, ...] | None = None
+    without: frozenset[str] = frozenset()
 
 
 class Tables:
@@ -28,7 +35,7 @@ class Tables:
     def __init__(self) -> None:
         self._release: dict[str, tuple[Import, ...]] = {}
         self._uses: dict[str, tuple[Use, ...]] = {}
-        self._others: dict[str, tuple[ModuleType, frozenset[str], tuple[Import, ...]]] = {}
+        self._others: dict[str, _Other] = {}
 
     def of_version(self, version: Version) -> tuple[Import, ...]:
         """Return the imports of a module of the release."""
@@ -44,25 +51,26 @@ class Tables:
             found = self._uses[version.digest] = uses(version.source.text)
         return found
 
-    def of_other(self, name: str, module: ModuleType, tails: Collection[str] | None) -> tuple[Import, ...]:
-        """Return the imports of a module that is not of the release; empty when they cannot concern *tails*.
-
-        None asks for all of them: a module of the same package may import relatively, without naming anything.
-        """
+    def of_other(self, name: str, module: ModuleType, tops: frozenset[str]) -> tuple[Import, ...]:
+        """Return the imports of a module that is not of the release; empty when they cannot concern *tops*."""
         if name != "__main__" and name.partition(".")[0] in sys.stdlib_module_names:
             return ()
         known = self._others.get(name)
-        if known is None or known[0] is not module:
+        if known is None or known.module is not module:
+            known = self._others[name] = _Other(module)
+        if known.table is None and not tops <= known.without:
             text = source_text(name, module)
-            known = self._others[name] = (module, frozenset(_WORDS.findall(text)), table(text))
-        return () if tails is not None and known[1].isdisjoint(tails) else known[2]
+            if any(top in text for top in tops):
+                known.table = table(text)
+            known.without |= tops
+        return known.table or ()
 
     def prune(self, versions: Collection[Version], modules: Mapping[str, Any]) -> None:
         """Forget the tables of what is no longer loaded."""
         alive = {v.digest for v in versions}
         self._release = {d: t for d, t in self._release.items() if d in alive}
         self._uses = {d: u for d, u in self._uses.items() if d in alive}
-        self._others = {n: k for n, k in self._others.items() if modules.get(n) is k[0]}
+        self._others = {n: k for n, k in self._others.items() if modules.get(n) is k.module}
 
 
 def source_text(name: str, module: ModuleType) -> str:

@@ -41,7 +41,7 @@ _ONE_VIEW: Final = Lock()
 class ModulesView(dict[str, Any]):
     """A `sys.modules` that is the real one for every thread but one; its own storage stays empty."""
 
-    __slots__ = ("_private", "late", "overlay", "real", "thread")
+    __slots__ = ("_adopted", "_private", "late", "overlay", "real", "thread")
 
     def __init__(self, real: dict[str, Any], overlay: dict[str, Any], private: Callable[[str], bool]) -> None:
         super().__init__()
@@ -50,6 +50,7 @@ class ModulesView(dict[str, Any]):
         self.late: dict[str, ModuleType] = {}
         self.thread = NOBODY
         self._private = private
+        self._adopted: set[str] = set()
 
     def mine(self) -> bool:
         """Say whether the calling thread sees the overlay."""
@@ -110,7 +111,7 @@ class ModulesView(dict[str, Any]):
 
     def _is_private(self, key: str, value: Any) -> bool:
         """Say where the staging thread's own entry belongs: only an import of somebody else's module is public."""
-        if self._private(key) or self.real.get(key, value) is not value:
+        if key in self._adopted or self._private(key) or self.real.get(key, value) is not value:
             return True
         spec = getattr(value, "__spec__", None)
         return key not in self.late and getattr(spec, "name", None) != key
@@ -194,6 +195,7 @@ class ModulesView(dict[str, Any]):
         if importer in self.late and (target in self.overlay or self._private(target)):
             begun = [n for n, m in self.late.items() if getattr(m.__spec__, "_initializing", False)]
             for name in dict.fromkeys((importer, *begun)):
+                self._adopted.add(name)
                 self.overlay[name] = self.late.pop(name)
                 self.real.pop(name, None)
 

@@ -22,6 +22,7 @@ from relup.executor import Emit, Options, Outcome, install
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.runtime import Node
+from relup.runtime.context import inside
 from relup.targets.python.applications import make_known
 from relup.targets.python.home import Home, Installed, Records
 from relup.targets.python.transaction import PythonTransaction
@@ -69,8 +70,9 @@ class ReleaseHandler:
         self._owner = owner
         self._idle.clear()
         try:
-            async with PythonTransaction(self.node, self.running, relup, self._decide) as transaction:
-                yield transaction
+            with inside(self.node):
+                async with PythonTransaction(self.node, self.running, relup, self._decide) as transaction:
+                    yield transaction
         finally:
             self._owner = None
             self._idle.set()
