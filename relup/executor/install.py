@@ -125,7 +125,9 @@ async def _window(run: _Run, window: Window, *, final: bool) -> None:
     transaction = run.transaction
     opened, processes = run.clock(), 0
     try:
-        processes = await transaction.suspend(window.suspensions)
+        await transaction.select(window.suspensions)
+        opened = run.clock()
+        processes = await transaction.suspend()
         run.tell("suspend", f"{processes} process(es) stand still")
         for change in window.before:
             await transaction.change_code(change, "goal")
@@ -199,7 +201,8 @@ async def _downgrade(run: _Run, window: Window) -> None:
     run.tell("downgrade", f"{len(window.code)} module(s) go back, states are migrated down")
     transaction = run.transaction
     try:
-        await transaction.suspend(back.suspensions)
+        await transaction.select(back.suspensions)
+        await transaction.suspend()
         for change in back.before:
             await transaction.change_code(change, "base")
         await transaction.unload(window)

@@ -50,8 +50,11 @@ class Transaction(Protocol):
         Raises `Refused` with everything that speaks against the upgrade.
         """
 
-    async def suspend(self, suspensions: Sequence[Suspension]) -> int:
-        """Suspend every process that uses these modules, callers before callees; return how many stand still."""
+    async def select(self, suspensions: Sequence[Suspension]) -> int:
+        """Take the census: find every process that uses these modules, and let no other be born from here on."""
+
+    async def suspend(self) -> int:
+        """Suspend the selected processes, callers before callees; return how many stand still."""
 
     async def load(self, window: Window) -> None:
         """Make the new code of the window's modules current, all at once."""

@@ -171,7 +171,7 @@ def _no_relup(direction: Direction, pair: Pair) -> Diagnostic:
     what = f"no appup entry takes {name} {pair.versions(direction)}"
     if appup is None:
         message = f"{what}: {name} {pair.newer.vsn} has no appup"
-        hint = f"write {name}.appup.yaml, or draft it with `relup new`"
+        hint = f"write {name}.appup.yaml"
         return Diagnostic("no_relup", message, pair.newer.location, hint=hint)
     word = "from" if direction == "up" else "to"
     known = [e.version.text for e in (appup.up if direction == "up" else appup.down)]

@@ -34,7 +34,7 @@ def plan(base: Release, goal: Release, direction: Direction | None = None, rank:
         *_check_kinds(base, goal),
         *check_appups(newer, older),
         *lacking(way, newer, older),
-        *(() if chosen else lacking("down", base, goal)),
+        *(lacking("down", base, goal) if not chosen and any(a.appup for a in base.applications) else ()),
         *_check_leg(there),
         *check_unversioned(there),
     ]

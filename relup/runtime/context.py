@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 node_variable: ContextVar[Node | None] = ContextVar("relup_node", default=None)
 process_variable: ContextVar[Process | None] = ContextVar("relup_process", default=None)
+roots_variable: ContextVar[list[Process] | None] = ContextVar("relup_roots", default=None)
+"""Where processes without a parent are noted: an application ends all that its `start` began."""
 exempt_variable: ContextVar[bool] = ContextVar("relup_births_exempt", default=False)
 """Whether births in this context pass the closed gate: that of the upgrade itself, and what it starts."""
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import logging
 from asyncio import Task, current_task, shield, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal
 
 from relup.runtime.application import Application, ApplicationSpec, StartType
 from relup.runtime.children import locate
 from relup.runtime.code import ClassReference
+from relup.runtime.context import roots_variable
 from relup.runtime.errors import ApplicationError, InvalidSpec, NodeStopped
 from relup.runtime.pid import Pid
 from relup.runtime.process import Process
-from relup.runtime.shutdown import shut_down, watch
+from relup.runtime.shutdown import shut_down, shut_down_all, watch
 
 if TYPE_CHECKING:
     from relup.runtime.node import Node
@@ -35,6 +36,8 @@ class _Run:
     phase: Literal["starting", "running", "stopping"] = "starting"
     reference: ClassReference | None = None
     top: Process | None = None
+    roots: list[Process] = field(default_factory=list)
+    """All that `start` began without a parent, the top process among them."""
     state: Any = None
     task: Task[None] | None = None
     """What starts or stops it at this moment."""
@@ -142,7 +145,15 @@ class ApplicationController:
 
     async def _start(self, spec: ApplicationSpec, place: str, run: _Run) -> None:
         run.reference = self._node.code.reference(_callback(spec.name, place))
-        result = run.reference.cls(self._node).start(spec.args)
+        roots_variable.set(run.roots)
+        try:
+            await self._begin(spec, run, run.reference.cls)
+        except BaseException:
+            await shut_down_all(self._node, run.roots[::-1], 5.0)
+            raise
+
+    async def _begin(self, spec: ApplicationSpec, run: _Run, callback: type) -> None:
+        result = callback(self._node).start(spec.args)
         result = await result if isawaitable(result) else result
         match result:
             case Pid():
@@ -176,6 +187,7 @@ class ApplicationController:
         try:
             if run.top is not None:
                 await shut_down(run.top, "infinity")
+            await shut_down_all(self._node, run.roots[::-1], 5.0)
             if run.reference is not None:
                 result = run.reference.cls(self._node).stop(run.state)
                 if isawaitable(result):

@@ -98,7 +98,7 @@ def _made(cls: type[New], plan: _Plan, values: dict[str, Any]) -> New:
 
 def _values(old: Any, plan: _Plan) -> dict[str, Any]:
     if isinstance(old, dict):
-        return dict(old)
+        return {n: v for n, v in old.items() if plan.names is None or n in plan.names}
     if isinstance(old, tuple):
         return dict(zip(plan.sources, old, strict=False))
     values: dict[str, Any] = dict(getattr(old, "__dict__", ()))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from relup.runtime.births import Births
 from relup.runtime.clock import Clock
 from relup.runtime.code import ClassReference, CodeServer, current_code
-from relup.runtime.context import exempt_variable, node_variable, process_variable
+from relup.runtime.context import exempt_variable, node_variable, process_variable, roots_variable
 from relup.runtime.controller import ApplicationController
 from relup.runtime.errors import CallingSelf, CallTimeout, NodeStopped, NoProcess, ServerDied
 from relup.runtime.loop import conceive, live, miscarry
@@ -65,6 +65,7 @@ class Node:
         self.context.run(current_code.set, self.code)
         self.context.run(process_variable.set, None)
         self.context.run(exempt_variable.set, False)
+        self.context.run(roots_variable.set, None)
         self.applications = ApplicationController(self)
         self._open = True
         return self
@@ -85,8 +86,7 @@ class Node:
         except ValueError:  # entered in another context, as test fixtures do
             node_variable.set(None)
 
-    live = staticmethod(live)
-    """What the task of a process runs."""
+    live = staticmethod(live)  # what the task of a process runs
 
     # ── processes ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -174,7 +174,9 @@ class Node:
         self._registry.check_free(name)
         process = Process(self, self._registry.next_pid(), reference, name=name, modules=modules, parent=parent)
         self._registry.add(process)
-        if parent is not None:
+        if parent is None and (roots := roots_variable.get()) is not None:
+            roots.append(process)
+        elif parent is not None:
             parent.children = {} if parent.children is None else parent.children
             parent.children[process] = None
         return process

@@ -128,6 +128,11 @@ class Process:
         return self.holds > 0 and self.current is None
 
     @property
+    def rest(self) -> object | None:
+        """What it rests on between messages: another object after every time it was awake, None while it is."""
+        return self.context if self.waiter is None else self.waiter
+
+    @property
     def supervisor(self) -> bool:
         """Whether it supervises."""
         return bool(self.reference.cls.supervises)  # type: ignore[attr-defined]  # a cell may hold any class
@@ -216,21 +221,25 @@ class Process:
     def kill(self) -> None:
         """End it where it stands, without `terminate` (OTP's exit reason `kill`)."""
 
-        def die(process: Process) -> None:
-            raise Killed
-
         if self.context is not None:
             self.bury("killed")
         elif self.alive:
-            self.post_system(System(self, die, None), first=True)  # for a callback that swallows the cancellation
+            self.post_system(System(self, _die, None), first=True)  # for a callback that swallows the cancellation
             if self._task is not None:
                 self._task.cancel()
+
+    def abandon(self) -> None:
+        """Remove it though its callback goes on; should that ever end, so does the task."""
+        self.bury("killed")
+        self.mailbox = deque((System(self, _die, None),))
 
     def hatch(self, birth: Coroutine[Any, Any, Any] | None, started: Wait | None) -> None:
         """Make its task; *birth* is the rest of an `async def init`."""
         context, self.context = self.context, None
         name = self.name or self.reference.qualname
-        self._task = self.node.loop.create_task(self.node.live(self, birth, started), name=name, context=context)
+        loop = self.node.loop
+        # not by loop.create_task: an eager task factory would run callbacks inside of whoever sends the first message
+        self._task = Task(self.node.live(self, birth, started), loop=loop, name=name, context=context)
         self._task.add_done_callback(self.stillborn)
 
     def stillborn(self, task: Task[None]) -> None:
@@ -284,6 +293,10 @@ class Process:
             other.linked_exit(self, reason)
             if other.parent is self:
                 other.parent = None
+
+
+def _die(process: Process) -> None:
+    raise Killed
 
 
 def _bounce(message: object, reason: Any, label: str) -> None:

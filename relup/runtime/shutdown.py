@@ -23,25 +23,25 @@ Shutdown: TypeAlias = float | Literal["infinity", "brutal_kill"]
 """How long a process may take to terminate, in seconds; `brutal_kill` does not ask."""
 
 ATTEMPTS: Final = 5
-"""How often a process is killed, a second apart, before it is given up."""
+"""How often a process is killed before it is given up."""
 
 logger = logging.getLogger("relup.runtime")
 
 
-async def shut_down(process: Process, limit: Shutdown, reason: Any = "shutdown") -> None:
-    """End *process*: ask it to terminate with *reason*, kill it after *limit* (OTP's shutdown protocol)."""
+async def shut_down(process: Process, limit: Shutdown, *, grace: float = 1.0) -> None:
+    """End *process*: ask it to terminate, kill it after *limit* (OTP's shutdown protocol), again after each *grace*."""
     process.detach()
     if limit != "brutal_kill" and process.alive:
-        process.order_exit(reason)
+        process.order_exit("shutdown")
         await ended(process, None if limit == "infinity" else limit)
     for _ in range(ATTEMPTS):
         if not process.alive:
             return
         process.kill()
-        await ended(process, 1.0)
+        await ended(process, grace)
     if process.alive:
         logger.error("%s ignores that it is killed, at %s; it is abandoned", process.label, process.current_function())
-        process.bury("killed")
+        process.abandon()
 
 
 async def shut_down_all(node: Node, processes: Sequence[Process], seconds: float) -> None:

@@ -52,7 +52,7 @@ async def suspend(
         raise RuntimeError("another suspension is in progress")
     busy = _hold(node, processes)
     if not busy:
-        node.clock.stop()
+        _stop_clock(node)
         return []
     try:
         return await Drain(node, processes, busy, deadlines or {}).run()
@@ -87,6 +87,11 @@ def _hold(node: Node, processes: Iterable[Process]) -> list[Process]:
     return busy
 
 
+def _stop_clock(node: Node) -> None:
+    if node.held:
+        node.clock.stop()
+
+
 class Drain:
     """A suspension that waits for busy members."""
 
@@ -118,7 +123,7 @@ class Drain:
                 if stuck := self._stuck():
                     return [Stuck(p, p.current_function()) for p in stuck]
                 await self._changed()
-            self._node.clock.stop()
+            _stop_clock(self._node)
             return []
         finally:
             self._node.drain = None

@@ -61,7 +61,8 @@ async def resume(server: Server, timeout: float | None = 5.0, *, node: Node | No
 
 async def get_state(server: Server, timeout: float | None = 5.0, *, node: Node | None = None) -> Any:  # noqa: ASYNC109
     """Return the state itself, no copy: it must not be changed."""
-    return await (node or current_node()).system(server, lambda process: process.state, timeout)
+    held = await (node or current_node()).system(server, lambda process: [process.state], timeout)
+    return held[0]  # in a list, for what system() gets is awaited if it can be
 
 
 async def replace_state(

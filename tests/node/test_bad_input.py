@@ -71,7 +71,7 @@ def test_a_missing_from_version_names_both_versions(commands: Commands, node: No
     (folder / "shop.appup.yaml").write_text(text)
     done = commands.run("apply", "shop", folder, "--yes", exit_code=3)
     first = done.stderr.splitlines()[0]
-    assert "from 1 to 2" in first
+    assert "shop 1 → 2" in first
     assert "0.9" in first
     assert "shop.appup.yaml" in done.stderr
 

@@ -46,6 +46,15 @@ class Shop(Application):
                 raise ValueError("cannot stop")
 
 
+class Several(Application):
+    async def start(self, args: Any) -> Any:
+        await self.node.start(Top, name="side")
+        pid = await self.node.start_link(Top, name="top")
+        if args:
+            raise ValueError("after all")
+        return pid
+
+
 def shop(name: str, journal: Any = None, **options: Any) -> ApplicationSpec:
     args = options.pop("args", {"journal": journal, "name": name})
     return ApplicationSpec(name, "1", f"{__name__}:Shop", args=args, **options)
@@ -163,6 +172,20 @@ async def test_the_end_of_a_top_process_means_what_the_type_says(type_: Any, rea
             assert [a.name for a in node.applications.which_applications()] == ["other", "a"]
             assert not node.stopped.done()
     assert journal.count(("start", "other")) == journal.count(("stop", "other")) == 1
+
+
+@program
+async def test_an_application_ends_all_that_its_start_began() -> None:
+    async with Node() as node:
+        for name, args in (("good", False), ("bad", True)):
+            node.applications.load(ApplicationSpec(name, "1", f"{__name__}:Several", args=args))
+        unrelated = await node.start(Top)
+        with pytest.raises(ValueError, match="after all"):
+            await node.applications.start("bad")
+        assert list(node.processes) == [unrelated]
+        await node.applications.start("good")
+        await node.applications.stop("good")
+        assert list(node.processes) == [unrelated]
 
 
 @program

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from relup.runtime import (
     current_process,
 )
 from relup.runtime.pid import Pid
+from relup.runtime.shutdown import shut_down
 from tests.runtime.program import Log, Trap, program, turns
 
 
@@ -457,6 +459,29 @@ async def test_a_kill_ends_a_busy_server_even_one_that_swallows_the_cancellation
             assert await monitor == "killed"
             result = (await asyncio.gather(call, return_exceptions=True))[0]
             assert result == "survived" if cls is Deaf else isinstance(result, ServerDied)
+
+
+@program
+async def test_a_server_that_ignores_being_killed_is_abandoned(caplog: pytest.LogCaptureFixture) -> None:
+    class Immortal(GenServer):
+        async def handle_cast(self, message: Any, state: Any) -> Any:
+            while not message.is_set():
+                with suppress(asyncio.CancelledError):
+                    await message.wait()
+
+    async with Node() as node:
+        event, pid = asyncio.Event(), await node.start(Immortal, name="immortal")
+        node.cast(pid, event)
+        await turns()
+        process = node.processes[pid]
+        task = process.task
+        assert task is not None
+        await shut_down(process, "brutal_kill", grace=0.001)
+        assert not node.processes
+        assert not task.done()
+        event.set()
+        await asyncio.wait([task])
+    assert "ignores that it is killed, at tests.runtime.test_servers" in caplog.text
 
 
 @program

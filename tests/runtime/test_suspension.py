@@ -44,6 +44,16 @@ async def test_idle_servers_are_held_at_once_and_keep_their_mail_in_order() -> N
 
 
 @program
+async def test_holding_nobody_stops_no_clock() -> None:
+    async with Node() as node:
+        assert await suspend(node, []) == []
+        pid, forever = await node.start(Log), asyncio.Event()
+        with pytest.raises(CallTimeout):
+            await node.call(pid, ("wait", forever), timeout=0.01)
+        forever.set()
+
+
+@program
 async def test_the_sweep_over_idle_servers_is_synchronous() -> None:
     async with Node() as node:
         members = await processes(node, *[Log] * 100)

@@ -66,7 +66,7 @@ class Books:
             else:
                 imports = self.tables.of_other(name, module, tops)
                 path = str(namespace.get("__file__") or name)
-            if imports:
+            if imports or version is not None:
                 yield Importer(name, path, package_of(name, namespace), namespace, imports)
 
 

@@ -6,6 +6,7 @@ bodies are replaced by what they stand for; those hidden in closures, defaults a
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -31,3 +32,9 @@ def _cleanse_class(cls: type, genuine: Mapping[int, Any]) -> None:
                 setattr(cls, key, genuine[id(value)])
         elif is_a(value, type) and value.__qualname__.startswith(f"{cls.__qualname__}."):
             _cleanse_class(value, genuine)
+
+
+def forget_typing_caches() -> None:
+    """Clear the caches of `typing`, which keep every `Optional[Account]` alive that was ever written."""
+    for clear in getattr(typing, "_cleanups", ()):
+        clear()

@@ -116,6 +116,16 @@ def clone_of(real: ModuleType, world: World, names: Names, moved: Mapping[str, A
     return clone
 
 
+def link(clones: Mapping[str, Clone]) -> None:
+    """Let clones lead to clones, where the modules they stand for lead to each other."""
+    of_module = {id(_state_of(c).real): c for c in clones.values()}
+    for clone in clones.values():
+        base = _state_of(clone).base
+        linked = {key: of_module[id(value)] for key, value in base.items() if id(value) in of_module}
+        base.update(linked)
+        _namespace(clone).update(linked)
+
+
 def written(clone: Clone, world: World) -> Iterator[Write]:
     """Return what bodies set and deleted on *clone*, as writes to the module it stands for."""
     state = _state_of(clone)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import typing
 from collections.abc import Callable, Sequence
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
 
 from relup.runtime.code.books import Books
+from relup.runtime.code.cleanse import forget_typing_caches
 from relup.runtime.code.holders import Objects, own, reached, referrers
 from relup.runtime.code.reference import ClassReference, resolve
 from relup.runtime.code.running import Lingerer, place, running
@@ -133,9 +133,3 @@ def repr_of(holder: Any) -> str:
     """Return a short name of a task, a thread or a handle."""
     name = getattr(holder, "get_name", None)
     return f"{type(holder).__name__} {name()!r}" if callable(name) else type(holder).__name__
-
-
-def forget_typing_caches() -> None:
-    """Clear the caches of `typing`, which keep every `Optional[Account]` alive that was ever written."""
-    for clear in getattr(typing, "_cleanups", ()):
-        clear()

@@ -16,7 +16,8 @@ from types import ModuleType
 from relup.runtime.code.books import Books
 from relup.runtime.code.errors import AlreadyLoaded
 from relup.runtime.code.finder import finders, install, uninstall
-from relup.runtime.code.lingering import forget_typing_caches, lingering
+from relup.runtime.code.cleanse import forget_typing_caches
+from relup.runtime.code.lingering import lingering
 from relup.runtime.code.order import ancestors, is_namespace, order
 from relup.runtime.code.prepare import prepare
 from relup.runtime.code.reference import ClassReference, resolve

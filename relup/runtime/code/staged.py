@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from relup.runtime.code.books import Books
+from relup.runtime.code.cleanse import forget_typing_caches
 from relup.runtime.code.closure import Unclosed
 from relup.runtime.code.errors import NotPurged, StagingError, SwapError
 from relup.runtime.code.reference import ClassReference, resolve
@@ -219,6 +220,7 @@ class Staged:
         forget_lines([v.file for v in prepared.versions.values()], alive)
         books.bury(prepared.versions.values())
         self._forget(stage)
+        forget_typing_caches()
 
     def _forget(self, stage: Stage) -> None:
         """Keep the names and the sentences, drop every object."""

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from relup.runtime.code.books import Books
-from relup.runtime.code.clone import Clone, Names, clone_of, real
+from relup.runtime.code.clone import Clone, Names, clone_of, link, real
 from relup.runtime.code.errors import StagingError
 from relup.runtime.code.failure import explain
 from relup.runtime.code.finder import REMOVED, Paths, ReleaseLoader
@@ -138,6 +138,7 @@ class Beside:
                 names = Names(hidden, shadowed)
                 clone = clone_of(module, self.world, names, entries, self.mine)
                 self.clones[name] = self.view.overlay[name] = clone
+        link(self.clones)
 
     def _children(self, name: str, module: ModuleType) -> tuple[dict[str, Callable[[], Any]], frozenset[str]]:
         hidden: dict[str, Callable[[], Any]] = {}

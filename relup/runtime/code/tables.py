@@ -8,6 +8,7 @@ The standard library imports no release, and is not looked at.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Tables:
             known = self._others[name] = _Other(module)
         if known.table is None and not tops <= known.without:
             text = source_text(name, module)
-            if any(top in text for top in tops):
+            if re.search(rf"\b(?:{'|'.join(map(re.escape, sorted(tops)))})\b", text):
                 known.table = table(text)
             known.without |= tops
         return known.table or ()

@@ -15,12 +15,15 @@ from relup.runtime import Process
 from relup.runtime.code import Staged
 from relup.targets.python.snapshot import Snapshot, restore
 
+Changed: TypeAlias = tuple[Process, Any, Snapshot]
+"""A process, its state before its `code_change`, and what that state held."""
+
 
 @dataclass(frozen=True, slots=True)
 class States:
     """The states of processes before their `code_change`."""
 
-    changed: list[tuple[Process, Any, Snapshot]] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ async def undo(entry: Entry) -> None:
     match entry:
         case States(changed):
             for process, state, snapshot in reversed(changed):
-                restore(snapshot)
+                if snapshot:
+                    restore(snapshot)
                 process.state = state
         case Swapped(staged, undone=False):
             staged.undo()

@@ -12,11 +12,10 @@ since (as a live migration copies again only the pages that were written meanwhi
 from __future__ import annotations
 
 import asyncio
+import gc
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from inspect import isawaitable
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -31,7 +30,7 @@ from relup.runtime import Down, Node, Process, suspension
 from relup.runtime.code import CodeError
 from relup.targets.python import preflight
 from relup.targets.python.calls import Calls
-from relup.targets.python.journal import Called, Decided, Entry, States, Swapped, undo
+from relup.targets.python.journal import Called, Changed, Decided, Entry, States, Swapped, undo
 from relup.targets.python.snapshot import Memory, Snapshot
 from relup.targets.python.stage import Stage
 
@@ -40,20 +39,6 @@ Decide: TypeAlias = Callable[[Release], Callable[[], None]]
 COURTESY = 0.005
 """Seconds of work outside the window after which the event loop gets its turn."""
 DEFAULT_SUSPEND_TIMEOUT = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What a state held while its process rested."""
-
-    waiter: object
-    """What the process awaited then: another one, or one that is done, means that it has been awake since."""
-    state: Any
-    snapshot: Snapshot
-
-    def holds_for(self, process: Process) -> bool:
-        """Say whether the process has rested ever since, with the same state."""
-        return _rests(process) and process.waiter is self.waiter and process.state is self.state
 
 
 class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
@@ -68,16 +53,17 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._calls = Calls(node, relup)
         self._stage = Stage(node.code, relup)
         self._memory = Memory(self._owned)
-        self._remembered: dict[Process, Remembered] = {}
-        self._held: dict[Process, None] = {}
+        self._remembered: dict[Process, tuple[object, Any, Snapshot]] = {}
+        self._selected: dict[Process, float | None] = {}
+        self._places: dict[str, Location | None] = {}
         self._journal: list[Entry] = []
-        self._scope: set[str] = set()
+        self._collects = False
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave nothing behind: an open window is undone, and so is code that was never made current."""
-        if self._held or self._journal:
+        if self._selected or self._journal:
             await self.rollback()
         self._stage.close()
 
@@ -91,16 +77,16 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             raise Refused(problems)
         windows = [s for s in segments if isinstance(s, Window)]
         await self._stage.prepare(windows)
-        concerned = [self._concerned(s.suspensions) if isinstance(s, Window) else [] for s in segments]
+        concerned = [self._census(s.suspensions) if isinstance(s, Window) else {} for s in segments]
         await self._remember(p for processes in concerned for p in processes)
         return Preparation(tuple(map(len, concerned)), tuple(self._stage.notes))
 
     async def _remember(self, processes: Iterable[Process]) -> None:
         turn = perf_counter()
         for process in processes:
-            if _rests(process):
-                snapshot = self._memory.remember(process.state)
-                self._remembered[process] = Remembered(process.waiter, process.state, snapshot)
+            if (rest := process.rest) is not None:
+                state = process.state
+                self._remembered[process] = rest, state, self._memory.remember(state)
             if perf_counter() - turn > COURTESY:
                 await asyncio.sleep(0)
                 turn = perf_counter()
@@ -111,32 +97,42 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     # ── the window ─────────────────────────────────────────────────────────────────────────────────────
 
-    async def suspend(self, suspensions: Sequence[Suspension]) -> int:
-        """Hold every process in scope at a message boundary, callers before callees."""
-        self._scope |= {s.module for s in suspensions}
-        self._node.births.close(self._scope)
-        deadlines = self._deadlines(suspensions)
-        while deadlines:
-            self._held |= dict.fromkeys(deadlines)
-            stuck = await suspension.suspend(self._node, list(deadlines), deadlines)
+    async def select(self, suspensions: Sequence[Suspension]) -> int:
+        """Find every process in scope; from here on nothing is born into it."""
+        self._places = {s.module: s.location for s in suspensions}
+        self._node.births.close(self._places)
+        self._selected = self._census(suspensions)
+        return len(self._selected)
+
+    async def suspend(self) -> int:
+        """Hold the selected processes at a message boundary, and what one of them started while it was drained."""
+        self._collects = gc.isenabled()
+        gc.disable()
+        waiting = dict(self._selected)
+        while waiting:
+            stuck = await suspension.suspend(self._node, list(waiting), waiting)
             if stuck:
-                places = {s.module: s.location for s in suspensions}
-                raise EffectFailed(*(_stuck(s, deadlines, places) for s in stuck))
-            deadlines = {p: limit for p, limit in self._deadlines(suspensions).items() if p not in self._held}
-        return len(self._held)
+                raise EffectFailed(*(_stuck(s, waiting, self._places) for s in stuck))
+            limit = max((t for t in waiting.values() if t is not None), default=None)
+            waiting = dict.fromkeys(self._born(), limit)
+            self._selected |= waiting
+        return len(self._selected)
 
-    def _concerned(self, suspensions: Sequence[Suspension]) -> list[Process]:
-        return list(self._deadlines(suspensions))
-
-    def _deadlines(self, suspensions: Sequence[Suspension]) -> dict[Process, float | None]:
+    def _census(self, suspensions: Sequence[Suspension]) -> dict[Process, float | None]:
         """Return the processes that use these modules, each with its time to suspend in seconds."""
         seconds = {s.module: _seconds(s) for s in suspensions}
+        if not seconds:
+            return {}
         found: dict[Process, float | None] = {}
         for process in self._node.processes.values():
             for module in process.modules:
                 if module in seconds:
                     found.setdefault(process, seconds[module])
         return found
+
+    def _born(self) -> list[Process]:
+        """Return the processes in scope that came up although the gate was closed, and are not selected yet."""
+        return [p for p in self._node.births.born if p.alive and p not in self._selected]
 
     async def load(self, window: Window) -> None:
         """Swap the window's modules in."""
@@ -157,48 +153,44 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._journal.append(Swapped(staged, undone))
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
-        """Call `code_change` of every held process of these modules, and give it the state it returns."""
+        """Call `code_change` of every selected process of these modules, and give it the state it returns."""
         for part in change.changes:
             vsn = self._stage.vsn(part.module, change.mode, towards)
             states = States()
             self._journal.append(states)
-            for process in self._held:
-                if part.module in process.modules and process.pid in self._node.processes:
-                    await self._change(process, part, Down(vsn) if change.mode == "down" else vsn, states)
+            members = [p for p in self._selected if p.alive and part.module in p.modules]
+            await self._change(members, part, Down(vsn) if change.mode == "down" else vsn, states.changed)
 
-    async def _change(self, process: Process, part: ModuleChange, old_vsn: Any, states: States) -> None:
-        states.changed.append((process, process.state, self._snapshot(process)))
-        try:
-            state = process.change_code(part.module, old_vsn, part.extra)
-            if isawaitable(state):
-                state = await state
-        except (Exception, SystemExit) as error:
-            raise EffectFailed(_raised(process, part, error)) from error
-        if state is None and process.state is not None:
-            raise EffectFailed(_nothing(process, part))
-        process.state = state
-
-    def _snapshot(self, process: Process) -> Snapshot:
-        remembered = self._remembered.get(process)
-        if remembered and remembered.holds_for(process):
-            return remembered.snapshot
-        return self._memory.remember(process.state)
+    async def _change(
+        self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, changed: list[Changed]
+    ) -> None:
+        """Change the states of *members*; everything in this loop is paid for by all that stand still."""
+        remembered, remember = self._remembered.get, self._memory.remember
+        for process in members:
+            state = process.state
+            known = remembered(process)
+            fresh = known is not None and known[0] is process.rest and known[1] is state
+            changed.append((process, state, known[2] if known and fresh else remember(state)))
+            try:
+                new = process.change_code(part.module, old_vsn, part.extra)
+                if hasattr(new, "__await__"):
+                    new = await new
+            except (Exception, SystemExit) as error:
+                raise EffectFailed(_raised(process, part, error)) from error
+            if new is None and state is not None:
+                raise EffectFailed(_nothing(process, part))
+            process.state = new
 
     async def call(self, cut: Cut, towards: Side) -> None:
         """Make a call in the node; one made inside a window is taken back with it."""
         await self._calls.make(cut, towards)
-        if self._held and isinstance(cut, Apply):
+        if self._selected and isinstance(cut, Apply):
             self._journal.append(Called(self._calls.taking_back(cut)))
 
     async def verify(self) -> None:
         """Check that every process in scope stands still: none was born into the window unseen."""
-        missed = [
-            p for p in self._node.processes.values() if p not in self._held and self._scope.intersection(p.modules)
-        ]
-        if self._scope and missed:
-            raise EffectFailed(
-                *(Diagnostic("born_in_window", f"{p.label} came up while the window was open") for p in missed)
-            )
+        if missed := self._born():
+            raise EffectFailed(*(Diagnostic("born_in_window", f"{p.label} came up in the window") for p in missed))
 
     async def commit(self, *, final: bool) -> None:
         """Make the goal durable; from here on the way back is the downgrade."""
@@ -227,14 +219,11 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             raise EffectFailed(*remains)
 
     def _release(self) -> None:
-        held, self._held = list(self._held), {}
-        self._scope = set()
-        suspension.resume(self._node, held)
+        selected, self._selected = self._selected, {}
+        suspension.resume(self._node, selected)
         self._node.births.open()
-
-
-def _rests(process: Process) -> bool:
-    return process.waiter is not None and not process.waiter.done()
+        if self._collects:
+            gc.enable()
 
 
 def _seconds(suspended: Suspension) -> float | None:

@@ -44,7 +44,7 @@ EFFECTS = {
         lambda: len(sys.meta_path),
     ),
     "warnings": (
-        "import warnings\nwarnings.simplefilter('ignore', ImportWarning)\n",
+        "import warnings\nwarnings.filterwarnings('ignore', message='zork')\n",
         "warnings.filters",
         lambda: len(warnings.filters),
     ),
