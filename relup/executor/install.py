@@ -125,10 +125,10 @@ async def _window(run: _Run, window: Window, *, final: bool) -> None:
     transaction = run.transaction
     opened, processes = run.clock(), 0
     try:
-        await transaction.select(window.suspensions)
+        selected = await transaction.select(window.suspensions)
+        run.tell("suspend", f"{selected} process(es)")
         opened = run.clock()
         processes = await transaction.suspend()
-        run.tell("suspend", f"{processes} process(es) stand still")
         for change in window.before:
             await transaction.change_code(change, "goal")
         await transaction.load(window)
