@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["appup", "release", "relup"]
 KINDS: tuple[Kind, ...] = ("appup", "release", "relup")
-HOME = "https://relup.dev/schemas/"
 
 _FOR_PEOPLE = ("$schema", "$id", "$defs", "title", "description", "examples", "default")
 
@@ -28,8 +27,8 @@ def schema_path(kind: Kind) -> Path:
 
 
 def schema_line(kind: Kind) -> str:
-    """Return the comment by which editors find the schema of a document."""
-    return f"# yaml-language-server: $schema={HOME}{kind}.schema.json\n"
+    """Return the comment by which editors find the schema of a document: the file of this installation."""
+    return f"# yaml-language-server: $schema={schema_path(kind).as_uri()}\n"
 
 
 @cache

@@ -13,12 +13,12 @@ from referencing import Registry, Resource
 
 from relup.document.instructions import FORMS, read_instruction, write_instruction
 from relup.document.piece import Piece
-from relup.document.schemas import HOME, KINDS, Kind, resolved, schema, schema_line
+from relup.document.schemas import KINDS, Kind, resolved, schema, schema_line, schema_path
 from relup.document.validate import CODES, check
 from relup.model.instructions import HighLevel, Instruction, LowLevel
 from tests.document import strategies
 
-REGISTRY: Any = Registry().with_resources((schema(k)["$id"], Resource.from_contents(schema(k))) for k in KINDS)
+REGISTRY: Any = Registry().with_resources((schema_path(k).as_uri(), Resource.from_contents(schema(k))) for k in KINDS)
 ANNOTATIONS = {"$schema", "$id", "$defs", "$ref", "title", "description", "examples", "default", "then", "else", "if"}
 
 
@@ -47,7 +47,7 @@ def part_at(kind: Kind, path: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_schema_is_valid(kind: Kind) -> None:
     assert schema(kind)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert schema_line(kind) == f"# yaml-language-server: $schema={schema(kind)['$id']}\n"
+    assert schema_line(kind) == f"# yaml-language-server: $schema={schema_path(kind).as_uri()}\n"
     Draft202012Validator.check_schema(schema(kind))
 
 
@@ -59,7 +59,7 @@ def test_every_part_is_described_and_its_examples_hold(kind: Kind, path: str) ->
     assert part["title"]
     assert part["description"].endswith(".")
     validator = Draft202012Validator(
-        {"$ref": f"{HOME}{kind}.schema.json{path}"},
+        {"$ref": f"{schema_path(kind).as_uri()}{path}"},
         registry=REGISTRY,
     )
     assert part["examples"]
@@ -150,7 +150,7 @@ broken = [None, "", "x", 5, -1, 1.5, True, [], ["x"], {}, {"x": 1}, {"module": "
 )
 def test_our_check_and_a_stock_validator_agree(name: str, body: Any) -> None:
     document = {"application": "a", "vsn": "1", "up": [{"from": "0", "instructions": [{name: body}]}]}
-    stock = Draft202012Validator({"$ref": f"{HOME}appup.schema.json"}, registry=REGISTRY)
+    stock = Draft202012Validator({"$ref": schema_path("appup").as_uri()}, registry=REGISTRY)
     assert stock.is_valid(document) == (not list(check(Piece(document), "appup")))
     if stock.is_valid(document):
         read_instruction(Piece({name: body}))
