@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from relup.diagnostics import Diagnostic, InvalidInput, Refused, RelupError
+from relup.diagnostics import Diagnostic, InvalidInput, OperatorNeeded, Refused, RelupError
 from relup.document.relup import relup_from_data
 from relup.executor import Event, Options
+from relup.model.relup import Relup
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.home import Home
 from relup.targets.python.look import evaluate, new_namespace, status
 from relup.targets.python.outcomes import outcome_to_data
 from relup.targets.python.wire import LIMIT, decode, encode, error_to_data, peer_uid, short_address
+
+log = logging.getLogger("relup.node")
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -37,6 +41,7 @@ class Control:
         self._stop = stop
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
+        self._upgrades: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
         """Begin to listen. A socket that a dead node left is replaced."""
@@ -63,10 +68,10 @@ class Control:
         namespace = new_namespace(self._handler.node)
         try:
             owner = _owner(writer)
-            while line := await reader.readline():
+            while line := await _next_line(reader):
                 await self._answer(line, owner, namespace, lambda message: _send(writer, message))
                 await writer.drain()
-        except (OSError, ValueError, asyncio.CancelledError, asyncio.LimitOverrunError):
+        except (OSError, asyncio.CancelledError):
             pass
         except RelupError as error:
             _send(writer, {"error": error_to_data(error)})
@@ -81,6 +86,10 @@ class Control:
             send({"result": await self._dispatch(_request(line), owner, namespace, send)})
         except RelupError as error:
             send({"error": error_to_data(error)})
+        except Exception as error:
+            log.exception("a request could not be answered")
+            message = f"the node could not answer: {type(error).__name__}: {error}"
+            send({"error": error_to_data(OperatorNeeded([Diagnostic("internal_error", message)]))})
 
     async def _dispatch(self, request: dict[str, Any], owner: str, namespace: dict[str, Any], send: Send) -> Any:
         match request:
@@ -91,7 +100,7 @@ class Control:
             case {"op": "history"}:
                 return self._home.history()
             case {"op": "apply", "relup": dict(plan), "options": dict(options)}:
-                return await asyncio.shield(self._begin(plan, options, owner, send))
+                return await asyncio.shield(self._begin(relup_from_data(plan), _Options.read(options), owner, send))
             case {"op": "confirm"}:
                 return self._handler.confirm(owner)
             case {"op": "evaluate", "source": str(source)}:
@@ -102,25 +111,52 @@ class Control:
             case _:
                 raise InvalidInput([Diagnostic("bad_request", f"not a request: {sorted(request)}")])
 
-    def _begin(self, plan: dict[str, Any], options: dict[str, Any], owner: str, send: Send) -> asyncio.Task[Any]:
+    def _begin(self, relup: Relup, options: _Options, owner: str, send: Send) -> asyncio.Task[Any]:
         """Start an upgrade as a task of its own, so that it outlives this conversation."""
-        return asyncio.get_running_loop().create_task(self._apply(plan, options, owner, send), name="relup upgrade")
+        task = asyncio.get_running_loop().create_task(self._apply(relup, options, owner, send), name="relup upgrade")
+        self._upgrades.add(task)
+        task.add_done_callback(self._upgrades.discard)
+        return task
 
-    async def _apply(self, plan: dict[str, Any], options: dict[str, Any], owner: str, send: Send) -> dict[str, Any]:
+    async def _apply(self, relup: Relup, options: _Options, owner: str, send: Send) -> dict[str, Any]:
         def emit(event: Event) -> None:
             send({"event": asdict(event)})
 
-        confirm = options.get("confirm")
         outcome = await self._handler.install(
-            relup_from_data(plan),
-            owner=owner,
-            emit=emit,
-            options=Options(
-                dry_run=bool(options.get("dry_run")), allow_irreversible=bool(options.get("allow_irreversible"))
-            ),
-            confirm_within=float(confirm) if confirm is not None else None,
+            relup, owner=owner, emit=emit, options=options.install, confirm_within=options.confirm
         )
         return outcome_to_data(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """How a client wants an upgrade to be carried out."""
+
+    install: Options
+    confirm: float | None
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> _Options:
+        """Return the options that a request names. Raises `InvalidInput` for others."""
+        match data:
+            case {
+                "dry_run": bool(dry_run),
+                "allow_irreversible": bool(allowed),
+                "confirm": int() | float() | None as within,
+            }:
+                if within is None or 0 < within < float("inf"):
+                    return cls(Options(dry_run=dry_run, allow_irreversible=allowed), within)
+            case _:
+                pass
+        raise InvalidInput([Diagnostic("bad_request", f"these are no options of an upgrade: {data!r:.200}")])
+
+
+async def _next_line(reader: asyncio.StreamReader) -> bytes:
+    """Return the next request, empty at the end. Raises `InvalidInput` for one that is too long."""
+    try:
+        return await reader.readline()
+    except ValueError as error:
+        raise InvalidInput([Diagnostic("bad_request", f"a request is at most {LIMIT} bytes long")]) from error
 
 
 def _request(line: bytes) -> dict[str, Any]:

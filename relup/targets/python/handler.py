@@ -27,6 +27,8 @@ from relup.targets.python.applications import make_known
 from relup.targets.python.home import Home, Installed, Records
 from relup.targets.python.transaction import PythonTransaction
 
+PATIENCE = 10.0
+"""Seconds that a node which is to stop waits for its upgrade."""
 log = logging.getLogger("relup.node")
 
 
@@ -58,6 +60,7 @@ class ReleaseHandler:
         self._home = home
         self._clocks = clocks
         self._owner: str | None = None
+        self._upgrade: asyncio.Task[Any] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -67,23 +70,28 @@ class ReleaseHandler:
     async def begin(self, relup: Relup, owner: str) -> AsyncIterator[PythonTransaction]:
         """Take the node for *owner*; raise `Busy` naming the one who has it."""
         self._refuse_busy()
-        self._owner = owner
+        self._owner, self._upgrade = owner, asyncio.current_task()
         self._idle.clear()
         try:
             with inside(self.node):
                 async with PythonTransaction(self.node, self.running, relup, self._decide) as transaction:
                     yield transaction
         finally:
-            self._owner = None
+            self._owner = self._upgrade = None
             self._idle.set()
 
     def _refuse_busy(self) -> None:
         if self._owner:
             raise Busy([Diagnostic("busy", f"an upgrade is running on node {self.node.name!r}: {self._owner}")])
 
-    async def idle(self) -> None:
-        """Wait until no upgrade is running."""
-        await self._idle.wait()
+    async def finish(self) -> None:
+        """Wait until no upgrade is running; one that takes too long is cancelled, which rolls it back."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), PATIENCE)
+        except TimeoutError:
+            if self._upgrade:
+                self._upgrade.cancel()
+            await self._idle.wait()
 
     async def install(
         self, relup: Relup, *, owner: str, emit: Emit, options: Options, confirm_within: float | None = None

@@ -98,7 +98,7 @@ class Home:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the home for a running node. Raises `Refused` naming the node that already runs."""
-        with (self.path / "node.lock").open("a+", encoding="ascii") as file:
+        with open(self.path / "node.lock", "a+", encoding="ascii", opener=_private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -131,7 +131,7 @@ class Home:
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line to the history and wait until it is on disk."""
-        with (self.path / "history.jsonl").open("ab") as file:
+        with open(self.path / "history.jsonl", "ab", opener=_private) as file:
             file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -155,9 +155,14 @@ def _foreign(path: Path) -> Diagnostic:
     return Diagnostic("foreign_node", f"{path} belongs to another user (uid {path.stat().st_uid})")
 
 
+def _private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read."""
+    return os.open(path, flags, 0o600)
+
+
 def _replace(path: Path, content: bytes) -> None:
     beside = path.with_suffix(".new")
-    with beside.open("wb") as file:
+    with open(beside, "wb", opener=_private) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

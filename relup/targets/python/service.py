@@ -59,7 +59,7 @@ async def serve(
         control = Control(handler, home, lambda who: None if stopping.done() else stopping.set_result(who))
         await control.open()
         stack.push_async_callback(control.close)
-        stack.push_async_callback(handler.idle)
+        stack.push_async_callback(handler.finish)
         handler.started(f"uid {os.geteuid()}")
         yield Service(node, handler, stopping, note)
 
