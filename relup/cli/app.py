@@ -35,7 +35,7 @@ def relup() -> None:
 @relup.command()
 @as_json
 def demo(as_json: bool) -> None:
-    """Show the tutorial case: a live process is upgraded, a bad upgrade is rolled back, and it is downgraded."""
+    """Show the tutorial: an upgrade, a bad one, and a downgrade."""
     from relup.cli.demo import demo as work
 
     finish(as_json, work)
@@ -45,7 +45,9 @@ def demo(as_json: bool) -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path())
 @as_json
 def check(paths: tuple[str, ...], as_json: bool) -> None:
-    """Validate appups, releases and plans; with two releases, also what leads from one to the other."""
+    """Validate appups, releases and plans.
+
+    Of releases in a row, also what leads from each to the next, in both directions."""
     from relup.cli.files import check as work
 
     finish(as_json, lambda output: work(output, paths))
@@ -60,7 +62,7 @@ def check(paths: tuple[str, ...], as_json: bool) -> None:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @as_json
 def plan(old: str, new: str, file: str | None, form: str, as_json: bool) -> None:
-    """Show the ordered script that leads from release OLD to release NEW."""
+    """Show the ordered script from release OLD to NEW."""
     from relup.cli.files import plan as work
 
     finish(as_json or form == "json", lambda output: work(output, old, new, file))
@@ -71,7 +73,9 @@ def plan(old: str, new: str, file: str | None, form: str, as_json: bool) -> None
 @click.option("--name", metavar="N", help="The node's name (default: the release's).")
 @click.option("--as-given", is_flag=True, help="Boot RELEASE even if another one was made permanent.")
 def start(release: str, name: str | None, as_given: bool) -> None:
-    """Run a release as a node in the foreground; SIGTERM stops it cleanly."""
+    """Run a release as a node, in the foreground.
+
+    SIGTERM and `relup stop` stop it cleanly."""
     from relup.cli.start import start as work
 
     finish(False, lambda _: work(release, name, as_given=as_given))
@@ -81,7 +85,9 @@ def start(release: str, name: str | None, as_given: bool) -> None:
 @click.argument("node", required=False, metavar="[NODE]")
 @as_json
 def status(node: str | None, as_json: bool) -> None:
-    """Show a node's release, processes, versions and drift; without NODE, the nodes of this user."""
+    """Show a node: release, processes, versions, drift.
+
+    Without NODE, name the nodes of this user that run."""
     from relup.cli.live import status as work
 
     finish(as_json, lambda output: work(output, node))
@@ -98,7 +104,9 @@ def status(node: str | None, as_json: bool) -> None:
 def apply(
     node: str, new: str, dry_run: bool, confirm_within: float | None, allow_irreversible: bool, yes: bool, as_json: bool
 ) -> None:
-    """Plan, show, ask, and upgrade a live node to the release NEW, or by a saved PLAN."""
+    """Upgrade a live node: plan, show, ask, apply.
+
+    NEW is the folder of a release; a saved PLAN is applied as it is, without asking."""
     from relup.cli.upgrade import Request
     from relup.cli.upgrade import apply as work
 
@@ -123,7 +131,9 @@ def downgrade(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Migrate a live node down to the release before this one, or to VSN."""
+    """Migrate a live node down.
+
+    To the release that ran before this one, or to VSN."""
     from relup.cli.upgrade import Request
     from relup.cli.upgrade import downgrade as work
 
@@ -135,7 +145,7 @@ def downgrade(
 @node
 @as_json
 def confirm(node: str, as_json: bool) -> None:
-    """Make the running release permanent: a restart boots it."""
+    """Make the running release the one a restart boots."""
     from relup.cli.live import confirm as work
 
     finish(as_json, lambda output: work(output, node))
@@ -145,7 +155,7 @@ def confirm(node: str, as_json: bool) -> None:
 @node
 @as_json
 def history(node: str, as_json: bool) -> None:
-    """Show what was done on a node, by whom, and how it ended."""
+    """Show what was done on a node, and how it ended."""
     from relup.cli.live import history as work
 
     finish(as_json, lambda output: work(output, node))
@@ -155,7 +165,7 @@ def history(node: str, as_json: bool) -> None:
 @node
 @as_json
 def stop(node: str, as_json: bool) -> None:
-    """Stop a node cleanly and wait until it is gone."""
+    """Stop a node cleanly, and wait until it is gone."""
     from relup.cli.live import stop as work
 
     finish(as_json, lambda output: work(output, node))
@@ -166,7 +176,9 @@ def stop(node: str, as_json: bool) -> None:
 @click.argument("expression", metavar="EXPR")
 @as_json
 def rpc(node: str, expression: str, as_json: bool) -> None:
-    """Evaluate an expression in a live node (`node` is the node) and print its value."""
+    """Evaluate an expression in a live node.
+
+    `node` is the node; awaitables are awaited."""
     from relup.cli.live import rpc as work
 
     finish(as_json, lambda output: work(output, node, expression))

@@ -31,7 +31,7 @@ def plan(base: Release, goal: Release, direction: Direction | None = None, rank:
     there, back = leg(way, newer, older), leg(_opposite(way), newer, older)
     no_way_back = tuple(lacking(_opposite(way), newer, older))
     found = [
-        *_check_kinds(base, goal),
+        *_check_same(base, goal),
         *check_appups(newer, older),
         *lacking(way, newer, older),
         *(lacking("down", base, goal) if not chosen and any(a.appup for a in base.applications) else ()),
@@ -54,7 +54,10 @@ def _opposite(direction: Direction) -> Direction:
     return "down" if direction == "up" else "up"
 
 
-def _check_kinds(base: Release, goal: Release) -> Iterator[Diagnostic]:
+def _check_same(base: Release, goal: Release) -> Iterator[Diagnostic]:
+    if base.name != goal.name:
+        message = f"{goal} is another release than {base}: an upgrade leads from one version of a release to another"
+        yield Diagnostic("different_releases", message, goal.location)
     if base.kind != goal.kind:
         message = f"{base} is a release of a {base.kind} node, {goal} of a {goal.kind} node"
         yield Diagnostic("different_kinds", message, goal.location)

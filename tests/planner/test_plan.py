@@ -79,15 +79,18 @@ def test_the_direction_can_be_given() -> None:
         plan(ONE, TWO, "down")
 
 
-def test_without_entries_both_directions_are_named() -> None:
+def test_without_an_entry_those_that_there_are_are_named() -> None:
     goal = release("4", app("4", {"cart": "x"}, appup=appup({"2": [], "3": []}, {}, vsn="4")))
     with pytest.raises(InvalidInput) as error:
         plan(ONE, goal)
-    up, down = error.value.diagnostics
-    assert str(up) == (
+    assert str(error.value) == (
         "shop.appup.yaml:1:3: no appup entry takes shop 1 → 4: shop.appup.yaml has up entries from 2, 3 [no_relup]"
     )
-    assert "1/release.yaml:4:5: no appup entry takes shop 1 → 4: shop 1 has no appup" in str(down)
+
+
+def test_a_release_of_another_name_is_no_goal() -> None:
+    with pytest.raises(InvalidInput, match="different_releases"):
+        plan(ONE, replace(TWO, name="other"))
 
 
 def test_a_release_like_itself_needs_nothing() -> None:

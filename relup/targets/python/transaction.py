@@ -130,6 +130,12 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                     found.setdefault(process, seconds[module])
         return found
 
+    def _members(self, module: str) -> list[Process]:
+        """Return the selected processes that use *module* and are still alive."""
+        if self._places.keys() == {module}:
+            return [p for p in self._selected if p.alive]
+        return [p for p in self._selected if p.alive and module in p.modules]
+
     def _born(self) -> list[Process]:
         """Return the processes in scope that came up although the gate was closed, and are not selected yet."""
         return [p for p in self._node.births.born if p.alive and p not in self._selected]
@@ -158,8 +164,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             vsn = self._stage.vsn(part.module, change.mode, towards)
             states = States()
             self._journal.append(states)
-            members = [p for p in self._selected if p.alive and part.module in p.modules]
-            await self._change(members, part, Down(vsn) if change.mode == "down" else vsn, states.changed)
+            old_vsn = Down(vsn) if change.mode == "down" else vsn
+            await self._change(self._members(part.module), part, old_vsn, states.changed)
 
     async def _change(
         self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, changed: list[Changed]
