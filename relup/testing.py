@@ -18,7 +18,7 @@ from relup.executor import EffectFailed, Options, Outcome, Target, Transaction, 
 from relup.model.relup import Relup
 
 Moment: TypeAlias = Literal["before", "after"]
-EFFECTS = ("select", "suspend", "load", "change_code", "call", "verify", "commit")
+EFFECTS = ("select", "suspend", "load", "unload", "change_code", "call", "verify", "commit")
 """What the executor asks of a transaction before anything is resumed, in the protocol's words."""
 
 

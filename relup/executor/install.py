@@ -8,16 +8,20 @@ order together with the calls between them. What cannot be undone is known befor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.executor.outcome import Emit, Event, Outcome, Phase, Status, WindowReport
-from relup.executor.target import EffectFailed, Target, Transaction
+from relup.executor.target import EffectFailed, Side, Target, Transaction
+from relup.model.instructions import Apply, Call, CodeChange, Stop
 from relup.model.inverses import inverse_of
 from relup.model.naming import describe
 from relup.model.relup import Relup
-from relup.model.windows import Segment, Window, early_calls, inverse, segments
+from relup.model.windows import Cut, Segment, Window, early_calls, inverse, segments
+
+log = logging.getLogger("relup.executor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,14 @@ class _Run:
     clock: Callable[[], float]
     done: list[Segment] = field(default_factory=list)
     windows: list[WindowReport] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
 
     def tell(self, phase: Phase, message: str) -> None:
-        """Say what happens now."""
-        self.emit(Event(phase, message, self.clock()))
+        """Say what happens now. Whoever listens cannot change what happens."""
+        try:
+            self.emit(Event(phase, message, self.clock()))
+        except Exception:
+            log.exception("an event could not be told: %s: %s", phase, message)
 
     def closed(self, window: Window, opened: float, processes: int) -> float:
         """Note that a window is over, committed or rolled back; return its length in milliseconds."""
@@ -78,12 +86,11 @@ async def install(
         try:
             await _fold(run, parts)
         except BaseException as error:
-            failure = _as_failure(error)
-            status, diagnostics = await _undo(run, failure)
+            status, diagnostics = await _undo(run, _as_failure(error))
             if not isinstance(error, Exception):
                 raise
             return replace(outcome, status=status, diagnostics=diagnostics, windows=tuple(run.windows))
-    return replace(outcome, windows=tuple(run.windows))
+    return replace(outcome, diagnostics=(*outcome.diagnostics, *run.notes), windows=tuple(run.windows))
 
 
 def _as_failure(error: BaseException) -> EffectFailed:
@@ -106,7 +113,7 @@ async def _fold(run: _Run, parts: Sequence[Segment]) -> None:
             case _:
                 run.tell("call", describe(part))
                 await run.transaction.call(part, "goal")
-        run.done.append(part)
+                run.done.append(part)
     if not parts or not isinstance(parts[-1], Window):
         await _decide(run)
 
@@ -125,36 +132,40 @@ async def _window(run: _Run, window: Window, *, final: bool) -> None:
     transaction = run.transaction
     opened, processes = run.clock(), 0
     try:
-        selected = await transaction.select(window.suspensions)
-        run.tell("suspend", f"{selected} process(es)")
+        run.tell("suspend", f"{await transaction.select(window.suspensions)} process(es)")
         opened = run.clock()
         processes = await transaction.suspend()
-        for change in window.before:
-            await transaction.change_code(change, "goal")
+        await _change(run, window.before, "goal")
         await transaction.load(window)
         run.tell("load", f"{len(window.code)} module(s)")
-        for change in window.after:
-            await transaction.change_code(change, "goal")
+        await _change(run, window.after, "goal")
         for call in window.calls:
             await transaction.call(call, "goal")
-        await transaction.verify()
+        run.notes += await transaction.verify()
         await transaction.commit(final=final)
     except BaseException as error:
         await _rollback(run, _as_failure(error))
         run.closed(window, opened, processes)
         raise
     await transaction.resume()
+    run.done.append(window)
     milliseconds = run.closed(window, opened, processes)
     run.tell("resume", f"{processes} process(es) go on after {milliseconds:.1f} ms")
 
 
+async def _change(run: _Run, changes: Sequence[CodeChange], towards: Side) -> None:
+    for change in changes:
+        await run.transaction.change_code(change, towards)
+        run.tell("code_change", f"{change.mode}: {', '.join(c.module for c in change.changes)}")
+
+
 async def _rollback(run: _Run, failure: EffectFailed) -> None:
-    for diagnostic in failure.diagnostics:
-        run.tell("rollback", str(diagnostic))
     try:
         await run.transaction.rollback()
     except EffectFailed as remains:
         raise _Stranded(failure, remains) from failure
+    for diagnostic in failure.diagnostics:
+        run.tell("rollback", str(diagnostic))
     run.tell("rollback", "the window is undone")
 
 
@@ -174,10 +185,26 @@ async def _undo(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnos
     for part in reversed(run.done):
         try:
             await _take_back(run, part)
-        except EffectFailed as second:
-            remains += second.diagnostics
+        except Exception as second:
+            remains += _as_failure(second).diagnostics
     status: Status = "operator_needed" if remains else "rolled_back"
-    return status, (*failure.diagnostics, *(d for d in remains if d not in failure.diagnostics))
+    said = (*failure.diagnostics, *(d for d in remains if d not in failure.diagnostics))
+    return status, (*said, *_losses(run.done))
+
+
+def _losses(done: Sequence[Segment]) -> Iterator[Diagnostic]:
+    """Say what going back could not keep: states as they were, where processes had run since or were ended."""
+    for part in done:
+        match part:
+            case Window() if part.changes():
+                modules = ", ".join(c.module for c in part.changes())
+                message = f"{modules} had gone on at the new version: what was handled since was migrated down"
+                yield Diagnostic("migrated_down", message, part.changes()[0].location, "note")
+            case Stop() | Apply(Call("application", "stop") | Call("supervisor", "terminate_child")):
+                message = f"{describe(part)} was taken back by a new start: the states of its processes are lost"
+                yield Diagnostic("state_lost", message, part.location, "note")
+            case _:
+                pass
 
 
 async def _take_back(run: _Run, part: Segment) -> None:
@@ -185,12 +212,18 @@ async def _take_back(run: _Run, part: Segment) -> None:
         case Window():
             await _downgrade(run, part)
         case _:
-            back = inverse_of(part)
-            if back is None:
-                message = f"{describe(part)} was carried out and is not undone: nothing is known that takes it back"
-                raise EffectFailed(Diagnostic("irreversible", message, part.location))
+            back = _inverse(part)
             run.tell("downgrade", describe(back))
             await run.transaction.call(back, "base")
+
+
+def _inverse(cut: Cut) -> Cut:
+    """Return the instruction that takes *cut* back. Raises `EffectFailed` when nothing is known to."""
+    back = inverse_of(cut)
+    if back is None:
+        message = f"{describe(cut)} was carried out and is not undone: nothing is known that takes it back"
+        raise EffectFailed(Diagnostic("irreversible", message, cut.location))
+    return back
 
 
 async def _downgrade(run: _Run, window: Window) -> None:
@@ -203,11 +236,11 @@ async def _downgrade(run: _Run, window: Window) -> None:
     try:
         await transaction.select(back.suspensions)
         await transaction.suspend()
-        for change in back.before:
-            await transaction.change_code(change, "base")
+        for call in reversed(window.calls):
+            await transaction.call(_inverse(call), "base")
+        await _change(run, back.before, "base")
         await transaction.unload(window)
-        for change in back.after:
-            await transaction.change_code(change, "base")
+        await _change(run, back.after, "base")
         await transaction.verify()
         await transaction.commit(final=False)
     except BaseException as error:

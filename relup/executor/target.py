@@ -68,8 +68,8 @@ class Transaction(Protocol):
     async def call(self, cut: Cut, towards: Side) -> None:
         """Carry out an instruction that needs running processes, or take it back."""
 
-    async def verify(self) -> None:
-        """Check that no process in scope was missed."""
+    async def verify(self) -> Sequence[Diagnostic]:
+        """Check that no process in scope was missed; return what people should know, such as who died."""
 
     async def commit(self, *, final: bool) -> None:
         """Decide, before anything is resumed; after `final` a restart of the node knows of the upgrade."""

@@ -132,15 +132,15 @@ def _plan(old: type, cls: type) -> _Plan:
 def _make_plan(old: type, cls: type) -> _Plan:
     if not hasattr(cls, "_fields"):
         object.__new__(cls)  # raises TypeError for abstract classes, and for those built on list, dict, Exception …
-    slots, has_dict = tuple(_slots(cls)), _has_dict(cls)
+    slots, has_dict = tuple(slots_of(cls)), _has_dict(cls)
     names = _fields(cls)
     if names is None and not has_dict:
         names = slots
-    before = _fields(old) or tuple(_slots(old))
+    before = _fields(old) or tuple(slots_of(old))
     added = () if names is None else tuple(n for n in names if n not in before)
     defaults = _with_default(cls)
     return _Plan(
-        sources=getattr(old, "_fields", None) or tuple(_slots(old)),
+        sources=getattr(old, "_fields", None) or tuple(slots_of(old)),
         dropped=() if names is None else tuple(n for n in before if n not in names),
         needed=tuple(n for n in added if n not in defaults),
         defaults=tuple(n for n in added if n in defaults),
@@ -163,7 +163,7 @@ def _fields(cls: type) -> tuple[str, ...] | None:
     return tuple(f.name for f in fields(cls)) if is_dataclass(cls) else None
 
 
-def _slots(cls: type) -> Iterator[str]:
+def slots_of(cls: type) -> Iterator[str]:
     """Yield the slots of a class and its bases, as their attributes are called."""
     for base in reversed(cls.__mro__):
         declared = base.__dict__.get("__slots__", ())

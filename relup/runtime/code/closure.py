@@ -10,7 +10,7 @@ are found as well. Modules that are not of the release cannot join an upgrade; t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 
 from relup.runtime.code.kinds import is_a
@@ -33,19 +33,19 @@ class Unclosed:
         return f"{self.path}:{self.line}: {self.module} {self.reason} {self.name}"
 
 
-def early(question: Question, importers: Collection[Importer], uses: Mapping[str, tuple[Use, ...]]) -> list[Unclosed]:
-    """Return the early uses of changing names by *importers*, to a fixpoint, by module and line."""
+def early(
+    question: Question, names: Found, importers: Collection[Importer], uses: Mapping[str, tuple[Use, ...]]
+) -> list[Unclosed]:
+    """Return the early uses of changing *names* by *importers*, to a fixpoint, by module and line."""
     findings: list[Unclosed] = []
-    changing = set(question.changing)
     while True:
-        outside = [i for i in importers if i.name not in changing]
-        asked = Question(question.world, question.modules, changing, question.removed, question.lookup)
-        names = find(asked, outside)
-        fresh = [f for i in outside for f in _of(asked, names, i, uses.get(i.name, ()))]
+        outside = [i for i in importers if i.name not in question.changing]
+        fresh = [f for i in outside for f in _of(question, names, i, uses.get(i.name, ()))]
         if not fresh:
             return sorted(findings, key=lambda f: (f.module, f.line, f.name))
         findings += fresh
-        changing |= {f.module for f in fresh}
+        question = replace(question, changing={*question.changing, *(f.module for f in fresh)})
+        names = find(question, [i for i in outside if i.name not in question.changing])
 
 
 def _of(question: Question, names: Found, importer: Importer, uses: tuple[Use, ...]) -> Iterator[Unclosed]:

@@ -6,8 +6,11 @@ referrer the search climbs, level by level, until it meets a root (a live module
 finds that only old modules and the code server's own books lead there. What nothing at all refers to is held by a
 running function or by C code, and counts.
 
-`gc.get_referrers` compares every edge of the heap with every object asked for and holds the interpreter meanwhile;
-here the heap is read in chunks, so that in a worker thread a loop goes on, and any number of objects costs the same.
+`gc.get_referrers` is fast for a few objects, but compares every edge of the heap with each of them and holds the
+interpreter meanwhile; for more, the heap is read in chunks, so that in a worker thread a loop goes on.
+Modules are asked for their dict alone: `_asyncio` of CPython 3.12 shows the collector its list of freed objects, and
+taking references to those makes them a ring that the next reader never leaves.
+
 What the collector does not track (instances with empty slots of `str`, say) is not found; `freed` tells the truth.
 """
 
@@ -16,37 +19,42 @@ from __future__ import annotations
 import builtins
 import gc
 from collections.abc import Callable, Collection
-from types import CellType, FunctionType
+from types import CellType, FunctionType, ModuleType
 from typing import TypeAlias
 
+from relup.runtime.code.kinds import is_a
 from relup.runtime.code.source import Version
 
 CHUNK = 2000
+FEW = 32
 LEVELS = 12
+MOST = 50_000
 
 Objects: TypeAlias = dict[int, object]
 
 
-def referrers(wanted: Collection[int], without: Collection[int]) -> list[tuple[object, list[int]]]:
-    """Return each object that refers to some of *wanted* (identities), with those; one pass over the heap."""
-    found = []
-    heap = gc.get_objects()
-    skip = {id(heap), *without}
+def referrers(wanted: Objects, without: Collection[int]) -> list[tuple[object, list[int]]]:
+    """Return each object that refers to some of *wanted*, with those; one pass over the heap."""
+    found: list[tuple[object, list[int]]] = []
+    heap = gc.get_referrers(*wanted.values()) if len(wanted) <= FEW else gc.get_objects()
+    skip = {id(heap), id(found), id(wanted), *without}
     for start in range(0, len(heap), CHUNK):
-        chunk = heap[start : start + CHUNK]
-        if not wanted_in(wanted, gc.get_referents(*chunk)):
-            continue
-        for holder in chunk:
-            if id(holder) not in skip:
-                held = [id(o) for o in gc.get_referents(holder) if id(o) in wanted]
-                if held:
-                    found.append((holder, held))
+        chunk = [o for o in heap[start : start + CHUNK] if not issubclass(type(o), ModuleType)]
+        if _leads(chunk, wanted):
+            for first in range(0, CHUNK, FEW):
+                few = chunk[first : first + FEW]
+                if _leads(few, wanted):
+                    found += [(o, held) for o in few if id(o) not in skip and (held := _held(o, wanted))]
+    found += [(m, [id(vars(m))]) for m in heap if is_a(m, ModuleType) and id(m) not in skip and id(vars(m)) in wanted]
     return found
 
 
-def wanted_in(wanted: Collection[int], objects: list[object]) -> bool:
-    """Say whether any of *objects* has one of these identities."""
-    return any(map(wanted.__contains__, map(id, objects)))
+def _leads(objects: list[object], wanted: Collection[int]) -> bool:
+    return any(map(wanted.__contains__, map(id, gc.get_referents(*objects))))
+
+
+def _held(holder: object, wanted: Collection[int]) -> list[int]:
+    return [key for key in map(id, gc.get_referents(holder)) if key in wanted]
 
 
 def own(versions: Collection[Version], current: Callable[[str, str], object]) -> Objects:
@@ -57,7 +65,7 @@ def own(versions: Collection[Version], current: Callable[[str, str], object]) ->
     found: Objects = {}
     for version in versions:
         globals_ = version.namespace
-        pending: list[object] = [version.module, globals_, *globals_.values()]
+        pending: list[object] = list(globals_.values())
         found |= {id(version): version, id(version.module): version.module, id(globals_): globals_}
         while pending:
             item = pending.pop()
@@ -72,15 +80,11 @@ def own(versions: Collection[Version], current: Callable[[str, str], object]) ->
 
 
 def _belongs(item: object, version: Version, current: Callable[[str, str], object]) -> bool:
-    match item:
-        case FunctionType():
-            return item.__globals__ is version.namespace
-        case type():
-            return item.__module__ == version.source.name and current(item.__module__, item.__qualname__) is not item
-        case staticmethod() | classmethod() | property() | CellType():
-            return True
-        case _:
-            return False
+    if is_a(item, FunctionType):
+        return item.__globals__ is version.namespace
+    if is_a(item, type):
+        return item.__module__ == version.source.name and current(item.__module__, item.__qualname__) is not item
+    return type(item) in (staticmethod, classmethod, property, CellType)
 
 
 Root: TypeAlias = Callable[[object, int], "str | None"]
@@ -90,59 +94,76 @@ def reached(holders: Objects, private: Collection[int], root: Root) -> dict[int,
     """Return, for each of *holders* that something outside reaches, a word about what that is.
 
     *private* are the identities of old code and of the code server's books; *root* says what an object is that
-    needs no further search, None when the search must go on through it.
+    needs no further search, None when the search must go on through it. What is not decided within a bounded
+    search counts as reached: a purge that should not have been is worse than one that waits.
     """
     climb = _Climb(dict(holders), private, root)
     frontier = set(holders)
     for _ in range(LEVELS):
-        if frontier:
-            frontier = climb.level(frontier, id(holders))
+        if not frontier or len(climb.nodes) > len(holders) + MOST:
+            break
+        frontier = climb.level(frontier, id(holders)) & climb.above_undecided(holders)
     for key in frontier:
         climb.word.setdefault(key, type(climb.nodes[key]).__qualname__)
-    return climb.downwards()
+    climb.spread()
+    return climb.word
 
 
 class _Climb:
     """A search upwards: who refers to whom, and what has been said of whom."""
 
-    __slots__ = ("_private", "_root", "above", "nodes", "word")
+    __slots__ = ("_private", "_root", "above", "below", "nodes", "word")
 
     def __init__(self, nodes: Objects, private: Collection[int], root: Root) -> None:
         self.nodes = nodes
         self.above: dict[int, set[int]] = {}
+        self.below: dict[int, set[int]] = {}
         self.word: dict[int, str] = {}
         self._private = private
         self._root = root
 
     def level(self, frontier: set[int], asked: int) -> set[int]:
-        """Read the heap once for what refers to *frontier*; return those through which the search goes on."""
+        """Read the heap once for what refers to *frontier*; return those through which the search may go on."""
         higher: Objects = {}
-        for holder, held in referrers(frontier, {id(self.nodes), asked}):
+        seen: set[int] = set()
+        wanted = {key: self.nodes[key] for key in frontier}
+        for holder, held in referrers(wanted, {id(self.nodes), asked}):
             key = id(holder)
-            inside = key in self._private
+            seen.update(held)
+            if key in self._private:
+                continue
             for item in held:
-                self.above.setdefault(item, set()).add(key)
-                said = None if inside else self._root(holder, item)
+                said = self._root(holder, item)
                 if said is not None:
                     self.word.setdefault(item, said)
-            if not inside and key not in self.nodes and any(item not in self.word for item in held):
-                higher[key] = holder
-        for lonely in frontier - self.above.keys():
+                else:
+                    self.above.setdefault(item, set()).add(key)
+                    self.below.setdefault(key, set()).add(item)
+                    if key not in self.nodes:
+                        higher[key] = holder
+        for lonely in frontier - seen:
             self.word.setdefault(lonely, "a running function, or C code")
         self.nodes |= higher
+        self.spread()
         return set(higher)
 
-    def downwards(self) -> dict[int, str]:
-        """Give everything below a holder that is in use the word about it."""
-        below: dict[int, list[int]] = {}
-        for item, holders in self.above.items():
-            for holder in holders:
-                below.setdefault(holder, []).append(item)
+    def spread(self) -> None:
+        """Give everything below an object that is in use the word about it."""
         pending = list(self.word)
         while pending:
             holder = pending.pop()
-            for item in below.get(holder, ()):
+            for item in self.below.get(holder, ()):
                 if item not in self.word:
                     self.word[item] = self.word[holder]
                     pending.append(item)
-        return self.word
+
+    def above_undecided(self, holders: Objects) -> set[int]:
+        """Return everything above the holders of which nothing has been said."""
+        found: set[int] = set()
+        pending = [key for key in holders if key not in self.word]
+        while pending:
+            for key in self.above.get(pending.pop(), ()):
+                if key not in found:
+                    found.add(key)
+                    pending.append(key)
+        return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
 
@@ -25,22 +25,45 @@ MOST = 10_000
 
 
 def lingering(books: Books, modules: Sequence[str], staged: Sequence[Staged]) -> list[Lingerer]:
-    """Return who uses the old code of *modules*, each group of instances once; in a stated order."""
-    versions = [books.old[n] for n in modules]
-    if not versions:
+    """Return who uses the old code of *modules*, each group of instances once; in a stated order.
+
+    Old modules hold each other, which is no use. But where one of them is in use, so is what it imported: whoever
+    lingers there lingers here.
+    """
+    if not modules:
         return []
     forget_typing_caches()
-    found = list(dict.fromkeys(running({id(v.namespace) for v in versions})))
-    old = own(versions, lambda module, name: resolve(sys.modules.get(module), name))
-    books_own: Objects = {id(o): o for s in staged for o in s.holders()}
-    found += _held(old, books_own)
+    old = {name: own([v], _current) for name, v in books.old.items()}
+    asked = _with_dependants(books, old, modules)
+    found = list(dict.fromkeys(running({id(books.old[n].namespace) for n in asked})))
+    every: Objects = {id(objects): objects for objects in old.values()}
+    for objects in old.values():
+        every |= objects
+    kept: Objects = {id(o): o for s in staged for o in s.holders()}
+    found += _held({key: o for n in asked for key, o in old[n].items()}, every, kept)
     return sorted(found, key=lambda lingerer: (lingerer.kind != "frame", lingerer.who, lingerer.where))
 
 
-def _held(old: Objects, books: Objects) -> list[Lingerer]:
+def _current(module: str, qualname: str) -> object:
+    return resolve(sys.modules.get(module), qualname)
+
+
+def _with_dependants(books: Books, old: Mapping[str, Objects], modules: Sequence[str]) -> list[str]:
+    """Return *modules* and the other old modules that have something of theirs in their namespaces."""
+    values = {n: {id(o) for o in v.namespace.values()} for n, v in books.old.items()}
+    asked, pending = dict.fromkeys(modules), list(modules)
+    while pending:
+        objects = old[pending.pop()]
+        more = [n for n, found in values.items() if n not in asked and not found.isdisjoint(objects)]
+        asked |= dict.fromkeys(more)
+        pending += more
+    return list(asked)
+
+
+def _held(old: Objects, every: Objects, kept: Objects) -> list[Lingerer]:
     """Return the holders; a plain function, because a generator's own frame would count as one."""
-    code = {key for key, o in old.items() if isinstance(o, FunctionType | type | ModuleType | dict)}
-    private = {*old, *books, id(old), id(books)}
+    code = {key: o for key, o in old.items() if issubclass(type(o), FunctionType | type | ModuleType | dict)}
+    private = {*every, *kept, id(old), id(every), id(kept)}
     asked: Objects = {}
     groups: dict[str, list[int]] = {}
     for holder, held in referrers(code, private):

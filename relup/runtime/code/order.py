@@ -9,8 +9,7 @@ from importlib.machinery import NamespaceLoader
 from pathlib import Path
 from typing import Any
 
-from relup.runtime.code.books import Books
-from relup.runtime.code.errors import NotPurged, StagingError
+from relup.runtime.code.errors import StagingError
 from relup.runtime.code.source import Source
 from relup.runtime.code.writes import Container
 
@@ -24,14 +23,12 @@ class Order:
     known: Mapping[str, Path]
 
 
-def order(sources: Sequence[Source], removed: Sequence[str], known: Mapping[str, Path], books: Books) -> Order:
-    """Return the order; StagingError when a module is named twice, NotPurged when old code is in the way."""
+def order(sources: Sequence[Source], removed: Sequence[str], known: Mapping[str, Path]) -> Order:
+    """Return the order; StagingError when a module is named twice."""
     names = [*(s.name for s in sources), *removed]
     for name, times in Counter(names).items():
         if times > 1:
             raise StagingError(name, 0, "is named twice in one upgrade")
-    if unpurged := [n for n in names if n in books.old]:
-        raise NotPurged(unpurged)
     return Order({s.name: s for s in sources}, tuple(removed), {n: Path(p).absolute() for n, p in known.items()})
 
 

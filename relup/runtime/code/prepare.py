@@ -9,7 +9,7 @@ from functools import partial
 from relup.runtime.code import plan
 from relup.runtime.code.books import Books
 from relup.runtime.code.cleanse import cleanse
-from relup.runtime.code.clone import real, retire
+from relup.runtime.code.clone import real
 from relup.runtime.code.closure import Unclosed, early, held
 from relup.runtime.code.effects import Effects
 from relup.runtime.code.errors import StagingError
@@ -44,6 +44,8 @@ def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
             _undo(effects, _entered(beside, containers))
             forget_lines(beside.files, [*books.versions.values(), *books.old.values()])
             raise
+        finally:
+            beside.settle()
     return Staged(books, prepared, world)
 
 
@@ -73,10 +75,6 @@ def _executed(beside: Beside, effects: Effects) -> Iterator[None]:
             yield
     finally:
         finder.stage = None
-        for name, clone in beside.clones.items():
-            retire(clone)
-            if beside.view.overlay.get(name) is clone:
-                del beside.view.overlay[name]
 
 
 def _result(beside: Beside, effects: Effects, entered: Findings) -> Prepared:
@@ -112,7 +110,7 @@ def _closure(
         i.name: tables.uses(current[i.name]) if i.name in current else uses(source_text(i.name, beside.before[i.name]))
         for i in beside.importers
     }
-    found = early(beside.question(beside.before), beside.importers, uses_of)
+    found = early(beside.question(beside.before), beside.found, beside.importers, uses_of)
     found += held(beside.versions, previous)
     found += [
         Unclosed(module, 0, name, current[module].source.path, "keeps objects of old and new versions in")

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import ModuleType
 
 from relup.runtime.code.books import Books
+from relup.runtime.code.cleanse import forget_typing_caches
 from relup.runtime.code.errors import AlreadyLoaded
 from relup.runtime.code.finder import finders, install, uninstall
-from relup.runtime.code.cleanse import forget_typing_caches
 from relup.runtime.code.lingering import lingering
 from relup.runtime.code.order import ancestors, is_namespace, order
 from relup.runtime.code.prepare import prepare
@@ -113,9 +113,9 @@ class CodeServer:
         *sources* are executed, in the order in which their old versions were imported; *removed* modules go with the
         swap. *after* is an upgrade staged before this one and not swapped yet. *known* says where the new release
         has its other modules: those that nobody loaded are found there after the swap, unchanged ones move there.
-        NotPurged, or StagingError with everything undone.
+        Old code may still be there: the swap refuses it. StagingError, with everything undone.
         """
-        staged = prepare(self._books, order(sources, removed, known or {}, self._books), after)
+        staged = prepare(self._books, order(sources, removed, known or {}), after)
         self._staged = [s for s in self._staged if s.active] + [staged]
         return staged
 

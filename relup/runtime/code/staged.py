@@ -1,6 +1,8 @@
 """One upgrade of code: staged, then swapped and perhaps undone, or abandoned.
 
     staged ──swap──▶ swapped ──undo──▶ undone
+       │              ▲ │  └──undo, to keep──▶ kept ──abandon──▶ abandoned
+       │              └─┼────────redo───────────┘
        │                └────finish──▶ finished     (old code may be purged)
        └──abandon──▶ abandoned
 
@@ -20,9 +22,9 @@ from relup.runtime.code.closure import Unclosed
 from relup.runtime.code.errors import NotPurged, StagingError, SwapError
 from relup.runtime.code.reference import ClassReference, resolve
 from relup.runtime.code.source import Version, forget_lines
-from relup.runtime.code.writes import MISSING, Container, World, Write, backwards, changed, effective, forwards
+from relup.runtime.code.writes import MISSING, Container, Guard, World, Write, backwards, effective, forwards
 
-Stage: TypeAlias = Literal["staged", "swapped", "undone", "finished", "abandoned"]
+Stage: TypeAlias = Literal["staged", "swapped", "kept", "undone", "finished", "abandoned"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +55,8 @@ class Staged:
         self._books = books
         self._prepared = prepared
         self._writes = prepared.writes
-        self._forwards = forwards(self._writes)
-        self._backwards = backwards(self._writes)
+        self._guard = Guard(self._writes)
+        self._forwards, self._backwards = forwards(self._writes), backwards(self._writes)
         self._loaded_at_swap: frozenset[str] = frozenset()
 
     @property
@@ -100,7 +102,7 @@ class Staged:
     @property
     def active(self) -> bool:
         """Whether both versions are there: staged, or swapped and not finished."""
-        return self.stage in ("staged", "swapped")
+        return self.stage in ("staged", "swapped", "kept")
 
     def counterpart(self, cls: type) -> type | None:
         """Return the class of the same name in the other version of its module, None when neither has *cls*."""
@@ -113,7 +115,7 @@ class Staged:
     def holders(self) -> Iterator[object]:
         """Return what this upgrade itself holds of old code, which must not count as somebody's use of it."""
         yield from (self._writes, self.world.writes, *self._writes, *self.world.writes)
-        yield from (*self._backwards.dicts(), *self._forwards.dicts(), *self.world.dicts())
+        yield from (*self._backwards.dicts(), *self._forwards.dicts(), *self._guard.dicts(), *self.world.dicts())
 
     def concerns(self, module: str) -> bool:
         """Say whether *module* is replaced, added or removed."""
@@ -127,7 +129,7 @@ class Staged:
             raise NotPurged(unpurged)
         self._catch_up()
         references = self._new_classes()
-        if write := changed(self._writes):
+        if write := self._guard.changed():
             raise SwapError(f"{write.key!r} has changed since the upgrade was staged; stage it again")
         self._loaded_at_swap = frozenset(self._books.versions)
         self._forwards.apply()
@@ -137,8 +139,11 @@ class Staged:
         self._prepared = replace(self._prepared, catch_up=_none)
         self.stage = "swapped"
 
-    def undo(self) -> None:
-        """Make the old code current again; what `sys.modules` and namespaces held is what they hold."""
+    def undo(self, *, keep: bool = False) -> None:
+        """Make the old code current again; what `sys.modules` and namespaces held is what they hold.
+
+        With *keep* the new code is not dropped yet: `redo` may make it current again, until `abandon`.
+        """
         self._need("swapped", "undo")
         books, prepared = self._books, self._prepared
         if gone := [n for n, v in prepared.versions.items() if books.versions.get(n) is not v]:
@@ -150,11 +155,23 @@ class Staged:
             module = prepared.real.get(reference.module)
             cls = resolve(module, reference.qualname) if module is not None else None
             reference.cls = cls or reference.cls
-        self._drop("undone")
+        if keep:
+            self.stage = "kept"
+        else:
+            self._drop("undone")
+
+    def redo(self) -> None:
+        """Make the new code current again that an `undo(keep=True)` replaced."""
+        self._need("kept", "redo")
+        references = self._new_classes()
+        self._forwards.apply()
+        for reference, cls in references:
+            reference.cls = cls
+        self.stage = "swapped"
 
     def abandon(self) -> None:
-        """Forget new code that was never current; harmless when it is undone, abandoned or finished already."""
-        if self.stage == "staged":
+        """Forget new code that is not current; harmless when it is undone, abandoned or finished already."""
+        if self.stage in ("staged", "kept"):
             self._drop("abandoned")
         elif self.stage == "swapped":
             raise SwapError("the new code is current: undo it instead")
@@ -199,6 +216,7 @@ class Staged:
             raise SwapError(str(error)) from None
         if more:
             self._writes = tuple(effective((*self._writes, *more)))
+            self._guard = Guard(self._writes)
             self._forwards, self._backwards = forwards(self._writes), backwards(self._writes)
 
     def _unload_later(self) -> None:
@@ -242,7 +260,7 @@ class Staged:
             {},
         )
         self._writes = ()
-        self._forwards = self._backwards = forwards(())
+        self._guard, self._forwards, self._backwards = Guard(()), forwards(()), backwards(())
         self.world = World()
 
 

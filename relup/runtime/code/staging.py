@@ -21,13 +21,13 @@ from types import ModuleType
 from typing import Any
 
 from relup.runtime.code.books import Books
-from relup.runtime.code.clone import Clone, Names, clone_of, link, real
+from relup.runtime.code.clone import Clone, Names, clone_of, link, real, retire
 from relup.runtime.code.errors import StagingError
 from relup.runtime.code.failure import explain
 from relup.runtime.code.finder import REMOVED, Paths, ReleaseLoader
 from relup.runtime.code.order import Order, ancestors
 from relup.runtime.code.places import moved
-from relup.runtime.code.rebinding import Origin, Question, Rebinding, find
+from relup.runtime.code.rebinding import Found, Origin, Question, Rebinding, find
 from relup.runtime.code.source import Version, file_name, read
 from relup.runtime.code.view import ABSENT, ModulesView, outside
 from relup.runtime.code.writes import MISSING, Container, World
@@ -48,6 +48,9 @@ class Beside:
         self.files: dict[str, str] = {}
         self.clones: dict[str, Clone] = {}
         self.changing = frozenset((*wanted.sources, *wanted.removed))
+        self._changing_in: dict[str, list[str]] = {}
+        for name in (*wanted.sources, *wanted.removed):
+            self._changing_in.setdefault(name.rpartition(".")[0], []).append(name)
         self.places = moved(wanted, self.current)
         self._ancestors = frozenset(a for n in wanted.sources for a in ancestors(n))
         self._paths: Paths = world.copy(books.finder.paths)
@@ -143,14 +146,13 @@ class Beside:
     def _children(self, name: str, module: ModuleType) -> tuple[dict[str, Callable[[], Any]], frozenset[str]]:
         hidden: dict[str, Callable[[], Any]] = {}
         shadowed = set()
-        for child in self.changing:
-            head, _, tail = child.rpartition(".")
-            if head == name:
-                value = self.world.read(vars(module), tail)
-                if value is self.before.get(child, self):
-                    hidden[tail] = self._asker(Origin(child, None))
-                elif value is not MISSING:
-                    shadowed.add(tail)
+        for child in self._changing_in.get(name, ()):
+            tail = child.rpartition(".")[2]
+            value = self.world.read(vars(module), tail)
+            if value is self.before.get(child, self):
+                hidden[tail] = self._asker(Origin(child, None))
+            elif value is not MISSING:
+                shadowed.add(tail)
         return hidden, frozenset(shadowed)
 
     def _asker(self, origin: Origin) -> Callable[[], Any]:
@@ -187,6 +189,14 @@ class Beside:
     def failure(self, name: str, error: BaseException) -> StagingError:
         """Return what to say about a body that raised: the innermost line of the new release that took part."""
         return explain(name, self.path(name), error, self.files)
+
+    def settle(self) -> None:
+        """Let go of what only staging needed, here and not in the window."""
+        for name, clone in self.clones.items():
+            retire(clone)
+            if self.view.overlay.get(name) is clone:
+                del self.view.overlay[name]
+        self.clones, self.importers, self.found, self.begun = {}, [], Found(), []
 
     def genuine(self, value: Any) -> Any:
         """Return the module behind a clone, and anything else as it is."""

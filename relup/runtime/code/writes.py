@@ -10,6 +10,7 @@ half done. Across containers other threads may look in between; the processes of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import is_
 from typing import Any, Final, NamedTuple, TypeAlias
 
 
@@ -78,14 +79,40 @@ def effective(writes: Iterable[Write]) -> Iterator[Write]:
             yield write
 
 
-def changed(writes: Iterable[Write]) -> Write | None:
-    """Return the first write whose entry no longer holds what it held at staging."""
-    missing = MISSING
-    for write in writes:
-        container, key, old, _ = write
-        if container.get(key, missing) is not old:
-            return write
-    return None
+class Guard:
+    """Says whether the entries of a swap still hold what they held at staging, one pass in C for each container."""
+
+    __slots__ = ("_absent", "_present", "_writes")
+
+    def __init__(self, writes: tuple[Write, ...]) -> None:
+        self._writes = writes
+        present: dict[int, tuple[Container, list[Any], list[object]]] = {}
+        self._absent: dict[int, tuple[Container, set[Any]]] = {}
+        for container, key, old, _ in writes:
+            if old is MISSING:
+                self._absent.setdefault(id(container), (container, set()))[1].add(key)
+            else:
+                _, keys, olds = present.setdefault(id(container), (container, [], []))
+                keys.append(key)
+                olds.append(old)
+        self._present = tuple(present.values())
+
+    def dicts(self) -> Iterable[object]:
+        """Return the lists in which it keeps values."""
+        return (olds for _, _, olds in self._present)
+
+    def changed(self) -> Write | None:
+        """Return a write whose entry is not as it was, None when there is none."""
+        for container, keys, olds in self._present:
+            if not all(map(is_, map(container.get, keys), olds)):
+                return self._first()
+        for container, absent in self._absent.values():
+            if not absent.isdisjoint(container):
+                return self._first()
+        return None
+
+    def _first(self) -> Write | None:
+        return next((w for w in self._writes if w.container.get(w.key, MISSING) is not w.old), None)
 
 
 class Batch:

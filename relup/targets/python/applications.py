@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from relup.model.instructions import ApplicationType
 from relup.model.release import Application
 from relup.runtime import ApplicationSpec, Node
 from relup.runtime.application import StartType
 
 
-def make_known(node: Node, application: Application) -> None:
-    """Tell the node what *application* is now, whether it knew it before or not."""
+def make_known(node: Node, application: Application) -> Callable[[], None]:
+    """Tell the node what *application* is now, known before or not, and return what takes that back."""
     spec = specification(application)
     if spec.name in node.applications.loaded:
-        node.applications.replace(spec)
-    else:
-        node.applications.load(spec)
+        before = node.applications.replace(spec)
+        return partial(_put_back, node, before)
+    node.applications.load(spec)
+    return partial(node.applications.unload, spec.name)
+
+
+def _put_back(node: Node, spec: ApplicationSpec) -> None:
+    node.applications.replace(spec)
 
 
 def specification(application: Application) -> ApplicationSpec:

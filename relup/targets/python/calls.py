@@ -7,9 +7,9 @@ OTP's own modules are known by OTP's names, so an appup reads the same for both 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from inspect import isawaitable
-from typing import Any, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from relup.diagnostics import Diagnostic
 from relup.executor import EffectFailed, Side
@@ -25,6 +25,10 @@ from relup.targets.python.applications import make_known
 OTP_MODULES = {"application": "relup.runtime.application", "supervisor": "relup.runtime.supervisor"}
 
 
+Place: TypeAlias = tuple[Pid, Any]
+"""A supervisor, and the id of one of its children."""
+
+
 class Calls:
     """The calls of one upgrade on one node."""
 
@@ -32,10 +36,10 @@ class Calls:
         """Make calls of *relup* in *node*."""
         self._node = node
         self._relup = relup
-        self._stopped: dict[str, list[tuple[Pid, Any]]] = {}
+        self._stopped: dict[tuple[str, ...], list[Place]] = {}
 
     async def make(self, cut: Cut, towards: Side) -> None:
-        """Carry out *cut*. Raises `EffectFailed` when the function raises."""
+        """Carry out *cut*, wholly or not at all. Raises `EffectFailed` when the function raises."""
         try:
             with inside(self._node), self._node.births.exempt():
                 await self._make(cut, towards)
@@ -46,29 +50,33 @@ class Calls:
     async def _make(self, cut: Cut, towards: Side) -> None:
         match cut:
             case Apply(call):
-                self._make_known(call, towards)
-                await self._call(call)
+                await self._apply(call, towards)
             case Stop(modules):
-                for module in modules:
-                    await self._stop(module)
+                await self._stop(modules)
             case Start(modules):
-                for module in modules:
-                    await self._start(module)
+                await self._start(modules)
             case SyncNodes() | RestartNewEmulator() | RestartEmulator():
                 raise NotImplementedError(f"a Python node cannot {describe(cut)}")
             case _:
                 assert_never(cut)
 
-    def taking_back(self, cut: Apply) -> Callable[[], Awaitable[None]]:
-        """Return what takes a call made inside a window back."""
+    async def take_back(self, cut: Cut, towards: Side) -> None:
+        """Undo what `make` did. Raises `EffectFailed` when nothing is known to, or when that fails."""
+        back = inverse_of(cut)
+        if back is None:
+            message = f"{describe(cut)} was carried out and is not undone: nothing is known that takes it back"
+            raise EffectFailed(Diagnostic("irreversible", message, cut.location))
+        await self.make(back, "base" if towards == "goal" else "goal")
 
-        async def take_back() -> None:
-            back = inverse_of(cut)
-            if back is None:
-                raise LookupError(f"{describe(cut)} is not undone: it has no undo")
-            await self.make(back, "base")
-
-        return take_back
+    async def _apply(self, call: Call, towards: Side) -> None:
+        """Call a function; an application that is started or loaded is made known first, as that release has it."""
+        forget = self._make_known(call, towards)
+        try:
+            if (call.module, call.function) != ("application", "load"):
+                await self._call(call)
+        except BaseException:
+            forget()
+            raise
 
     async def _call(self, call: Call) -> None:
         module = importlib.import_module(OTP_MODULES.get(call.module, call.module))
@@ -79,27 +87,50 @@ class Calls:
         if isawaitable(result):
             await result
 
-    def _make_known(self, call: Call, towards: Side) -> None:
-        """Tell the node what an application of that release is, before it is started or loaded."""
-        if call.module != "application" or call.function not in ("start", "load"):
-            return
-        release = self._relup.goal if towards == "goal" else self._relup.base
-        if application := release.application(call.args[0]):
-            make_known(self._node, application)
+    def _make_known(self, call: Call, towards: Side) -> Callable[[], None]:
+        """Tell the node what an application of that release is before it is started; return what takes that back."""
+        if call.module == "application" and call.function in ("start", "load"):
+            release = self._relup.goal if towards == "goal" else self._relup.base
+            if application := release.application(call.args[0]):
+                return make_known(self._node, application)
+        return lambda: None
 
-    async def _stop(self, module: str) -> None:
-        """End the processes of *module* through their supervisors, and remember which they were."""
-        supervisors = [p.pid for p in self._node.processes.values() if p.supervisor]
-        children = [
-            (parent, child.id)
-            for parent in supervisors
-            for child in await supervisor.which_children(parent)
-            if child.child is not None and module in child.modules
-        ]
-        self._stopped[module] = children
-        for parent, child_id in children:
-            await supervisor.terminate_child(parent, child_id)
+    async def _stop(self, modules: Sequence[str]) -> None:
+        """End the processes of *modules* through their supervisors, and remember which they were."""
+        children = [(parent, child) for m in modules for parent, child in await self._children(m)]
+        stopped: list[Place] = []
+        try:
+            for parent, child in children:
+                await supervisor.terminate_child(parent, child)
+                stopped.append((parent, child))
+        except BaseException:
+            await self._each(supervisor.restart_child, reversed(stopped))
+            raise
+        self._stopped[tuple(modules)] = stopped
 
-    async def _start(self, module: str) -> None:
-        for parent, child_id in self._stopped.pop(module, []):
-            await supervisor.restart_child(parent, child_id)
+    async def _start(self, modules: Sequence[str]) -> None:
+        """Start again what `_stop` of the same modules ended."""
+        started: list[Place] = []
+        try:
+            for parent, child in self._stopped.get(tuple(modules), []):
+                await supervisor.restart_child(parent, child)
+                started.append((parent, child))
+        except BaseException:
+            await self._each(supervisor.terminate_child, reversed(started))
+            raise
+
+    async def _each(self, action: Callable[[Pid, Any], Awaitable[Any]], places: Iterable[Place]) -> None:
+        for parent, child in places:
+            await action(parent, child)
+
+    async def _children(self, module: str) -> list[Place]:
+        """Return where the processes of *module* are supervised. Raises `LookupError` for one that is not."""
+        found: dict[Pid, Place] = {}
+        for parent in [p.pid for p in self._node.processes.values() if p.supervisor]:
+            for child in await supervisor.which_children(parent):
+                if isinstance(child.child, Pid):
+                    found[child.child] = parent, child.id
+        users = [p for p in self._node.processes.values() if module in p.modules]
+        if alone := [p.label for p in users if p.pid not in found]:
+            raise LookupError(f"{', '.join(alone)} cannot be stopped and started: no supervisor has it as a child")
+        return [found[p.pid] for p in users]

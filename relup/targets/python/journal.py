@@ -1,8 +1,8 @@
 """What was done in the open window, as the values that take it back.
 
-The journal is kept beside the effects: an entry is written *before* its effect, so that a half-done effect is
-undone too. States are remembered in batches, one entry for all processes of a module: an entry per process
-would be most of the window.
+The journal is kept beside the effects. States are remembered *before* they change, so that a change which stops
+half way is undone too, and in batches, one entry for all processes of a module: an entry per process would be
+most of the window.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
+from relup.diagnostics import Diagnostic
+from relup.executor import EffectFailed
 from relup.runtime import Process
-from relup.runtime.code import Staged
 from relup.targets.python.snapshot import Snapshot, restore
 
 Changed: TypeAlias = tuple[Process, Any, Snapshot]
@@ -28,16 +29,14 @@ class States:
 
 @dataclass(frozen=True, slots=True)
 class Swapped:
-    """Code that became current."""
+    """Code that was made current, or current again."""
 
-    staged: Staged
-    undone: bool
-    """Whether the effect was itself an undo (of an earlier window)."""
+    swap_back: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A call that was made, and the one that takes it back."""
+    """A call that was made."""
 
     take_back: Callable[[], Awaitable[None]]
 
@@ -46,27 +45,39 @@ class Called:
 class Decided:
     """A release that was recorded as the one that runs."""
 
-    take_back: Callable[[], None]
+    forget: Callable[[], None]
 
 
 Entry: TypeAlias = States | Swapped | Called | Decided
 
 
-async def undo(entry: Entry) -> None:
-    """Take one entry back."""
+async def undo(entry: Entry) -> list[Diagnostic]:
+    """Take one entry back; return what could not be, and go on with the rest whatever it is."""
     match entry:
         case States(changed):
-            for process, state, snapshot in reversed(changed):
-                if snapshot:
-                    restore(snapshot)
-                process.state = state
-        case Swapped(staged, undone=False):
-            staged.undo()
-        case Swapped(staged):
-            staged.swap()
-        case Called(call_back):
-            await call_back()
-        case Decided(take_back):
-            take_back()
+            return [d for change in reversed(changed) for d in _put_back(*change)]
+        case Swapped(swap_back):
+            return _attempt("the code", swap_back)
+        case Decided(forget):
+            return _attempt("the release record", forget)
+        case Called(take_back):
+            try:
+                await take_back()
+            except EffectFailed as error:
+                return list(error.diagnostics)
+            return []
         case _:
             assert_never(entry)
+
+
+def _put_back(process: Process, state: Any, snapshot: Snapshot) -> list[Diagnostic]:
+    process.state = state
+    return _attempt(f"the state of {process.label}", lambda: restore(snapshot)) if snapshot else []
+
+
+def _attempt(what: str, action: Callable[[], None]) -> list[Diagnostic]:
+    try:
+        action()
+    except Exception as error:
+        return [Diagnostic("undo_failed", f"{what} could not be put back: {type(error).__name__}: {error}")]
+    return []

@@ -6,11 +6,10 @@ Each check is a generator of diagnostics and raises nothing; the transaction ref
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 
-from relup.diagnostics import Diagnostic
-from relup.document import read_sources, source_path
+from relup.diagnostics import Diagnostic, Refused
+from relup.document import source_path
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.runtime import Node
@@ -39,25 +38,28 @@ def check_base(relup: Relup, running: Release, node: Node) -> Iterator[Diagnosti
             yield Diagnostic("stale_base", message, hint="plan against the files that the node was started from")
 
 
-def check_goal(goal: Release) -> Iterator[Diagnostic]:
-    """Find where the goal's files are not those that the plan was made from."""
-    if not Path(goal.root).is_dir():
-        yield Diagnostic("stale_plan", f"{goal.root}: the plan's release folder is not there")
-        return
+def check_goal(goal: Release, sources: Mapping[str, Source]) -> Iterator[Diagnostic]:
+    """Find where the goal's files, as they were read, are not those that the plan was made from."""
     for module, planned in sorted(goal.fingerprints().items()):
-        path = source_path(Path(goal.root), module)
-        found = sha256(path.read_bytes()).hexdigest() if path else None
-        if found is None:
+        source = sources.get(module)
+        if source is None:
             yield Diagnostic("stale_plan", f"{goal.root}: module {module!r} is gone since the plan was made")
-        elif found != planned:
-            yield Diagnostic(
-                "stale_plan", f"{path}: module {module!r} changed since the plan was made", hint="plan again"
-            )
+        elif source.digest != planned:
+            message = f"{source.path}: module {module!r} changed since the plan was made"
+            yield Diagnostic("stale_plan", message, hint="plan again")
 
 
 def load_sources(goal: Release) -> Mapping[str, Source]:
-    """Read every module of *goal*. Raises `OSError`."""
-    return {
-        module: Source(module, str(path), path.read_bytes(), path.name == "__init__.py")
-        for module, path in read_sources(goal).items()
-    }
+    """Read the modules of *goal* that are there, once: what is checked is what is run. Raises `Refused`."""
+    root = Path(goal.root)
+    if not root.is_dir():
+        raise Refused([Diagnostic("stale_plan", f"{root}: the plan's release folder is not there")])
+    try:
+        return {
+            module: Source(module, str(path), path.read_bytes(), path.name == "__init__.py")
+            for application in goal.applications
+            for module in application.modules
+            if (path := source_path(root, module))
+        }
+    except OSError as error:
+        raise Refused([Diagnostic("unreadable", f"{error.filename}: {error.strerror}")]) from error

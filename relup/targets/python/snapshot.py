@@ -5,17 +5,24 @@ state by reference is then not enough, and a deep copy is wrong as well as slow:
 lock, an object that two servers share). So the contents of the mutable containers that a state reaches are
 written down, as an undo log does, and put back *into* the same objects.
 
-The walk goes into built-in containers and into plain instances of classes that the release itself defines.
-Everything else (transports, locks, loggers, objects of libraries) is kept by reference: it belongs to the
-world, and no upgrade may roll the world back. A state without mutable parts costs one look-up.
+The walk goes into Python's own containers, into dataclasses, and into instances of classes that the release
+itself defines. Everything else (transports, locks, loggers, objects of libraries) is kept by reference: it belongs
+to the world, and no upgrade may roll the world back. Contents are read and put back with the methods of the base
+types, whatever a subclass made of them. A state without mutable parts costs one look-up.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable
-from types import BuiltinFunctionType, FunctionType, NoneType
+import asyncio
+import threading
+from array import array
+from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
+from collections.abc import Callable, Collection
+from dataclasses import is_dataclass
+from types import BuiltinFunctionType, FunctionType, ModuleType, NoneType, SimpleNamespace
 from typing import Any, TypeAlias
+
+from relup.runtime.migrate import slots_of
 
 Entry: TypeAlias = tuple[Any, Any, Callable[[Any, Any], None]]
 """A container, what it held, and how that is put back."""
@@ -24,7 +31,12 @@ Snapshot: TypeAlias = tuple[Entry, ...]
 _ATOMS: frozenset[type] = frozenset(
     {int, float, complex, bool, str, bytes, NoneType, type, range, FunctionType, BuiltinFunctionType}
 )
-_MAPPINGS: frozenset[type] = frozenset({dict, defaultdict, OrderedDict, Counter})
+_CONTAINERS: frozenset[type] = frozenset(
+    {dict, defaultdict, OrderedDict, Counter, list, deque, set, bytearray, array, tuple, frozenset}
+)
+_PLAIN: frozenset[type] = frozenset({SimpleNamespace, UserDict, UserList})
+_WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thread)
+"""Kinds whose instances have a life of their own, whoever defined their class."""
 
 
 class Memory:
@@ -53,53 +65,20 @@ class Memory:
 
     def _record(self, value: Any, entries: list[Entry]) -> list[Any]:
         """Write *value* down if it is mutable, and return what is to be walked next."""
-        kind = value.__class__
-        if kind in _MAPPINGS:
-            items = dict(value)
-            entries.append((value, items, _restore_mapping))
-            return _walkable(items.values()) + _walkable(items)
-        if kind is list or kind is deque:
-            members = list(value)
-            entries.append((value, members, _restore_sequence))
-            return _walkable(members)
-        if kind is tuple or kind is frozenset:
-            return _walkable(value)
-        if kind is set:
-            entries.append((value, set(value), _restore_set))
-            return _walkable(value)
-        if kind is bytearray:
-            entries.append((value, bytes(value), _restore_bytes))
-            return []
-        return self._record_instance(value, kind, entries)
-
-    def _record_instance(self, value: Any, kind: type, entries: list[Entry]) -> list[Any]:
-        slots = self._layout(kind)
+        if value.__class__ in _CONTAINERS:
+            return _record_contents(value, entries)
+        slots = self._layout(value.__class__)
         if slots is None:
-            return []
-        fields = dict(vars(value)) if hasattr(value, "__dict__") else None
-        held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
-        entries.append((value, (kind, fields, held, slots), _restore_instance))
-        parts = _walkable((fields or {}).values()) + _walkable(held.values())
-        match value:
-            case dict():
-                entries.append((value, dict(value), _restore_mapping))
-                parts += [*value.values(), *value]
-            case list():
-                entries.append((value, list(value), _restore_sequence))
-                parts += list(value)
-            case set():
-                entries.append((value, set(value), _restore_set))
-                parts += list(value)
-            case tuple() | frozenset():
-                parts += list(value)
-            case _:
-                pass
-        return parts
+            return _walkable(value) if isinstance(value, tuple) else []
+        layout = _layout_of(value, slots)
+        entries.append((value, layout, _restore_instance))
+        return [*(layout[1] or {}).values(), *layout[2].values(), *_record_contents(value, entries)]
 
     def _layout(self, kind: type) -> tuple[str, ...] | None:
-        """Return the slots of an owned class; None for a class whose instances are kept by reference."""
+        """Return the slots of a class whose instances are state; None for one that is kept by reference."""
         if kind not in self._layouts:
-            self._layouts[kind] = _slots(kind) if self._owned(kind) else None
+            state = kind in _PLAIN or is_dataclass(kind) or self._owned(kind)
+            self._layouts[kind] = tuple(slots_of(kind)) if state and not issubclass(kind, _WORLD) else None
         return self._layouts[kind]
 
 
@@ -109,6 +88,55 @@ def restore(snapshot: Snapshot) -> None:
         put_back(container, contents)
 
 
+def holds(snapshot: Snapshot) -> bool:
+    """Say whether the containers still hold what was written down; no, when that cannot be told."""
+    try:
+        return all(_contents(container, put_back) == contents for container, contents, put_back in snapshot)
+    except Exception:  # a comparison of the program's own
+        return False
+
+
+def _contents(container: Any, put_back: Callable[[Any, Any], None]) -> Any:
+    if put_back is not _restore_instance:
+        return container
+    return _layout_of(container, tuple(slots_of(container.__class__)))
+
+
+def _layout_of(
+    instance: Any, slots: tuple[str, ...]
+) -> tuple[type, dict[str, Any] | None, dict[str, Any], tuple[str, ...]]:
+    """Return what an instance's own attributes hold: those of its `__dict__`, and those of its slots."""
+    fields = dict(vars(instance)) if hasattr(instance, "__dict__") else None
+    return instance.__class__, fields, {n: getattr(instance, n) for n in slots if hasattr(instance, n)}, slots
+
+
+def _record_contents(value: Any, entries: list[Entry]) -> list[Any]:
+    """Write down what a container, or an instance of a class that extends one, contains."""
+    match value:
+        case OrderedDict():
+            entries.append((value, OrderedDict(value), _restore_ordered))
+            return _walkable(value.values()) + _walkable(value)
+        case dict():
+            entries.append((value, dict(value), _restore_mapping))
+            return _walkable(value.values()) + _walkable(value)
+        case list():
+            entries.append((value, list.copy(value), _restore_list))
+            return _walkable(value)
+        case deque():
+            entries.append((value, deque.copy(value), _restore_deque))
+            return _walkable(value)
+        case set():
+            entries.append((value, set.copy(value), _restore_set))
+            return _walkable(value)
+        case tuple() | frozenset():
+            return _walkable(value)
+        case bytearray() | array():
+            entries.append((value, value[:], _restore_buffer))
+            return []
+        case _:
+            return []
+
+
 def _walkable(values: Collection[Any]) -> list[Any]:
     """Return the members that may hold something mutable; nothing, at C speed, for a flat container."""
     if _ATOMS.issuperset(map(type, values)):
@@ -116,27 +144,24 @@ def _walkable(values: Collection[Any]) -> list[Any]:
     return [v for v in values if v.__class__ not in _ATOMS]
 
 
-def _slots(kind: type) -> tuple[str, ...]:
-    return tuple(
-        name
-        for base in kind.__mro__
-        for name in _names(base.__dict__.get("__slots__", ()))
-        if name not in ("__dict__", "__weakref__")
-    )
-
-
-def _names(slots: str | Iterable[str]) -> Iterable[str]:
-    return (slots,) if isinstance(slots, str) else slots
-
-
 def _restore_mapping(container: dict[Any, Any], contents: dict[Any, Any]) -> None:
     dict.clear(container)
     dict.update(container, contents)
 
 
-def _restore_sequence(container: Any, contents: list[Any]) -> None:
-    container.clear()
-    container.extend(contents)
+def _restore_ordered(container: OrderedDict[Any, Any], contents: OrderedDict[Any, Any]) -> None:
+    OrderedDict.clear(container)
+    OrderedDict.update(container, contents)
+
+
+def _restore_list(container: list[Any], contents: list[Any]) -> None:
+    list.clear(container)
+    list.extend(container, contents)
+
+
+def _restore_deque(container: deque[Any], contents: deque[Any]) -> None:
+    deque.clear(container)
+    deque.extend(container, contents)
 
 
 def _restore_set(container: set[Any], contents: set[Any]) -> None:
@@ -144,7 +169,7 @@ def _restore_set(container: set[Any], contents: set[Any]) -> None:
     set.update(container, contents)
 
 
-def _restore_bytes(container: bytearray, contents: bytes) -> None:
+def _restore_buffer(container: Any, contents: Any) -> None:
     container[:] = contents
 
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from relup.diagnostics import Diagnostic, Location, Refused
+from relup.diagnostics import Diagnostic, Location, Refused, Severity, errors
 from relup.executor import Side
 from relup.model.instructions import Direction, Load
 from relup.model.relup import Relup
 from relup.model.windows import Window
 from relup.runtime.code import CodeServer, Source, Staged, StagingError
+from relup.targets.python import preflight
 from relup.targets.python.preflight import load_sources
+from relup.targets.python.threads import in_daemon_thread
+
+STAGING_LIMIT = 60.0
+"""Seconds for the bodies of a window's modules to run off to the side."""
 
 
 class Stage:
@@ -36,8 +42,10 @@ class Stage:
 
     async def prepare(self, windows: Sequence[Window]) -> None:
         """Read, compile and run the code of every window. Raises `Refused`."""
-        self._refuse_lingering(windows)
-        sources = await asyncio.to_thread(load_sources, self._relup.goal)
+        sources = await in_daemon_thread(load_sources, self._relup.goal)
+        problems = [*preflight.check_goal(self._relup.goal, sources), *await self._lingering(windows)]
+        if problems:
+            raise Refused(problems)
         self._paths = {module: Path(source.path) for module, source in sources.items()}
         for window in windows:
             if window.code:
@@ -48,12 +56,15 @@ class Stage:
         removed = [m for m in window.modules() if m not in sources]
         places = {c.module: c.location for c in window.code}
         after = self._staged[-1][1] if self._staged else None
+        stage = partial(self._code.stage, [sources[c.module] for c in loads], removed, after, known=self._paths)
         try:
-            staged = await asyncio.to_thread(
-                self._code.stage, [sources[c.module] for c in loads], removed, after, known=self._paths
-            )
+            async with asyncio.timeout(STAGING_LIMIT):
+                staged = await in_daemon_thread(stage)
         except StagingError as error:
             raise Refused([_staging(error, places.get(error.module))]) from error
+        except TimeoutError as error:
+            message = f"the new code of {', '.join(places)} did not end its import within {STAGING_LIMIT:g} s"
+            raise Refused([Diagnostic("bad_code", message, window.code[0].location)]) from error
         self._staged.append((window, staged))
         if staged.unclosed:
             raise Refused(_unclosed(staged, window))
@@ -61,22 +72,20 @@ class Stage:
         self._base_vsns |= {m: _vsn(v.module, v.digest) for m, v in staged.previous.items()}
         self._goal_vsns |= {m: _vsn(loaded, staged.versions[m].digest) for m, loaded in staged.modules.items()}
 
-    def _refuse_lingering(self, windows: Sequence[Window]) -> None:
-        """Purge what is two versions old; refuse where its policy is soft and somebody still runs it."""
-        problems: list[Diagnostic] = []
+    async def _lingering(self, windows: Sequence[Window]) -> list[Diagnostic]:
+        """Find who uses code that would be two versions old: an error where the policy is soft, else a note."""
+        found: list[Diagnostic] = []
         for code in (c for w in windows for c in w.code if c.module in self._code.old):
-            if code.pre_purge == "soft_purge":
-                problems += [
-                    Diagnostic(
-                        "not_purged",
-                        f"{lingerer.who} still uses old code of {code.module!r} ({lingerer.where})",
-                        code.location,
-                    )
-                    for lingerer in self._code.lingering([code.module])
-                ]
-        if problems:
-            raise Refused(problems)
-        self._code.purge([c.module for w in windows for c in w.code if c.module in self._code.old])
+            for lingerer in await in_daemon_thread(self._code.lingering, [code.module]):
+                message = f"{lingerer.who} still uses old code of {code.module!r} ({lingerer.where})"
+                severity: Severity = "error" if code.pre_purge == "soft_purge" else "note"
+                found.append(Diagnostic("not_purged", message, code.location, severity))
+        self.notes += [d for d in found if d.severity == "note"]
+        return errors(found)
+
+    def purge_before(self, staged: Staged) -> None:
+        """Drop the code that is two versions old once *staged* is swapped in (OTP's pre-purge)."""
+        self._code.purge([m for m in staged.previous if m in self._code.old])
 
     def of(self, window: Window) -> Staged | None:
         """Return the staged code of *window*; None when it changes no code."""
@@ -91,7 +100,7 @@ class Stage:
     def close(self) -> None:
         """Drop what was never made current, last first."""
         for _, staged in reversed(self._staged):
-            if staged.stage == "staged":
+            if staged.stage != "swapped":
                 staged.abandon()
         self._staged.clear()
 
@@ -102,7 +111,7 @@ def _vsn(module: object, digest: str) -> Any:
 
 
 def _staging(error: StagingError, place: Location | None) -> Diagnostic:
-    inside = Location(error.path, error.line, 1) if error.path else place
+    inside = Location(error.path, max(error.line, 1), 1) if error.path else place
     return Diagnostic("bad_code", f"module {error.module!r} cannot be loaded: {error.message}", inside)
 
 

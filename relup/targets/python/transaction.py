@@ -14,15 +14,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from copy import deepcopy
+from functools import partial
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, Refused
 from relup.executor import EffectFailed, Preparation, Side
-from relup.model.instructions import Apply, CodeChange, ModuleChange, Suspension
+from relup.model.instructions import CodeChange, ModuleChange, Suspension
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
@@ -31,14 +33,15 @@ from relup.runtime.code import CodeError
 from relup.targets.python import preflight
 from relup.targets.python.calls import Calls
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, Swapped, undo
-from relup.targets.python.snapshot import Memory, Snapshot
+from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.stage import Stage
 
 Decide: TypeAlias = Callable[[Release], Callable[[], None]]
 """Makes a release the one that runs, durably, and returns what takes that back."""
 COURTESY = 0.005
 """Seconds of work outside the window after which the event loop gets its turn."""
-DEFAULT_SUSPEND_TIMEOUT = 5.0
+DEFAULT_TIMEOUT = 5.0
+"""Seconds for a process to suspend, to change its state, or for a call that others stand still for (OTP's)."""
 
 
 class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
@@ -56,6 +59,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._remembered: dict[Process, tuple[object, Any, Snapshot]] = {}
         self._selected: dict[Process, float | None] = {}
         self._places: dict[str, Location | None] = {}
+        self._limits: dict[str, float | None] = {}
+        self._open = False
+        self._started: set[Process] = set()
         self._journal: list[Entry] = []
         self._collects = False
 
@@ -63,16 +69,17 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave nothing behind: an open window is undone, and so is code that was never made current."""
-        if self._selected or self._journal:
-            await self.rollback()
-        self._stage.close()
+        try:
+            if self._open or self._journal:
+                await self.rollback()
+        finally:
+            self._stage.close()
 
     # ── before the window ──────────────────────────────────────────────────────────────────────────────
 
     async def prepare(self, segments: Sequence[Segment]) -> Preparation:
         """Check base and files, read and run the new code off to the side, remember the states."""
-        problems = [*preflight.check_base(self._relup, self._running, self._node)]
-        problems += await asyncio.to_thread(lambda: list(preflight.check_goal(self._relup.goal)))
+        problems = tuple(preflight.check_base(self._relup, self._running, self._node))
         if problems:
             raise Refused(problems)
         windows = [s for s in segments if isinstance(s, Window)]
@@ -99,7 +106,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     async def select(self, suspensions: Sequence[Suspension]) -> int:
         """Find every process in scope; from here on nothing is born into it."""
+        self._open = True
         self._places = {s.module: s.location for s in suspensions}
+        self._limits = {s.module: _seconds(s) for s in suspensions}
         self._node.births.close(self._places)
         self._selected = self._census(suspensions)
         return len(self._selected)
@@ -138,25 +147,21 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     def _born(self) -> list[Process]:
         """Return the processes in scope that came up although the gate was closed, and are not selected yet."""
-        return [p for p in self._node.births.born if p.alive and p not in self._selected]
+        known = self._selected.keys() | self._started
+        return [p for p in self._node.births.born if p.alive and p not in known]
 
     async def load(self, window: Window) -> None:
         """Swap the window's modules in."""
-        self._swap(window, undone=False)
+        if staged := self._stage.of(window):
+            self._stage.purge_before(staged)
+            _swap(staged.swap, window)
+            self._journal.append(Swapped(staged.undo))
 
     async def unload(self, window: Window) -> None:
         """Swap the window's modules back."""
-        self._swap(window, undone=True)
-
-    def _swap(self, window: Window, *, undone: bool) -> None:
-        staged = self._stage.of(window)
-        if staged is None:
-            return
-        try:
-            staged.undo() if undone else staged.swap()
-        except CodeError as error:
-            raise EffectFailed(Diagnostic("load_failed", str(error), window.code[0].location)) from error
-        self._journal.append(Swapped(staged, undone))
+        if staged := self._stage.of(window):
+            _swap(partial(staged.undo, keep=True), window)
+            self._journal.append(Swapped(staged.redo))
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Call `code_change` of every selected process of these modules, and give it the state it returns."""
@@ -172,31 +177,48 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     ) -> None:
         """Change the states of *members*; everything in this loop is paid for by all that stand still."""
         remembered, remember = self._remembered.get, self._memory.remember
+        extra = deepcopy(part.extra)
+        shared = extra.__class__ not in (dict, list)
+        limit = self._limits.get(part.module, DEFAULT_TIMEOUT)
         for process in members:
             state = process.state
             known = remembered(process)
-            fresh = known is not None and known[0] is process.rest and known[1] is state
-            changed.append((process, state, known[2] if known and fresh else remember(state)))
+            if known is None or known[1] is not state or known[0] is not process.rest or not holds(known[2]):
+                changed.append((process, state, remember(state)))
+            else:
+                changed.append((process, state, known[2]))
             try:
-                new = process.change_code(part.module, old_vsn, part.extra)
+                new = process.change_code(part.module, old_vsn, extra if shared else extra.copy())
                 if hasattr(new, "__await__"):
-                    new = await new
-            except (Exception, SystemExit) as error:
+                    new = await _within(limit, new)
+            except BaseException as error:
+                if _is_cancelled():
+                    raise
                 raise EffectFailed(_raised(process, part, error)) from error
             if new is None and state is not None:
                 raise EffectFailed(_nothing(process, part))
             process.state = new
 
     async def call(self, cut: Cut, towards: Side) -> None:
-        """Make a call in the node; one made inside a window is taken back with it."""
-        await self._calls.make(cut, towards)
-        if self._selected and isinstance(cut, Apply):
-            self._journal.append(Called(self._calls.taking_back(cut)))
+        """Make a call in the node; one made inside a window is bounded in time, and taken back with the window."""
+        if not self._open:
+            await self._calls.make(cut, towards)
+            return
+        before = set(self._node.processes.values())
+        await _within(DEFAULT_TIMEOUT, self._calls.make(cut, towards))
+        self._started |= set(self._node.processes.values()) - before
+        self._journal.append(Called(lambda: self._calls.take_back(cut, towards)))
 
-    async def verify(self) -> None:
-        """Check that every process in scope stands still: none was born into the window unseen."""
-        if missed := self._born():
-            raise EffectFailed(*(Diagnostic("born_in_window", f"{p.label} came up in the window") for p in missed))
+    async def verify(self) -> Sequence[Diagnostic]:
+        """Check that every process in scope still stands, and that none was born into the window unseen."""
+        faults = [Diagnostic("born_in_window", f"{p.label} came up in the window") for p in self._born()]
+        alive = [p for p in self._selected if p.alive]
+        faults += [Diagnostic("released_in_window", f"{p.label} was let go by others") for p in alive if not p.holds]
+        if faults:
+            raise EffectFailed(*faults)
+        dead = [p for p in self._selected if not p.alive]
+        message = "{} died in the window; what replaces it starts at the version that the window leaves"
+        return [Diagnostic("died_in_window", message.format(p.label), severity="warning") for p in dead]
 
     async def commit(self, *, final: bool) -> None:
         """Make the goal durable; from here on the way back is the downgrade."""
@@ -215,12 +237,11 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def rollback(self) -> None:
         """Undo the journal, last first, and resume. Raises `EffectFailed` with what could not be undone."""
         remains: list[Diagnostic] = []
-        while self._journal:
-            try:
-                await undo(self._journal.pop())
-            except Exception as error:
-                remains.append(Diagnostic("undo_failed", f"{type(error).__name__}: {error}"))
-        self._release()
+        try:
+            while self._journal:
+                remains += await undo(self._journal.pop())
+        finally:
+            self._release()
         if remains:
             raise EffectFailed(*remains)
 
@@ -228,8 +249,34 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         selected, self._selected = self._selected, {}
         suspension.resume(self._node, selected)
         self._node.births.open()
+        self._open = False
         if self._collects:
+            self._collects = False
             gc.enable()
+
+
+def _swap(swap: Callable[[], None], window: Window) -> None:
+    try:
+        swap()
+    except CodeError as error:
+        raise EffectFailed(Diagnostic("load_failed", str(error), window.code[0].location)) from error
+
+
+async def _within(limit: float | None, work: Awaitable[Any]) -> Any:
+    """Await *work*, which others stand still for, for at most *limit* seconds. Raises `TimeoutError`."""
+    try:
+        async with asyncio.timeout(limit) as bound:
+            return await work
+    except TimeoutError:
+        if bound.expired():
+            raise TimeoutError(f"did not end within {limit} s") from None
+        raise
+
+
+def _is_cancelled() -> bool:
+    """Say whether the upgrade itself is being cancelled, rather than something that it called."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _seconds(suspended: Suspension) -> float | None:
@@ -237,7 +284,7 @@ def _seconds(suspended: Suspension) -> float | None:
         case "infinity":
             return None
         case "default":
-            return DEFAULT_SUSPEND_TIMEOUT
+            return DEFAULT_TIMEOUT
         case milliseconds:
             return milliseconds / 1000
 
@@ -254,8 +301,16 @@ def _stuck(
 def _raised(process: Process, part: ModuleChange, error: BaseException) -> Diagnostic:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    message = f"code_change of {part.module!r} failed in {process.label}: {type(error).__name__}: {error}{place}"
+    message = f"code_change of {part.module!r} failed in {process.label}: {_words(error)}{place}"
     return Diagnostic("code_change_failed", message, part.location)
+
+
+def _words(error: BaseException) -> str:
+    """Return the error in words, whatever the program's own exceptions do when they are printed."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def _nothing(process: Process, part: ModuleChange) -> Diagnostic:

@@ -8,9 +8,13 @@ import importlib
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+with suppress(ImportError):
+    import _suggestions  # noqa: F401 - imported by the traceback module the first time a name is misspelt
 
 from relup.runtime.code import CodeServer, Source, Staged
 from relup.runtime.code.source import read

@@ -104,8 +104,11 @@ def start(generator: object) -> object:
     return generator
 
 
-@pytest.mark.parametrize(("make", "who", "kind"), HOLDERS.values(), ids=HOLDERS)
-@pytest.mark.parametrize("deep", [False, True])
+DEEP = {f"{name}, deep": (*HOLDERS[name], True) for name in ("instance", "function", "generator", "class")}
+CASES = {name: (*holder, False) for name, holder in HOLDERS.items()} | DEEP
+
+
+@pytest.mark.parametrize(("make", "who", "kind", "deep"), CASES.values(), ids=CASES)
 def test_holders_are_named_until_they_let_go(shop: Running, make: str, who: str, kind: str, deep: bool) -> None:
     shop.boot(FILES)
     use = shop["shop.use"]

@@ -1,0 +1,149 @@
+"""A remembered state can be put back into the same objects, whatever was done to them in place."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from array import array
+from collections import Counter, OrderedDict, UserDict, defaultdict, deque
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relup.targets.python.snapshot import Memory, holds, restore
+
+
+class Slotted:
+    __slots__ = ("__secret", "shown")
+
+    def __init__(self) -> None:
+        self.__secret = [1]
+        self.shown = 2
+
+    def spoil(self) -> None:
+        self.__secret.append(9)
+        self.__secret = [8]
+        del self.shown
+
+    def see(self) -> Any:
+        return self.__secret, self.shown
+
+
+class Rebellious(list[int]):
+    def clear(self) -> None:
+        raise AssertionError("not the base type's")
+
+    def extend(self, values: Any) -> None:
+        raise AssertionError("not the base type's")
+
+
+class Queue(deque[int]):
+    pass
+
+
+class Pair(NamedTuple):
+    left: list[int]
+    right: int
+
+
+@dataclass(frozen=True)
+class Frozen:
+    items: list[int] = field(default_factory=lambda: [1, 2])
+
+
+@dataclass
+class Node:
+    name: str
+    next: Any = None
+
+
+class Line(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.rest = b"abc"
+
+
+def memory() -> Memory:
+    return Memory(lambda kind: kind.__module__ == __name__)
+
+
+def ordered() -> OrderedDict[str, int]:
+    return OrderedDict(a=1, b=2, c=3)
+
+
+CASES: dict[str, tuple[Any, Any, Any]] = {
+    "dict": (lambda: {"a": [1]}, lambda s: (s["a"].append(2), s.update(b=1)), repr),
+    "ordered dict": (ordered, lambda s: (s.move_to_end("a"), s.pop("b")), lambda s: list(s.items())),
+    "default dict": (lambda: defaultdict(list, a=[1]), lambda s: s["b"].append(1), repr),
+    "counter": (lambda: Counter("aab"), lambda s: s.update("zz"), repr),
+    "deque": (lambda: deque([1, 2], maxlen=2), lambda s: s.append(3), repr),
+    "set": (lambda: {1, 2}, lambda s: s.add(3), sorted),
+    "bytearray": (lambda: bytearray(b"ab"), lambda s: s.extend(b"c"), bytes),
+    "array": (lambda: array("i", [1, 2]), lambda s: s.append(3), list),
+    "namespace": (lambda: SimpleNamespace(a=[1]), lambda s: (s.a.append(2), setattr(s, "b", 1)), repr),
+    "user dict": (lambda: UserDict(a=[1]), lambda s: s.update(b=2), repr),
+    "slots": (Slotted, lambda s: s.spoil(), lambda s: s.see()),
+    "list subclass": (lambda: Rebellious([1]), lambda s: s.append(2), list),
+    "deque subclass": (lambda: Queue([1]), lambda s: s.append(2), list),
+    "named tuple": (lambda: Pair([1], 2), lambda s: s.left.append(3), repr),
+    "frozen dataclass": (Frozen, lambda s: s.items.clear(), repr),
+    "class changed": (lambda: Node("a"), lambda s: setattr(s, "__class__", type("X", (), {})), type),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_was_done_in_place_is_put_back(case: str) -> None:
+    make, spoil, see = CASES[case]
+    state = make()
+    before = see(state)
+    snapshot = memory().remember(state)
+    assert holds(snapshot)
+    spoil(state)
+    assert not holds(snapshot)
+    restore(snapshot)
+    assert see(state) == before
+    assert holds(snapshot)
+
+
+def test_cycles_and_shared_objects_keep_their_identity() -> None:
+    shared = [1]
+    first = Node("first", shared)
+    state = {"first": first, "second": Node("second", first), "shared": shared}
+    first.next = state
+    snapshot = memory().remember(state)
+    shared.append(2)
+    first.next = None
+    state.clear()
+    restore(snapshot)
+    assert state["first"] is first
+    assert first.next is state
+    assert state["shared"] is shared == [1]
+
+
+def test_what_has_a_life_of_its_own_is_left_alone() -> None:
+    line, lock = Line(), threading.Lock()
+    snapshot = memory().remember({"line": line, "lock": lock, "class": Node})
+    line.rest = b"more"
+    restore(snapshot)
+    assert line.rest == b"more"
+
+
+plain = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(plain, st.data())
+def test_any_plain_state_comes_back(state: Any, data: st.DataObject) -> None:
+    before = repr(state)
+    snapshot = memory().remember(state)
+    for container, _, _ in snapshot:
+        if data.draw(st.booleans()):
+            container.clear()
+    restore(snapshot)
+    assert repr(state) == before
