@@ -53,7 +53,7 @@ def stop(output: Output, node: str) -> int:
     """Stop a node and wait until it is gone."""
     with connect(base(), node) as client:
         found = client.ask("stop")
-    wait_until_gone(base(), node)
+    wait_until_gone(found["pid"])
     output.result(found, [f"{node} stopped (pid {found['pid']})"])
     return 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,6 @@ from relup.planner import plan
 from relup.report.text import outcome_lines, plan_lines
 from relup.targets.python.client import Client, connect
 from relup.targets.python.outcomes import outcome_from_data
-
-USAGE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,14 @@ def _earlier(records: dict[str, Any], vsn: str | None) -> dict[str, Any]:
 
 def _carry_out(output: Output, client: Client, request: Request, relup: Relup, *, ask: bool) -> int:
     output.say(plan_lines(relup))
-    if ask and not request.yes and not request.dry_run and not _agreed(relup, request.node):
-        return USAGE
+    if ask and not request.yes and not request.dry_run:
+        _ask(relup, request.node)
     options = {
         "dry_run": request.dry_run,
         "confirm": request.confirm_within,
         "allow_irreversible": request.allow_irreversible,
     }
-    with output.progress() as show:
+    with _interruptible(request.node), output.progress() as show:
         data = client.ask(
             "apply",
             lambda event: show(f"{event['phase']}: {event['message']}"),
@@ -89,8 +89,23 @@ def _carry_out(output: Output, client: Client, request: Request, relup: Relup, *
     return outcome.exit_code
 
 
-def _agreed(relup: Relup, node: str) -> bool:
+@contextmanager
+def _interruptible(node: str) -> Iterator[None]:
+    """Say, when the user interrupts, that the node does not stop for that."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"the node ends the upgrade by itself: `relup history {node}` tells how", err=True)
+        raise
+
+
+def _ask(relup: Relup, node: str) -> None:
+    """Ask whether to go on. Raises `Refused` for a no, and a usage error when there is nobody to ask."""
     if not sys.stdin.isatty():
-        click.echo("not a terminal, so nobody can be asked: say --yes, or apply a saved plan", err=True)
-        return False
-    return click.confirm(f"Apply {relup} to {node}?", err=True)
+        raise click.UsageError("not a terminal, so nobody can be asked: say --yes, or apply a saved plan")
+    try:
+        agreed = click.confirm(f"Apply {relup} to {node}?", err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise Refused([Diagnostic("not_agreed", "nothing was done")])

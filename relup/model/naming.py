@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from relup.model.instructions import (
@@ -28,7 +29,7 @@ def describe(instruction: LowLevel) -> str:
     """Return *instruction* as a person would read it in a plan."""
     match instruction:
         case LoadObjectCode(application, vsn, modules):
-            return f"load_object_code {application} {vsn}: {_names(modules)}"
+            return f"load_object_code {application} {vsn}: {shortened(modules)}"
         case PointOfNoReturn():
             return "point_of_no_return"
         case Load(module):
@@ -36,17 +37,17 @@ def describe(instruction: LowLevel) -> str:
         case Remove(module):
             return f"remove {module}"
         case PurgeModules(modules):
-            return f"purge {_names(modules)}"
+            return f"purge {shortened(modules)}"
         case Suspend(suspensions):
-            return f"suspend {_names(tuple(s.module for s in suspensions))}"
+            return f"suspend {shortened(tuple(s.module for s in suspensions))}"
         case Resume(modules):
-            return f"resume {_names(modules)}"
+            return f"resume {shortened(modules)}"
         case CodeChange(mode, changes):
-            return f"code_change {mode} {_names(tuple(c.module for c in changes))}"
+            return f"code_change {mode} {shortened(tuple(c.module for c in changes))}"
         case Stop(modules):
-            return f"stop {_names(modules)}"
+            return f"stop {shortened(modules)}"
         case Start(modules):
-            return f"start {_names(modules)}"
+            return f"start {shortened(modules)}"
         case SyncNodes(id=name):
             return f"sync_nodes {name}"
         case Apply(call):
@@ -64,6 +65,7 @@ def describe_call(call: Call) -> str:
     return f"{call.module}:{call.function}({', '.join(map(repr, call.args))})"
 
 
-def _names(names: tuple[str, ...], most: int = 6) -> str:
+def shortened(names: Sequence[str], most: int = 8) -> str:
+    """Return the names, or the first of them and how many more there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -8,7 +8,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic
 from relup.executor import Outcome
-from relup.model.naming import describe
+from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Segment, Window, early_calls, segments
 
@@ -16,8 +16,12 @@ VERDICTS = {
     "ready": "ready: everything that can be checked beforehand holds; nothing was touched",
     "done": "done: every process runs {goal}",
     "rolled_back": "rolled back: every process runs {base} with the state it had",
+    "migrated_back": "rolled back: every process runs {base}; what is noted above could not be as it was",
     "operator_needed": "in between: an operator is needed",
 }
+
+LOSSES = ("migrated_down", "state_lost")
+"""What keeps a rolled back upgrade from having put every state back."""
 
 
 def plan_lines(relup: Relup) -> Iterator[str]:
@@ -48,7 +52,7 @@ def _part_lines(number: int, part: Segment) -> Iterator[str]:
             }
             for what, names in rows.items():
                 if names:
-                    yield f"       {what:12} {_shortened(names)}"
+                    yield f"       {what:12} {shortened(names)}"
         case _:
             yield f"{number:3}. {describe(part)}   (needs running processes: cuts the window)"
 
@@ -59,7 +63,9 @@ def outcome_lines(outcome: Outcome) -> Iterator[str]:
     for number, window in enumerate(outcome.windows, start=1):
         length = f"{window.milliseconds:.1f} ms" if outcome.status != "ready" else "not opened"
         yield f"window {number}: {window.processes} process(es), {len(window.modules)} module(s), {length}"
-    yield VERDICTS[outcome.status].format(goal=outcome.goal, base=outcome.base)
+    losses = outcome.status == "rolled_back" and any(d.code in LOSSES for d in outcome.diagnostics)
+    verdict = "migrated_back" if losses else outcome.status
+    yield VERDICTS[verdict].format(goal=outcome.goal, base=outcome.base)
 
 
 def status_lines(status: dict[str, Any]) -> Iterator[str]:
@@ -74,13 +80,17 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     else:
         yield "  permanent  yes"
     yield f"  runs       {', '.join(a['name'] + ' ' + a['vsn'] for a in status['applications']) or 'no application'}"
+    if status["upgrading"]:
+        yield f"  upgrading  now, by {status['upgrading']}"
     if status["old_code"]:
-        yield f"  old code   {_shortened(status['old_code'])}"
+        yield f"  old code   {shortened(status['old_code'])}"
     if status["drift"]:
-        yield f"  drift      files differ from what runs: {_shortened(status['drift'])}"
+        yield f"  drift      files differ from what runs: {shortened(status['drift'])}"
     yield f"  processes  {status['process_count']}"
     for process in status["processes"]:
         yield "    " + _process_line(process)
+    if more := status["process_count"] - len(status["processes"]):
+        yield f"    and {more} more"
 
 
 def _process_line(process: dict[str, Any]) -> str:
@@ -113,8 +123,3 @@ def history_lines(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _diagnostic_lines(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
     for diagnostic in diagnostics:
         yield str(diagnostic)
-
-
-def _shortened(names: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -36,8 +36,9 @@ Objects: TypeAlias = dict[int, object]
 def referrers(wanted: Objects, without: Collection[int]) -> list[tuple[object, list[int]]]:
     """Return each object that refers to some of *wanted*, with those; one pass over the heap."""
     found: list[tuple[object, list[int]]] = []
-    heap = gc.get_referrers(*wanted.values()) if len(wanted) <= FEW else gc.get_objects()
-    skip = {id(heap), id(found), id(wanted), *without}
+    objects = tuple(wanted.values())
+    heap = gc.get_referrers(*objects) if len(objects) <= FEW else gc.get_objects()
+    skip = {id(heap), id(found), id(wanted), id(objects), *without}
     for start in range(0, len(heap), CHUNK):
         chunk = [o for o in heap[start : start + CHUNK] if not issubclass(type(o), ModuleType)]
         if _leads(chunk, wanted):

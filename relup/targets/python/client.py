@@ -6,8 +6,8 @@ upgrade that was begun ends by itself, whatever becomes of the connection.
 
 from __future__ import annotations
 
-import fcntl
 import os
+import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,17 +33,18 @@ class Client:
     def ask(self, op: str, on_event: OnEvent | None = None, **fields: Any) -> Any:
         """Send a request and return its result, handing on the events before it.
 
-        Raises the error that the node answers, and `OperatorNeeded` when it goes away without an answer.
+        Raises the error that the node answers. When it goes away without an answer: `OperatorNeeded` if it was
+        asked to change something, else `Refused`.
         """
         try:
             self._connection.sendall(encode({"op": op, **fields}))
             return self._answer(on_event)
         except (OSError, ValueError) as error:
-            message = (
-                f"node {self.name!r} went away before it answered: `relup status {self.name}` and "
-                f"`relup history {self.name}` tell what came of it"
-            )
-            raise OperatorNeeded([Diagnostic("connection_lost", message)]) from error
+            message = f"node {self.name!r} went away before it answered"
+            if op not in ("apply", "confirm"):
+                raise Refused([Diagnostic("connection_lost", message)]) from error
+            hint = f"`relup status {self.name}` and `relup history {self.name}` tell what came of it"
+            raise OperatorNeeded([Diagnostic("connection_lost", message, hint=hint)]) from error
 
     def _answer(self, on_event: OnEvent | None) -> Any:
         for line in self._lines:
@@ -66,10 +67,16 @@ class Client:
         self._connection.close()
 
 
-def wait_until_gone(base: Path, name: str) -> None:
-    """Wait until the node has let go of its home, that is, until its process is gone."""
-    with (Home(base, name).path / "node.lock").open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+def wait_until_gone(pid: int) -> None:
+    """Wait until a process has ended."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([process], [], [])
+    finally:
+        os.close(process)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from relup.targets.python.wire import LIMIT, decode, encode, error_to_data, peer
 
 log = logging.getLogger("relup.node")
 
+LAST_WORDS = 2.0
+"""Seconds that clients have to read their answers when the node stops."""
 Send = Callable[[dict[str, Any]], None]
 
 
@@ -41,6 +43,8 @@ class Control:
         self._stop = stop
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
+        """The conversations in which a request is being answered."""
         self._upgrades: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -52,12 +56,19 @@ class Control:
         self._home.socket.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
     async def close(self) -> None:
-        """Stop listening, and hang up on everybody."""
+        """Stop listening, let upgrades end and their answers go out, and hang up on everybody else."""
         if self._server:
             self._server.close()
-        for task in self._conversations:
+        await self._handler.finish()
+        if self._upgrades:
+            await asyncio.wait(self._upgrades)
+        for task in self._conversations - self._answering:
             task.cancel()
-        await asyncio.gather(*self._conversations, return_exceptions=True)
+        if self._conversations:
+            _, late = await asyncio.wait(self._conversations, timeout=LAST_WORDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         with contextlib.suppress(FileNotFoundError):
             self._home.socket.unlink()
 
@@ -69,17 +80,27 @@ class Control:
         try:
             owner = _owner(writer)
             while line := await _next_line(reader):
+                self._answering.add(task)
                 await self._answer(line, owner, namespace, lambda message: _send(writer, message))
                 await writer.drain()
-        except (OSError, asyncio.CancelledError):
+                self._answering.discard(task)
+                if not self._listens():
+                    break
+        except OSError:
             pass
+        except asyncio.CancelledError:
+            writer.transport.abort()
         except RelupError as error:
             _send(writer, {"error": error_to_data(error)})
         finally:
             self._conversations.discard(task)
+            self._answering.discard(task)
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
+
+    def _listens(self) -> bool:
+        return self._server is not None and self._server.is_serving()
 
     async def _answer(self, line: bytes, owner: str, namespace: dict[str, Any], send: Send) -> None:
         try:
@@ -102,9 +123,9 @@ class Control:
             case {"op": "apply", "relup": dict(plan), "options": dict(options)}:
                 return await asyncio.shield(self._begin(relup_from_data(plan), _Options.read(options), owner, send))
             case {"op": "confirm"}:
-                return self._handler.confirm(owner)
+                return await self._handler.confirm(owner)
             case {"op": "evaluate", "source": str(source)}:
-                return await evaluate(source, namespace)
+                return await evaluate(source, self._handler.node, namespace)
             case {"op": "stop"}:
                 self._stop(owner)
                 return {"pid": os.getpid()}

@@ -22,9 +22,11 @@ from relup.executor import Emit, Options, Outcome, install
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.runtime import Node
+from relup.runtime.code.running import Lingerer
 from relup.runtime.context import inside
 from relup.targets.python.applications import make_known
 from relup.targets.python.home import Home, Installed, Records
+from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.transaction import PythonTransaction
 
 PATIENCE = 10.0
@@ -80,6 +82,11 @@ class ReleaseHandler:
             self._owner = self._upgrade = None
             self._idle.set()
 
+    @property
+    def owner(self) -> str | None:
+        """Who is upgrading the node now."""
+        return self._owner
+
     def _refuse_busy(self) -> None:
         if self._owner:
             raise Busy([Diagnostic("busy", f"an upgrade is running on node {self.node.name!r}: {self._owner}")])
@@ -100,20 +107,31 @@ class ReleaseHandler:
         if confirm_within is not None and relup.way_back is None:
             message = f"{relup} has no way back, so it cannot be taken back when nobody confirms it"
             raise Refused([Diagnostic("no_way_back", message, hint="write the down entries of its appups")])
-        outcome = await install(relup, self, owner=owner, emit=emit, clock=self._clocks.monotonic, options=options)
+        self._refuse_unconfirmed(relup)
+        try:
+            outcome = await install(relup, self, owner=owner, emit=emit, clock=self._clocks.monotonic, options=options)
+        except RelupError:
+            raise
+        except BaseException as error:
+            self._write_history(owner, relup, Outcome("rolled_back", relup.base.vsn, relup.goal.vsn), error)
+            raise
         if outcome.status == "ready":
             return outcome
         if outcome.status == "done":
             self._set_deadline(relup, confirm_within)
-        self._write_history(relup.direction, owner, relup, outcome)
+        self._write_history(owner, relup, outcome)
         return outcome
+
+    def _refuse_unconfirmed(self, relup: Relup) -> None:
+        """Refuse to build on an upgrade that may still go back by itself."""
+        if self.deadline and relup.direction == "up":
+            message = f"{self.running} is not confirmed yet and may go back by itself"
+            raise Refused([Diagnostic("unconfirmed", message, hint="confirm it or downgrade first")])
 
     def _decide(self, goal: Release) -> Callable[[], None]:
         """Make *goal* the release that runs, durably; a restart boots the permanent one until `confirm`."""
         before = self.records, self.running
-        current = Installed.of(goal)
-        installed = (*(i for i in self.records.installed if i != current), current)
-        self._record(replace(self.records, current=current, installed=installed), goal)
+        self._record(self.records.running(Installed.of(goal)), goal)
         return lambda: self._record(*before)
 
     def _record(self, records: Records, running: Release) -> None:
@@ -124,29 +142,37 @@ class ReleaseHandler:
 
     # ── provisional until confirmed ────────────────────────────────────────────────────────────────────
 
-    def confirm(self, owner: str) -> dict[str, Any]:
+    async def confirm(self, owner: str) -> dict[str, Any]:
         """Make the running release permanent and drop the old code that nobody uses any more.
 
         Old code that is still in use stays and is named: OTP kills whoever uses it (`make_permanent`).
         """
         self._refuse_busy()
         was_provisional = self.records.provisional
-        records = replace(self.records, permanent=self.records.current)
         try:
-            self._home.write(records)
+            self._record(replace(self.records, permanent=self.records.current), self.running)
         except OSError as error:
             raise Refused([Diagnostic("record_not_written", f"the release record: {error}")]) from error
-        self.records = records
         self._cancel_deadline()
-        lingering = [lingerer for m in sorted(self.node.code.old) for lingerer in self._purge(m)]
         if was_provisional:
-            self._append({"what": "confirm", "who": owner, "release": str(records.permanent)})
-        return {"release": str(records.permanent), "was_provisional": was_provisional, "lingering": lingering}
+            self._append({"what": "confirm", "who": owner, "release": str(self.records.permanent)})
+        lingering = await self._purge()
+        return {
+            "release": str(self.records.permanent),
+            "was_provisional": was_provisional,
+            "lingering": [f"{module}: {who}" for module, users in lingering.items() for who in users],
+        }
 
-    def _purge(self, module: str) -> list[str]:
-        if self.node.code.soft_purge(module):
-            return []
-        return [f"{module}: {found.who} ({found.where})" for found in self.node.code.lingering([module])]
+    async def _purge(self) -> dict[str, list[Lingerer]]:
+        """Purge old code that nobody uses; return who uses the rest. The heap is searched while the loop goes on."""
+        code, modules = self.node.code, sorted(self.node.code.old)
+        users: dict[str, list[Lingerer]] = {}
+        if await in_daemon_thread(code.lingering, modules):
+            for module in modules:
+                users[module] = await in_daemon_thread(code.lingering, [module])
+        if not self._owner:
+            code.purge([m for m in modules if not users.get(m)])
+        return users
 
     def _set_deadline(self, relup: Relup, seconds: float | None) -> None:
         self._cancel_deadline()
@@ -160,15 +186,24 @@ class ReleaseHandler:
         self.deadline = None
 
     async def _expire(self, relup: Relup, seconds: float) -> None:
+        """Go back when nobody has confirmed in time; wait for whoever holds the node just then."""
         await asyncio.sleep(seconds)
         owner = f"the confirm deadline of {seconds:g} s"
-        try:
-            await self.install(
-                way_back(relup), owner=owner, emit=lambda event: log.info("%s", event.message), options=Options()
-            )
-        except RelupError as error:
-            log.error("%s passed, and the way back was refused: %s", owner, error)
-            self._append({"what": "expired", "who": owner, "release": str(self.running), "error": str(error)})
+        while True:
+            await self._idle.wait()
+            try:
+                outcome = await self.install(
+                    way_back(relup), owner=owner, emit=lambda event: log.info("%s", event.message), options=Options()
+                )
+            except Busy:
+                continue
+            except RelupError as error:
+                log.error("%s passed, and the way back was refused: %s", owner, error)
+                self._append({"what": "expired", "who": owner, "release": str(self.running), "error": str(error)})
+            else:
+                log.log(logging.INFO if outcome.status == "done" else logging.ERROR, "%s passed: %s", owner, outcome)
+            self.deadline = None
+            return
 
     def close(self) -> None:
         """Stop waiting for a confirmation."""
@@ -180,11 +215,13 @@ class ReleaseHandler:
         """Record that the node came up."""
         self._append({"what": "start", "who": owner, "release": str(self.running)})
 
-    def _write_history(self, what: str, owner: str, relup: Relup, outcome: Outcome) -> None:
+    def _write_history(self, owner: str, relup: Relup, outcome: Outcome, error: BaseException | None = None) -> None:
         plan = json.dumps(relup_to_data(relup), sort_keys=True, default=str).encode()
+        because = [f"interrupted: {type(error).__name__}"] if error else []
+        because += [str(d) for d in outcome.diagnostics if outcome.status != "done"]
         self._append(
             {
-                "what": "upgrade" if what == "up" else "downgrade",
+                "what": "upgrade" if relup.direction == "up" else "downgrade",
                 "who": owner,
                 "release": str(self.running),
                 "from": relup.base.vsn,
@@ -193,7 +230,7 @@ class ReleaseHandler:
                 "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
                 "processes": sum(w.processes for w in outcome.windows),
                 "plan": sha256(plan).hexdigest()[:16],
-                "because": [str(d) for d in outcome.diagnostics if outcome.status != "done"],
+                "because": because,
             }
         )
 

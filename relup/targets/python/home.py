@@ -17,8 +17,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,11 @@ class Records:
     current: Installed
     installed: tuple[Installed, ...]
     """Every release that has run here, in the order in which they came; the newest last."""
+
+    def running(self, release: Installed) -> Records:
+        """Return the records once *release* runs: going back to an earlier one forgets what came after it."""
+        known = self.installed[: self.installed.index(release)] if release in self.installed else self.installed
+        return replace(self, current=release, installed=(*known, release))
 
     @property
     def provisional(self) -> bool:
@@ -101,7 +106,7 @@ class Home:
         with open(self.path / "node.lock", "a+", encoding="ascii", opener=_private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 file.seek(0)
                 message = f"node {self.name!r} already runs (pid {file.read().strip() or 'unknown'})"
                 raise Refused([Diagnostic("already_started", message)]) from error
@@ -130,24 +135,23 @@ class Home:
         _replace(self.path / "releases.json", json.dumps(asdict(records), indent=1).encode())
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Add one line to the history and wait until it is on disk."""
-        with open(self.path / "history.jsonl", "ab", opener=_private) as file:
-            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        """Add one line to the history and wait until it is on disk. A line that a crash cut short is left as it is."""
+        with open(self.path / "history.jsonl", "a+b", opener=_private) as file:
+            cut = file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+            file.write((b"\n" if cut else b"") + json.dumps(entry).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the lines of the history, oldest first; a line cut short by a crash ends it."""
+        """Return the lines of the history, oldest first, without one that a crash cut short."""
         try:
             lines = (self.path / "history.jsonl").read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
         entries = []
-        for line in lines[:-1]:
-            try:
+        for line in lines:
+            with suppress(ValueError):
                 entries.append(json.loads(line))
-            except ValueError:
-                break
         return entries
 
 

@@ -32,6 +32,7 @@ async def status(handler: ReleaseHandler) -> dict[str, Any]:
         "release": {"name": handler.running.name, "vsn": handler.running.vsn, "root": handler.running.root},
         "permanent": {"name": records.permanent.name, "vsn": records.permanent.vsn, "root": records.permanent.root},
         "provisional": records.provisional,
+        "upgrading": handler.owner,
         "goes_back_in": max(0.0, deadline.at - asyncio.get_running_loop().time()) if deadline else None,
         "applications": [{"name": a.name, "vsn": a.vsn} for a in handler.running.applications],
         "process_count": len(processes),
@@ -77,7 +78,7 @@ def new_namespace(node: Node) -> dict[str, Any]:
     return {"__name__": "__remote__", "node": node}
 
 
-async def evaluate(source: str, namespace: dict[str, Any]) -> dict[str, Any]:
+async def evaluate(source: str, node: Node, namespace: dict[str, Any]) -> dict[str, Any]:
     """Run *source* in the node; return the value of its last expression and what it printed.
 
     An awaitable is awaited. Raises `InvalidInput` with the error that the source raised: nothing of relup is
@@ -89,13 +90,13 @@ async def evaluate(source: str, namespace: dict[str, Any]) -> dict[str, Any]:
         printed.append(sep.join(map(str, values)) + end)
 
     namespace["print"] = collect
-    with inside(namespace["node"]):
-        try:
+    try:
+        with inside(node):
             value = await _run(source, namespace)
-        except (Exception, SystemExit) as error:
-            message = f"{type(error).__name__}: {error}"
-            raise InvalidInput([Diagnostic("rpc_failed", message)]) from error
-    return {"value": None if value is None else repr(value), "output": "".join(printed)}
+            shown = None if value is None else repr(value)
+    except (Exception, SystemExit) as error:
+        raise InvalidInput([Diagnostic("rpc_failed", f"{type(error).__name__}: {error}")]) from error
+    return {"value": shown, "output": "".join(printed)}
 
 
 async def _run(source: str, namespace: dict[str, Any]) -> Any:

@@ -52,14 +52,12 @@ async def serve(
         booted, note, records = choose(given, home.records(), as_given=as_given)
         node = await stack.enter_async_context(Node(home.name))
         await _boot(node, booted)
-        home.write(records)
         handler = ReleaseHandler(node, home, booted, records, Clocks(asyncio.get_running_loop().time, time.time))
         stack.callback(handler.close)
         stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         control = Control(handler, home, lambda who: None if stopping.done() else stopping.set_result(who))
-        await control.open()
+        await _listen(home, records, control)
         stack.push_async_callback(control.close)
-        stack.push_async_callback(handler.finish)
         handler.started(f"uid {os.geteuid()}")
         yield Service(node, handler, stopping, note)
 
@@ -72,7 +70,16 @@ def choose(given: Release, records: Records | None, *, as_given: bool) -> tuple[
         booted = read_release(Path(records.permanent.root))
         note = f"{booted} is the permanent release of this node; start {given} with --as-given"
     current = Installed.of(booted)
-    return booted, note, Records(current, current, (*(i for i in known if i != current), current))
+    return booted, note, Records(current, current, known).running(current)
+
+
+async def _listen(home: Home, records: Records, control: Control) -> None:
+    """Record what runs, and open the control socket."""
+    try:
+        home.write(records)
+        await control.open()
+    except OSError as error:
+        raise Refused([Diagnostic("no_home", f"{home.path}: {error.strerror or error}")]) from error
 
 
 async def _start(node: Node, application: Application) -> None:

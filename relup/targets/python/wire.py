@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,7 @@ _ERRORS = {kind.exit_code: kind for kind in (InvalidInput, Refused, RolledBack, 
 
 def encode(message: Any) -> bytes:
     """Return one line."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any]:
@@ -93,6 +94,9 @@ def short_address(path: Path) -> Iterator[str]:
 
 def peer_uid(connection: socket.socket) -> int:
     """Return the user at the other end, as the kernel says. Raises `OSError` where it cannot say."""
-    size = 12
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    return int.from_bytes(credentials[4:8], "little")
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        raise OSError("this system does not say who is at the other end of a socket")
+    credentials = struct.Struct("3i")
+    _, uid, _ = credentials.unpack(connection.getsockopt(socket.SOL_SOCKET, option, credentials.size))
+    return int(uid)

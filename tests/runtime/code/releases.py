@@ -13,11 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-with suppress(ImportError):
-    import _suggestions  # noqa: F401 - imported by the traceback module the first time a name is misspelt
-
 from relup.runtime.code import CodeServer, Source, Staged
 from relup.runtime.code.source import read
+
+for late in ("pickle", "_suggestions"):  # extension modules that stay once something has imported them
+    with suppress(ImportError):
+        importlib.import_module(late)
 
 
 def module_name(file: str) -> str:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_releases_run_one_after_another_in_one_process(shop: Running) -> None:
     for vsn in ("1", "2", "3"):
         code = CodeServer()
         code.boot(shop.write(vsn, {"shop/__init__.py": f"V = {vsn}\n"}))
-        assert importlib.import_module("shop").V == int(vsn)
+        assert int(vsn) == importlib.import_module("shop").V
         code.close()
 
 
@@ -96,7 +97,7 @@ def test_names_that_are_taken_are_refused(shop: Running) -> None:
     shop.boot(SHOP)
     with pytest.raises(AlreadyLoaded, match="shop"):
         CodeServer().boot(shop.write("2", SHOP))
-    with pytest.raises(AlreadyLoaded, match="already loaded.*json"):
+    with pytest.raises(AlreadyLoaded, match=r"already loaded.*json"):
         CodeServer().boot(shop.write("3", {"json/__init__.py": ""}))
 
 
@@ -132,7 +133,7 @@ def test_bytecode_is_neither_read_nor_written(shop: Running) -> None:
     """Two writes of one size in one second leave bytecode that Python believes."""
     script = f"""
         import os, pathlib, py_compile, sys
-        sys.path.insert(0, {os.getcwd()!r})
+        sys.path.insert(0, {str(Path.cwd())!r})
         from relup.runtime.code import CodeServer
         path = pathlib.Path({str(shop.folder)!r}) / "desk.py"
         path.write_text("V = 1\\n"); os.utime(path, (10**9, 10**9)); py_compile.compile(str(path))

@@ -1,5 +1,7 @@
 """The swap: every name that an import bound, at once, and back; and nothing that no import bound."""
 
+# ruff: noqa: E501 - a case a line
+
 from __future__ import annotations
 
 import sys
@@ -61,7 +63,7 @@ def test_names_that_imports_bind_follow_the_swap_and_its_undo(
     shop.boot({**V1, **REEXPORTS, place: text})
     user = shop[place.removesuffix(".py").replace("/", ".")]
     before = process("shop", "desk")
-    assert eval(reading, {"m": user}) == 1 + ("is not" in reading) * 0
+    assert eval(reading, {"m": user}) == 1
     staged = shop.upgrade({"shop/model.py": V2})
     assert eval(reading, {"m": user}) == 2
     staged.undo()
@@ -207,18 +209,12 @@ def test_modules_imported_between_staging_and_swap_are_rebound(shop: Running) ->
     assert (late.f(), late.L) == (2, 20)
     staged.undo()
     assert process() == before
-    staged = (
-        shop.stage({"shop/model.py": V2.replace("def gone", "def renamed")})
-        if False
-        else shop.stage({"shop/model.py": V2})
-    )
-    staged.abandon()
 
 
 def test_a_late_importer_of_a_name_that_goes_stops_the_swap(shop: Running) -> None:
     shop.boot({**V1, "shop/late.py": "from shop.model import gone\n"}, "shop.model")
     staged = shop.stage({"shop/model.py": V2.replace("def gone", "def renamed")})
-    import shop.late  # type: ignore[import-not-found]  # noqa: F401
+    import shop.late  # type: ignore[import-not-found]
 
     before = process()
     with pytest.raises(SwapError, match="imports gone"):
@@ -295,7 +291,7 @@ def test_loading_over_old_code_is_refused_until_it_is_purged(shop: Running) -> N
     one, other = shop.stage({"shop/model.py": V2}), shop.stage({"shop/model.py": V2}, vsn="3")
     one.swap()
     assert shop.code.old == ("shop.model",)
-    with pytest.raises(NotPurged, match="not_purged: old code of shop.model"):
+    with pytest.raises(NotPurged, match=r"not_purged: old code of shop\.model"):
         other.swap()
     shop.code.purge(["shop.model"])
     assert shop.code.old == ()
