@@ -99,7 +99,7 @@ async def measure(count: int, state: str, folder: Path) -> tuple[list[float], li
         for goal in releases[1:]:
             back.append(await upgrade(service, bad, "rolled_back"))
             up.append(await upgrade(service, goal, "done"))
-            service.handler.confirm("benchmark")
+            await service.handler.confirm("benchmark")
     return up, back
 
 

@@ -7,7 +7,7 @@ most of the window.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
@@ -55,7 +55,7 @@ async def undo(entry: Entry) -> list[Diagnostic]:
     """Take one entry back; return what could not be, and go on with the rest whatever it is."""
     match entry:
         case States(changed):
-            return [d for change in reversed(changed) for d in _put_back(*change)]
+            return list(_put_back(changed))
         case Swapped(swap_back):
             return _attempt("the code", swap_back)
         case Decided(forget):
@@ -70,14 +70,24 @@ async def undo(entry: Entry) -> list[Diagnostic]:
             assert_never(entry)
 
 
-def _put_back(process: Process, state: Any, snapshot: Snapshot) -> list[Diagnostic]:
-    process.state = state
-    return _attempt(f"the state of {process.label}", lambda: restore(snapshot)) if snapshot else []
+def _put_back(changed: list[Changed]) -> Iterator[Diagnostic]:
+    """Give every process its old state, and the state its old contents; this loop is part of the window."""
+    for process, state, snapshot in reversed(changed):
+        process.state = state
+        if snapshot:
+            try:
+                restore(snapshot)
+            except Exception as error:
+                yield _fault(f"the state of {process.label}", error)
 
 
 def _attempt(what: str, action: Callable[[], None]) -> list[Diagnostic]:
     try:
         action()
     except Exception as error:
-        return [Diagnostic("undo_failed", f"{what} could not be put back: {type(error).__name__}: {error}")]
+        return [_fault(what, error)]
     return []
+
+
+def _fault(what: str, error: Exception) -> Diagnostic:
+    return Diagnostic("undo_failed", f"{what} could not be put back: {type(error).__name__}: {error}")

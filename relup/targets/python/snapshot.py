@@ -27,6 +27,8 @@ from relup.runtime.migrate import slots_of
 Entry: TypeAlias = tuple[Any, Any, Callable[[Any, Any], None]]
 """A container, what it held, and how that is put back."""
 Snapshot: TypeAlias = tuple[Entry, ...]
+Layout: TypeAlias = tuple[type, dict[str, Any] | None, dict[str, Any], tuple[str, ...]]
+"""What an instance's own attributes hold: its class, its `__dict__`, its slots that are filled, all its slots."""
 
 _ATOMS: frozenset[type] = frozenset(
     {int, float, complex, bool, str, bytes, NoneType, type, range, FunctionType, BuiltinFunctionType}
@@ -91,21 +93,25 @@ def restore(snapshot: Snapshot) -> None:
 def holds(snapshot: Snapshot) -> bool:
     """Say whether the containers still hold what was written down; no, when that cannot be told."""
     try:
-        return all(_contents(container, put_back) == contents for container, contents, put_back in snapshot)
-    except Exception:  # a comparison of the program's own
+        for container, contents, put_back in snapshot:
+            if put_back is _restore_instance:
+                if not _instance_holds(container, contents):
+                    return False
+            elif container != contents:
+                return False
+    except Exception:  # raised by a comparison of the program's own
         return False
+    return True
 
 
-def _contents(container: Any, put_back: Callable[[Any, Any], None]) -> Any:
-    if put_back is not _restore_instance:
-        return container
-    return _layout_of(container, tuple(slots_of(container.__class__)))
+def _instance_holds(instance: Any, contents: Layout) -> bool:
+    kind, fields, held, slots = contents
+    if instance.__class__ is not kind or (fields is not None and instance.__dict__ != fields):
+        return False
+    return not slots or held == {name: getattr(instance, name) for name in slots if hasattr(instance, name)}
 
 
-def _layout_of(
-    instance: Any, slots: tuple[str, ...]
-) -> tuple[type, dict[str, Any] | None, dict[str, Any], tuple[str, ...]]:
-    """Return what an instance's own attributes hold: those of its `__dict__`, and those of its slots."""
+def _layout_of(instance: Any, slots: tuple[str, ...]) -> Layout:
     fields = dict(vars(instance)) if hasattr(instance, "__dict__") else None
     return instance.__class__, fields, {n: getattr(instance, n) for n in slots if hasattr(instance, n)}, slots
 
@@ -173,9 +179,7 @@ def _restore_buffer(container: Any, contents: Any) -> None:
     container[:] = contents
 
 
-def _restore_instance(
-    instance: Any, contents: tuple[type, dict[str, Any] | None, dict[str, Any], tuple[str, ...]]
-) -> None:
+def _restore_instance(instance: Any, contents: Layout) -> None:
     kind, fields, held, slots = contents
     if instance.__class__ is not kind:
         object.__setattr__(instance, "__class__", kind)
