@@ -48,6 +48,15 @@ class Diagnostic:
         return f"{place}{kind}{self.message}{hint} [{self.code}]"
 
 
+def in_words(error: BaseException, most: int = 300) -> str:
+    """Return an exception in one line, whatever it is and whatever happens when it is printed."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "(it cannot be printed)"
+    return f"{type(error).__name__}: {text[:most]}" if text else type(error).__name__
+
+
 class RelupError(Exception):
     """Base of everything relup raises on purpose; `exit_code` is what the command line ends with."""
 

@@ -12,7 +12,7 @@ yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 confirm_within = click.option(
     "--confirm",
     "confirm_within",
-    type=click.FloatRange(min=0.1),
+    type=click.FloatRange(min=0.1, max=31_536_000),
     metavar="SECONDS",
     help="Go back unless confirmed in time.",
 )

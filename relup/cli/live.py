@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from relup.cli.output import Output
+from relup.diagnostics import Refused
 from relup.report.text import history_lines, status_lines
 from relup.targets.python.client import connect, node_names, wait_until_gone
-from relup.targets.python.home import base_folder
+from relup.targets.python.home import Home, base_folder
 
 
 def base() -> Path:
@@ -42,9 +43,14 @@ def confirm(output: Output, node: str) -> int:
 
 
 def history(output: Output, node: str) -> int:
-    """Show what was done."""
-    with connect(base(), node) as client:
-        entries = client.ask("history")
+    """Show what was done, also on a node that does not run any more."""
+    home = Home(base(), node)
+    try:
+        with connect(base(), node) as client:
+            entries = client.ask("history")
+    except Refused:
+        if not (entries := home.history()):
+            raise
     output.result(entries, history_lines(entries))
     return 0
 

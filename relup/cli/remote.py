@@ -41,6 +41,8 @@ def _is_incomplete(source: str) -> bool:
 
 
 def _run(client: Client, source: str) -> None:
+    if source.strip() in ("exit()", "quit()"):
+        raise EOFError
     try:
         echo(client.ask("evaluate", source=source))
     except InvalidInput as error:

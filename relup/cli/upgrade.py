@@ -42,6 +42,9 @@ def apply(output: Output, request: Request, new: str) -> int:
         if relup is None:
             running = client.ask("releases")["current"]
             relup = plan(read_release(Path(running["root"])), read_release(path))
+            if relup.base.vsn == relup.goal.vsn:
+                output.result({"status": "nothing_to_do"}, [f"{request.node} runs {relup.base} already"])
+                return 0
         return _carry_out(output, client, request, relup, ask=not saved)
 
 
@@ -85,7 +88,7 @@ def _carry_out(output: Output, client: Client, request: Request, relup: Relup, *
             options=options,
         )
     outcome = outcome_from_data(data)
-    output.result(data, outcome_lines(outcome))
+    output.result(data, outcome_lines(outcome, relup.warnings))
     return outcome.exit_code
 
 

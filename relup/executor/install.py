@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from relup.diagnostics import Diagnostic, Refused
+from relup.diagnostics import Diagnostic, Refused, in_words
 from relup.executor.outcome import Emit, Event, Outcome, Phase, Status, WindowReport
 from relup.executor.target import EffectFailed, Side, Target, Transaction
 from relup.model.instructions import Apply, Call, CodeChange, Stop
@@ -97,7 +97,7 @@ def _as_failure(error: BaseException) -> EffectFailed:
     """Return *error* as a failed effect: what no target raises on purpose is undone all the same."""
     if isinstance(error, EffectFailed):
         return error
-    return EffectFailed(Diagnostic("interrupted", f"the upgrade was interrupted: {type(error).__name__}: {error}"))
+    return EffectFailed(Diagnostic("interrupted", f"the upgrade was interrupted: {in_words(error)}"))
 
 
 def _forecast(parts: Sequence[Segment], processes: Sequence[int]) -> list[WindowReport]:
@@ -161,11 +161,9 @@ async def _change(run: _Run, changes: Sequence[CodeChange], towards: Side) -> No
 
 async def _rollback(run: _Run, failure: EffectFailed) -> None:
     try:
-        await run.transaction.rollback()
+        run.notes += await run.transaction.rollback()
     except EffectFailed as remains:
         raise _Stranded(failure, remains) from failure
-    for diagnostic in failure.diagnostics:
-        run.tell("rollback", str(diagnostic))
     run.tell("rollback", "the window is undone")
 
 
@@ -189,7 +187,7 @@ async def _undo(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnos
             remains += _as_failure(second).diagnostics
     status: Status = "operator_needed" if remains else "rolled_back"
     said = (*failure.diagnostics, *(d for d in remains if d not in failure.diagnostics))
-    return status, (*said, *_losses(run.done))
+    return status, (*said, *run.notes, *_losses(run.done))
 
 
 def _losses(done: Sequence[Segment]) -> Iterator[Diagnostic]:

@@ -77,8 +77,11 @@ class Transaction(Protocol):
     async def resume(self) -> None:
         """Let the suspended processes go on, and forget the journal of this window."""
 
-    async def rollback(self) -> None:
-        """Undo the open window from its journal, in reverse, and resume. Raises `EffectFailed` with what remains."""
+    async def rollback(self) -> Sequence[Diagnostic]:
+        """Undo the open window from its journal, in reverse, and resume; return what people should know.
+
+        Raises `EffectFailed` with what remains.
+        """
 
 
 class Target(Protocol):

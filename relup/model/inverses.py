@@ -31,6 +31,10 @@ def natural_inverse(call: Call) -> Call | None:
             return Call("supervisor", "terminate_child", (supervisor, child))
         case "supervisor", "terminate_child", (supervisor, child):
             return Call("supervisor", "restart_child", (supervisor, child))
+        case "supervisor", "delete_child", (supervisor, child):
+            return Call("supervisor", "restore_child", (supervisor, child))
+        case "supervisor", "restore_child", (supervisor, child):
+            return Call("supervisor", "delete_child", (supervisor, child))
         case _:
             return None
 

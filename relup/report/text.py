@@ -20,7 +20,7 @@ VERDICTS = {
     "operator_needed": "in between: an operator is needed",
 }
 
-LOSSES = ("migrated_down", "state_lost")
+LOSSES = ("migrated_down", "state_lost", "died_in_window")
 """What keeps a rolled back upgrade from having put every state back."""
 
 
@@ -57,9 +57,9 @@ def _part_lines(number: int, part: Segment) -> Iterator[str]:
             yield f"{number:3}. {describe(part)}   (needs running processes: cuts the window)"
 
 
-def outcome_lines(outcome: Outcome) -> Iterator[str]:
-    """Describe how an upgrade ended, and how long its windows were."""
-    yield from _diagnostic_lines(outcome.diagnostics)
+def outcome_lines(outcome: Outcome, known: Sequence[Diagnostic] = ()) -> Iterator[str]:
+    """Describe how an upgrade ended, and how long its windows were; what is *known* was said with the plan."""
+    yield from _diagnostic_lines([d for d in outcome.diagnostics if d not in known])
     for number, window in enumerate(outcome.windows, start=1):
         length = f"{window.milliseconds:.1f} ms" if outcome.status != "ready" else "not opened"
         yield f"window {number}: {window.processes} process(es), {len(window.modules)} module(s), {length}"
@@ -114,6 +114,8 @@ def history_lines(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
                 f" ({entry['processes']} process(es){', ' + windows if windows else ''}) by {entry['who']}"
             )
             yield from (f"                     {line}" for line in entry["because"])
+        elif what == "begin":
+            yield f"{at}  begin {entry['release']} → {entry['to']} by {entry['who']}"
         else:
             yield f"{at}  {what} {entry['release']} by {entry['who']}" + (
                 f": {entry['error']}" if "error" in entry else ""

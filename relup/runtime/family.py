@@ -44,6 +44,8 @@ class Family:
     period: float
     children: dict[Any, Child] = field(default_factory=dict)
     ids: dict[Pid, Any] = field(default_factory=dict)
+    deleted: dict[Any, Child] = field(default_factory=dict)
+    """Children whose specs were deleted: what `restore_child` puts back."""
     restarts: tuple[float, ...] = ()
     """When the last restarts were (time of the loop)."""
 
@@ -108,7 +110,7 @@ def changed(family: Family, spec: SupervisorSpec, code: CodeServer) -> Family:
     that the new `init` does not name are kept, after the others, and so are their processes.
     """
     new = founded(family.args, spec, code)
-    new.restarts = family.restarts
+    new.restarts, new.deleted = family.restarts, dict(family.deleted)
     for name, child in family.children.items():
         known = new.children.get(name)
         new.put(child if known is None else replace(child, spec=known.spec))

@@ -102,8 +102,20 @@ async def terminate_child(process: Process, family: Family, name: Any) -> None:
 
 def delete_child(family: Family, name: Any) -> None:
     """Remove the spec of a child that has no process."""
-    _refuse_alive(_find(family, name))
+    child = _find(family, name)
+    _refuse_alive(child)
     family.drop(name)
+    family.deleted[name] = child
+
+
+def restore_child(family: Family, name: Any) -> None:
+    """Put a deleted spec back, without a process; nothing happens when a child has that id again."""
+    child = family.deleted.pop(name, None)
+    if name in family.children:
+        return
+    if child is None:
+        raise ChildError("not_found", name, f"no child {name!r} was deleted")
+    family.put(child)
 
 
 def _find(family: Family, name: Any) -> Child:

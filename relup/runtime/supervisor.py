@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, ClassVar
 
+from relup.runtime import supervision
 from relup.runtime.behaviour import Behaviour
 from relup.runtime.children import ChildSpec, SupervisorSpec, child_spec, validate
 from relup.runtime.context import current_node
@@ -21,25 +22,7 @@ from relup.runtime.messages import Caller, Exited
 from relup.runtime.pid import Pid
 from relup.runtime.registry import Server
 from relup.runtime.replies import Ignore, NoReply, Reply
-from relup.runtime.supervision import (
-    TryAgain,
-    end_all,
-    exited,
-    start_all,
-    try_again,
-)
-from relup.runtime.supervision import (
-    delete_child as _delete_child,
-)
-from relup.runtime.supervision import (
-    restart_child as _restart_child,
-)
-from relup.runtime.supervision import (
-    start_child as _start_child,
-)
-from relup.runtime.supervision import (
-    terminate_child as _terminate_child,
-)
+from relup.runtime.supervision import TryAgain, end_all, exited, start_all, try_again
 
 logger = logging.getLogger("relup.runtime")
 
@@ -118,13 +101,15 @@ async def _answer(supervisor: Supervisor, request: Any, family: Family) -> Any:
         case _Request("count_children"):
             return family.count()
         case _Request("start_child", spec):
-            return await _start_child(process, family, spec)
+            return await supervision.start_child(process, family, spec)
         case _Request("restart_child", name):
-            return await _restart_child(process, family, name)
+            return await supervision.restart_child(process, family, name)
         case _Request("terminate_child", name):
-            return await _terminate_child(process, family, name)
+            return await supervision.terminate_child(process, family, name)
         case _Request("delete_child", name):
-            return _delete_child(family, name)
+            return supervision.delete_child(family, name)
+        case _Request("restore_child", name):
+            return supervision.restore_child(family, name)
         case _:
             raise ProcessError(f"{process.label} is a supervisor and does not understand {request!r:.200}")
 
@@ -168,6 +153,11 @@ async def terminate_child(supervisor: Server, child: Any) -> None:
 async def delete_child(supervisor: Server, child: Any) -> None:
     """Remove the spec of a child that is not running. Raises ChildError `not_found`, `running` or `restarting`."""
     await _ask(supervisor, _Request("delete_child", child))
+
+
+async def restore_child(supervisor: Server, child: Any) -> None:
+    """Put the spec back that `delete_child` removed; the child is not started. Relup's own: it takes that back."""
+    await _ask(supervisor, _Request("restore_child", child))
 
 
 async def _ask(supervisor: Server, request: _Request) -> Any:

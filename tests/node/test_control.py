@@ -51,7 +51,9 @@ def test_garbage_gets_an_error_each_and_the_node_goes_on(commands: Commands, nod
         "status",
     ]
     answers = talk(commands, *garbage, *(json.dumps(s).encode() + b"\n" for s in shapes))
-    assert len(answers) == 310
+    deep = b"[" * 100_000 + b"]" * 100_000 + b"\n"
+    answers += talk(commands, deep)
+    assert len(answers) == 311
     assert all(a["error"]["exit_code"] == 3 for a in answers)  # type: ignore[index]
     assert "result" in talk(commands, b'{"op":"status"}\n')[0]
     assert not any("Traceback" in line for line in node.lines)

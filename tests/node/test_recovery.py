@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from relup.diagnostics import Refused
 from relup.document import read_release
 from relup.executor import Event, Options
 from relup.planner import plan
@@ -284,5 +286,105 @@ def test_downgrade_goes_to_what_ran_before_and_forgets_what_came_after(tmp_path:
             assert [i.vsn for i in service.handler.records.installed] == ["1", "2"]
             await apply(service, tmp_path / "1", "down")
             assert [i.vsn for i in service.handler.records.installed] == ["1"]
+
+    asyncio.run(scenario())
+
+
+def test_what_others_write_into_a_shared_object_meanwhile_is_kept(tmp_path: Path) -> None:
+    box = "box = []\n"
+    worker = """
+        import asyncio
+        from relup.runtime import GenServer, Reply
+        from shop.box import box
+
+        class Worker(GenServer):
+            def init(self, number):
+                return box
+
+            async def code_change(self, old_vsn, state, extra):
+                if self.name == "w1":
+                    raise ValueError("no")
+                return state
+    """
+
+    async def scenario() -> None:
+        modules = {"app": supervised(2), "worker": worker, "box": box}
+        old = write_release(tmp_path / "1", "1", modules)
+        goal = write_release(tmp_path / "2", "2", {**modules, "worker": worker + "\n"}, appup(UPDATE))
+        async with running(old, tmp_path / "home") as service:
+            written = import_module("shop.box").box
+            outcome = await apply(service, goal, emit=lambda event: written.append(event.phase))
+            assert outcome.status == "rolled_back"
+            assert written == ["prepare", "suspend", "load", "rollback"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "value", ["Reply(1, state)", "NoReply(state)", "Stop('x', state)", "(x for x in state)", "list"]
+)
+def test_what_is_no_state_is_not_taken_for_one(tmp_path: Path, value: str) -> None:
+    async def scenario() -> None:
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            goal = changed(tmp_path / "2", f"from relup.runtime import NoReply, Stop\nreturn {value}", UPDATE)
+            outcome = await apply(service, goal)
+            assert outcome.status == "rolled_back"
+            assert outcome.diagnostics[0].code == "bad_return_value"
+            assert await states(service) == [[1], [1]]
+
+    asyncio.run(scenario())
+
+
+def test_a_class_that_is_no_server_any_more_is_refused_beforehand(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            goal = shop(tmp_path / "2", "2", appup(UPDATE))
+            path = goal / "shop" / "worker.py"
+            path.write_text(path.read_text().replace("class Worker(GenServer)", "class Worker"))
+            with pytest.raises(Refused, match="bad_behaviour"):
+                await apply(service, goal)
+            assert await states(service) == [[1], [1]]
+
+    asyncio.run(scenario())
+
+
+def test_a_deleted_child_comes_back_when_a_later_step_fails(tmp_path: Path) -> None:
+    remove = (
+        "- apply: {module: supervisor, function: terminate_child, args: [top, w1]}",
+        "- apply: {module: supervisor, function: delete_child, args: [top, w1]}",
+    )
+
+    async def scenario() -> None:
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            outcome = await apply(service, changed(tmp_path / "2", "raise ValueError('no')", *remove, UPDATE))
+            assert outcome.status == "rolled_back", outcome
+            assert await states(service) == [[1], [1]]
+
+    asyncio.run(scenario())
+
+
+def test_an_edited_plan_that_leaves_changed_modules_alone_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            relup = plan(read_release(tmp_path / "1"), read_release(shop(tmp_path / "2", "2", appup(UPDATE))))
+            with pytest.raises(Refused, match="changed_not_loaded"):
+                await service.handler.install(
+                    replace(relup, script=()), owner="a test", emit=lambda event: None, options=Options()
+                )
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_stops_rolls_its_upgrade_back_and_says_so(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            goal = changed(tmp_path / "2", "await gate.wait()\nreturn state", UPDATE)
+            upgrade = await reach(service, goal, "load")
+            await service.handler.finish()
+            outcome = await upgrade
+            assert (outcome.status, outcome.diagnostics[0].code) == ("rolled_back", "interrupted")
+            assert await states(service) == [[1], [1]]
+            with pytest.raises(Refused, match="stopping"):
+                await apply(service, goal)
 
     asyncio.run(scenario())

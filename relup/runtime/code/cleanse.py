@@ -7,7 +7,7 @@ bodies are replaced by what they stand for; those hidden in closures, defaults a
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -34,7 +34,14 @@ def _cleanse_class(cls: type, genuine: Mapping[int, Any]) -> None:
             _cleanse_class(value, genuine)
 
 
-def forget_typing_caches() -> None:
-    """Clear the caches of `typing`, which keep every `Optional[Account]` alive that was ever written."""
+def forget_typing(namespaces: Collection[int]) -> None:
+    """Make `typing` let go of code: of its caches, which keep every `Optional[Account]` alive that was ever written,
+    and of what these namespaces declared as overloads.
+    """
     for clear in getattr(typing, "_cleanups", ()):
         clear()
+    for names in list(getattr(typing, "_overload_registry", {}).values()):
+        for lines in list(names.values()):
+            for line, function in list(lines.items()):
+                if id(getattr(function, "__globals__", None)) in namespaces:
+                    del lines[line]

@@ -15,7 +15,7 @@ from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import Any
 
 from relup.runtime.code.books import Books
-from relup.runtime.code.cleanse import forget_typing_caches
+from relup.runtime.code.cleanse import forget_typing
 from relup.runtime.code.holders import Objects, own, reached, referrers
 from relup.runtime.code.reference import ClassReference, resolve
 from relup.runtime.code.running import Lingerer, place, running
@@ -32,7 +32,7 @@ def lingering(books: Books, modules: Sequence[str], staged: Sequence[Staged]) ->
     """
     if not modules:
         return []
-    forget_typing_caches()
+    forget_typing({id(v.namespace) for v in books.old.values()})
     old = {name: own([v], _current) for name, v in books.old.items()}
     asked = _with_dependants(books, old, modules)
     found = list(dict.fromkeys(running({id(books.old[n].namespace) for n in asked})))

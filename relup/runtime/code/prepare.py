@@ -17,7 +17,7 @@ from relup.runtime.code.order import Order, check
 from relup.runtime.code.places import differing
 from relup.runtime.code.rebinding import find
 from relup.runtime.code.reference import resolve
-from relup.runtime.code.registries import Container, Findings, Novelty, compare, snapshot
+from relup.runtime.code.registries import Findings, Novelty, Snapshot, compare, snapshot
 from relup.runtime.code.source import Version, forget_lines
 from relup.runtime.code.staged import Prepared, Staged, replaced
 from relup.runtime.code.staging import Beside
@@ -35,13 +35,14 @@ def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
         beside = Beside(books, wanted, world, modules)
         effects = Effects(beside.view)
         unchanged = {n: v for n, v in beside.current.items() if n not in beside.changing}
-        containers = snapshot(unchanged)
+        others = {n: m for n, m in beside.before.items() if n not in beside.current and n not in beside.changing}
+        before = snapshot(unchanged, others)
         try:
             with _executed(beside, effects):
-                entered = _entered(beside, containers)
+                entered = _entered(beside, before)
                 prepared = _result(beside, effects, entered)
         except BaseException:
-            _undo(effects, _entered(beside, containers))
+            _undo(effects, _entered(beside, before))
             forget_lines(beside.files, [*books.versions.values(), *books.old.values()])
             raise
         finally:
@@ -49,8 +50,9 @@ def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
     return Staged(books, prepared, world)
 
 
-def _entered(beside: Beside, containers: list[Container]) -> Findings:
-    return compare(containers, Novelty(beside.begun, beside.current))
+def _entered(beside: Beside, before: Snapshot) -> Findings:
+    adopted = [m for n, m in beside.view.overlay.items() if n not in beside.clones and m is not beside.before.get(n)]
+    return compare(before, Novelty(beside.begun, beside.current, adopted))
 
 
 def _undo(effects: Effects, entered: Findings) -> None:
@@ -80,7 +82,8 @@ def _executed(beside: Beside, effects: Effects) -> Iterator[None]:
 def _result(beside: Beside, effects: Effects, entered: Findings) -> Prepared:
     books, wanted = beside.books, beside.wanted
     _references(beside)
-    writes = tuple(effective((*plan.writes(beside), *entered.writes)))
+    entries = (w._replace(old=beside.world.read(w.container, w.key)) for w in entered.writes)
+    writes = tuple(effective((*plan.writes(beside), *entries)))
     names = (*beside.versions, *wanted.removed)
     previous = replaced(beside.world, books.versions, names)
     unclosed, notes = _closure(beside, entered, previous)

@@ -9,7 +9,8 @@ still in there.
 
 Other threads go on using these containers meanwhile, so only what the new code defines counts: a new class, a
 function with a new namespace, an instance of a new class. Looked at are the namespaces of the release's unchanged
-modules, their containers, and those one level inside their classes and instances.
+modules, their containers, and those one level inside their classes and instances; attributes of their classes
+(put back when the upgrade fails, and reported); and the namespaces of all other modules, which some bodies patch.
 """
 
 from __future__ import annotations
@@ -51,14 +52,34 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
 
-def snapshot(versions: Mapping[str, Version]) -> list[Container]:
-    """Return the containers of these modules with a copy of each; very large ones are state, not registries."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What could be written into: containers, and the attributes of classes."""
+
+    containers: tuple[Container, ...]
+    classes: tuple[tuple[str, type, Mapping[str, Any]], ...]
+
+
+def snapshot(versions: Mapping[str, Version], modules: Mapping[str, object]) -> Snapshot:
+    """Return a copy of the containers and classes of *versions*, and of the namespaces of all other *modules*.
+
+    Very large containers are state, not registries, and are left out.
+    """
     found: dict[int, Container] = {}
     for module, version in versions.items():
         for name, value, refresh in _containers(module, version.namespace):
             if id(value) not in found and len(value) <= LARGEST:
                 found[id(value)] = Container(module, name, value, value.copy(), refresh)
-    return list(found.values())
+    for name, other in modules.items():
+        if is_a(other, ModuleType) and id(vars(other)) not in found:
+            found[id(vars(other))] = Container(name, "__dict__", vars(other), vars(other).copy())
+    classes = tuple(
+        (module, value, dict(vars(value)))
+        for module, version in versions.items()
+        for value in list(version.namespace.values())
+        if is_a(value, type) and value.__module__ == module
+    )
+    return Snapshot(tuple(found.values()), classes)
 
 
 def _containers(module: str, namespace: dict[str, Any]) -> Iterator[tuple[str, Any, Callable[[], object] | None]]:
@@ -103,9 +124,11 @@ def _registry(function: FunctionType) -> dict[Any, Any] | None:
 class Novelty:
     """Says whether an object was made by the new code."""
 
-    def __init__(self, staged: Collection[Version], previous: Mapping[str, Version]) -> None:
+    def __init__(
+        self, staged: Collection[Version], previous: Mapping[str, Version], modules: Collection[object]
+    ) -> None:
         self._namespaces = frozenset(id(v.namespace) for v in staged)
-        self._modules = frozenset(id(v.module) for v in staged)
+        self._modules = frozenset((*(id(v.module) for v in staged), *map(id, modules)))
         self._names = frozenset(v.source.name for v in staged)
         self._previous = previous
 
@@ -134,10 +157,12 @@ class Novelty:
         return previous is None or resolve(previous.module, cls.__qualname__) is not cls
 
 
-def compare(containers: list[Container], is_new: Callable[[object], bool]) -> Findings:
-    """Return what bodies added to *containers*, with dicts put back to what they were."""
+def compare(before: Snapshot, is_new: Callable[[object], bool]) -> Findings:
+    """Return what bodies added, with dicts put back to what they were."""
     found = Findings()
-    for container in containers:
+    for module, cls, attributes in before.classes:
+        _class(module, cls, attributes, is_new, found)
+    for container in before.containers:
         if is_a(container.value, dict):
             _mapping(container, is_new, found)
         else:
@@ -160,6 +185,16 @@ def _mapping(container: Container, is_new: Callable[[object], bool], found: Find
         else:
             value[key] = old
         found.notes.append(f"a body sets {_said(key)} in {container.module}.{container.name}, part of the swap")
+
+
+def _class(
+    module: str, cls: type, before: Mapping[str, Any], is_new: Callable[[object], bool], found: Findings
+) -> None:
+    for key, new in list(vars(cls).items()):
+        old = before.get(key, MISSING)
+        if new is not old and is_new(new):
+            found.undo.append(partial(delattr, cls, key) if old is MISSING else partial(setattr, cls, key, old))
+            found.owners.append((module, f"{cls.__qualname__}.{key}"))
 
 
 def _collection(container: Container, is_new: Callable[[object], bool], found: Findings) -> None:

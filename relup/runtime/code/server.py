@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from relup.runtime.code.books import Books
-from relup.runtime.code.cleanse import forget_typing_caches
+from relup.runtime.code.cleanse import forget_typing
 from relup.runtime.code.errors import AlreadyLoaded
 from relup.runtime.code.finder import finders, install, uninstall
 from relup.runtime.code.lingering import lingering
@@ -156,7 +156,7 @@ class CodeServer:
         self._staged = [s for s in self._staged if s.active]
         forget_lines([v.file for v in gone], (*books.versions.values(), *books.old.values()))
         books.bury(gone)
-        forget_typing_caches()
+        forget_typing({id(v.namespace) for v in gone})
         books.tables.prune(books.versions.values(), sys.modules)
 
     def freed(self, module: str) -> bool:

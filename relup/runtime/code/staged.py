@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from relup.runtime.code.books import Books
-from relup.runtime.code.cleanse import forget_typing_caches
+from relup.runtime.code.cleanse import forget_typing
 from relup.runtime.code.closure import Unclosed
 from relup.runtime.code.errors import NotPurged, StagingError, SwapError
 from relup.runtime.code.reference import ClassReference, resolve
@@ -237,8 +237,9 @@ class Staged:
         alive = [*books.versions.values(), *books.old.values()]
         forget_lines([v.file for v in prepared.versions.values()], alive)
         books.bury(prepared.versions.values())
+        dropped = {id(v.namespace) for v in prepared.versions.values()}
         self._forget(stage)
-        forget_typing_caches()
+        forget_typing(dropped)
 
     def _forget(self, stage: Stage) -> None:
         """Keep the names and the sentences, drop every object."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from inspect import isawaitable
 from typing import Any, TypeAlias, assert_never
 
-from relup.diagnostics import Diagnostic
+from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed, Side
 from relup.model.instructions import Apply, Call, RestartEmulator, RestartNewEmulator, Start, Stop, SyncNodes
 from relup.model.inverses import inverse_of
@@ -21,6 +21,7 @@ from relup.model.windows import Cut
 from relup.runtime import Node, Pid, supervisor
 from relup.runtime.context import inside
 from relup.targets.python.applications import make_known
+from relup.targets.python.threads import is_cancelled
 
 OTP_MODULES = {"application": "relup.runtime.application", "supervisor": "relup.runtime.supervisor"}
 
@@ -43,8 +44,10 @@ class Calls:
         try:
             with inside(self._node), self._node.births.exempt():
                 await self._make(cut, towards)
-        except (Exception, SystemExit) as error:
-            message = f"{describe(cut)} failed: {type(error).__name__}: {error}"
+        except BaseException as error:
+            if is_cancelled():
+                raise
+            message = f"{describe(cut)} failed: {in_words(error)}"
             raise EffectFailed(Diagnostic("call_failed", message, cut.location)) from error
 
     async def _make(self, cut: Cut, towards: Side) -> None:

@@ -24,7 +24,7 @@ from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.home import Home
 from relup.targets.python.look import evaluate, new_namespace, status
 from relup.targets.python.outcomes import outcome_to_data
-from relup.targets.python.wire import LIMIT, decode, encode, error_to_data, peer_uid, short_address
+from relup.targets.python.wire import LIMIT, decode, encode, error_to_data, peer, short_address
 
 log = logging.getLogger("relup.node")
 
@@ -183,7 +183,7 @@ async def _next_line(reader: asyncio.StreamReader) -> bytes:
 def _request(line: bytes) -> dict[str, Any]:
     try:
         return decode(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput([Diagnostic("bad_request", f"not a request: {error}")]) from error
 
 
@@ -194,7 +194,7 @@ def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
 
 def _owner(writer: asyncio.StreamWriter) -> str:
     """Return who is at the other end. Raises `Refused` unless it is this node's user or root."""
-    uid = peer_uid(writer.get_extra_info("socket"))
+    pid, uid = peer(writer.get_extra_info("socket"))
     if uid not in (0, os.geteuid()):
         raise Refused([Diagnostic("foreign_node", f"this node belongs to uid {os.geteuid()}, not to uid {uid}")])
-    return f"uid {uid}"
+    return f"uid {uid} (pid {pid})"

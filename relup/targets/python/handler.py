@@ -8,17 +8,19 @@ the upgrade is not needed for that. (OTP: `release_handler`.)
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from relup.diagnostics import Busy, Diagnostic, Refused, RelupError
 from relup.document.relup import relup_to_data
-from relup.executor import Emit, Options, Outcome, install
+from relup.executor import Emit, Event, Options, Outcome, install
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.runtime import Node
@@ -29,8 +31,6 @@ from relup.targets.python.home import Home, Installed, Records
 from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.transaction import PythonTransaction
 
-PATIENCE = 10.0
-"""Seconds that a node which is to stop waits for its upgrade."""
 log = logging.getLogger("relup.node")
 
 
@@ -63,6 +63,7 @@ class ReleaseHandler:
         self._clocks = clocks
         self._owner: str | None = None
         self._upgrade: asyncio.Task[Any] | None = None
+        self._finished = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -76,7 +77,8 @@ class ReleaseHandler:
         self._idle.clear()
         try:
             with inside(self.node):
-                async with PythonTransaction(self.node, self.running, relup, self._decide) as transaction:
+                begun = partial(self._write_begin, owner, relup)
+                async with PythonTransaction(self.node, self.running, relup, self._decide, begun) as transaction:
                     yield transaction
         finally:
             self._owner = self._upgrade = None
@@ -88,17 +90,17 @@ class ReleaseHandler:
         return self._owner
 
     def _refuse_busy(self) -> None:
+        if self._finished:
+            raise Refused([Diagnostic("stopping", f"node {self.node.name!r} is about to stop")])
         if self._owner:
             raise Busy([Diagnostic("busy", f"an upgrade is running on node {self.node.name!r}: {self._owner}")])
 
     async def finish(self) -> None:
-        """Wait until no upgrade is running; one that takes too long is cancelled, which rolls it back."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), PATIENCE)
-        except TimeoutError:
-            if self._upgrade:
-                self._upgrade.cancel()
-            await self._idle.wait()
+        """Begin no upgrade any more, and roll back the one that is running: the node is about to stop."""
+        self._finished = True
+        if self._upgrade:
+            self._upgrade.cancel()
+        await self._idle.wait()
 
     async def install(
         self, relup: Relup, *, owner: str, emit: Emit, options: Options, confirm_within: float | None = None
@@ -112,9 +114,12 @@ class ReleaseHandler:
             outcome = await install(relup, self, owner=owner, emit=emit, clock=self._clocks.monotonic, options=options)
         except RelupError:
             raise
-        except BaseException as error:
-            self._write_history(owner, relup, Outcome("rolled_back", relup.base.vsn, relup.goal.vsn), error)
-            raise
+        except asyncio.CancelledError:
+            stopped = Diagnostic("interrupted", "the upgrade was interrupted: the node is about to stop")
+            outcome = Outcome("rolled_back", relup.base.vsn, relup.goal.vsn, diagnostics=(stopped,))
+            if not self._finished:
+                self._write_history(owner, relup, outcome)
+                raise
         if outcome.status == "ready":
             return outcome
         if outcome.status == "done":
@@ -168,6 +173,7 @@ class ReleaseHandler:
         code, modules = self.node.code, sorted(self.node.code.old)
         users: dict[str, list[Lingerer]] = {}
         if await in_daemon_thread(code.lingering, modules):
+            await in_daemon_thread(gc.collect)  # what only waits for the collector uses nothing
             for module in modules:
                 users[module] = await in_daemon_thread(code.lingering, [module])
         if not self._owner:
@@ -193,7 +199,10 @@ class ReleaseHandler:
             await self._idle.wait()
             try:
                 outcome = await self.install(
-                    way_back(relup), owner=owner, emit=lambda event: log.info("%s", event.message), options=Options()
+                    way_back(relup),
+                    owner=owner,
+                    emit=_log,
+                    options=Options(),
                 )
             except Busy:
                 continue
@@ -215,10 +224,12 @@ class ReleaseHandler:
         """Record that the node came up."""
         self._append({"what": "start", "who": owner, "release": str(self.running)})
 
-    def _write_history(self, owner: str, relup: Relup, outcome: Outcome, error: BaseException | None = None) -> None:
+    def _write_begin(self, owner: str, relup: Relup) -> None:
+        """Record that the first window is about to open: a node that dies in it leaves this as its last word."""
+        self._append({"what": "begin", "who": owner, "release": str(relup.base), "to": relup.goal.vsn})
+
+    def _write_history(self, owner: str, relup: Relup, outcome: Outcome) -> None:
         plan = json.dumps(relup_to_data(relup), sort_keys=True, default=str).encode()
-        because = [f"interrupted: {type(error).__name__}"] if error else []
-        because += [str(d) for d in outcome.diagnostics if outcome.status != "done"]
         self._append(
             {
                 "what": "upgrade" if relup.direction == "up" else "downgrade",
@@ -230,7 +241,7 @@ class ReleaseHandler:
                 "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
                 "processes": sum(w.processes for w in outcome.windows),
                 "plan": sha256(plan).hexdigest()[:16],
-                "because": because,
+                "because": [str(d) for d in outcome.diagnostics if outcome.status != "done"],
             }
         )
 
@@ -239,6 +250,10 @@ class ReleaseHandler:
             self._home.append({"at": self._clocks.wall(), **entry})
         except OSError as error:
             log.error("the history could not be written: %s", error)
+
+
+def _log(event: Event) -> None:
+    log.info("going back: %s: %s", event.phase, event.message)
 
 
 def way_back(relup: Relup) -> Relup:

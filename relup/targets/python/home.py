@@ -68,7 +68,7 @@ class Records:
 def base_folder(environ: Mapping[str, str]) -> Path:
     """Return where this user's nodes have their homes: `RELUP_HOME`, or the XDG state folder."""
     if home := environ.get("RELUP_HOME"):
-        return Path(home)
+        return Path(home).expanduser()
     state = environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "relup"
 
@@ -146,7 +146,7 @@ class Home:
         """Return the lines of the history, oldest first, without one that a crash cut short."""
         try:
             lines = (self.path / "history.jsonl").read_bytes().split(b"\n")
-        except FileNotFoundError:
+        except OSError:
             return []
         entries = []
         for line in lines:

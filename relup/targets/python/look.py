@@ -10,12 +10,13 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
-from relup.diagnostics import Diagnostic, InvalidInput
+from relup.diagnostics import Diagnostic, InvalidInput, in_words
 from relup.document import source_path
 from relup.model.release import Release
 from relup.runtime import Node, Process
 from relup.runtime.context import inside
 from relup.targets.python.handler import ReleaseHandler
+from relup.targets.python.threads import is_cancelled
 
 LISTED = 1000
 """How many processes a status names one by one; all are counted."""
@@ -94,8 +95,10 @@ async def evaluate(source: str, node: Node, namespace: dict[str, Any]) -> dict[s
         with inside(node):
             value = await _run(source, namespace)
             shown = None if value is None else repr(value)
-    except (Exception, SystemExit) as error:
-        raise InvalidInput([Diagnostic("rpc_failed", f"{type(error).__name__}: {error}")]) from error
+    except BaseException as error:
+        if is_cancelled():
+            raise
+        raise InvalidInput([Diagnostic("rpc_failed", in_words(error))]) from error
     return {"value": shown, "output": "".join(printed)}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.document import source_path
+from relup.model.instructions import Load, Remove
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.runtime import Node
@@ -47,6 +48,19 @@ def check_goal(goal: Release, sources: Mapping[str, Source]) -> Iterator[Diagnos
         elif source.digest != planned:
             message = f"{source.path}: module {module!r} changed since the plan was made"
             yield Diagnostic("stale_plan", message, hint="plan again")
+
+
+def check_whole(relup: Relup) -> Iterator[Diagnostic]:
+    """Find modules that differ between base and goal and that the plan leaves alone, as an edited plan may."""
+    base, goal = relup.base.fingerprints(), relup.goal.fingerprints()
+    touched = {i.module for i in relup.script if isinstance(i, Load | Remove)}
+    for module in sorted(base.keys() | goal.keys()):
+        if base.get(module) != goal.get(module) and module not in touched:
+            yield Diagnostic(
+                "changed_not_loaded", f"the plan leaves {module!r} alone, which changes", hint="plan again"
+            )
+    if relup.goal.kind != "python":
+        yield Diagnostic("different_kinds", f"{relup.goal} is a release of a {relup.goal.kind} node")
 
 
 def load_sources(goal: Release) -> Mapping[str, Source]:

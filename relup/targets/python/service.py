@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from relup.diagnostics import Diagnostic, Refused
+from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, in_words
 from relup.document import read_release, read_sources
 from relup.model.release import Application, Release
 from relup.runtime import Node
@@ -67,10 +68,18 @@ def choose(given: Release, records: Records | None, *, as_given: bool) -> tuple[
     known = records.installed if records else ()
     booted, note = given, None
     if records and not as_given and Installed.of(given) in known and records.permanent != Installed.of(given):
-        booted = read_release(Path(records.permanent.root))
+        booted = _permanent(records.permanent, given)
         note = f"{booted} is the permanent release of this node; start {given} with --as-given"
     current = Installed.of(booted)
     return booted, note, Records(current, current, known).running(current)
+
+
+def _permanent(permanent: Installed, given: Release) -> Release:
+    try:
+        return read_release(Path(permanent.root))
+    except InvalidInput as error:
+        message = f"{permanent} is the permanent release of this node, but {permanent.root} cannot be read: {error}"
+        raise Refused([Diagnostic("no_permanent", message, hint=f"start {given} with --as-given")]) from error
 
 
 async def _listen(home: Home, records: Records, control: Control) -> None:
@@ -103,5 +112,16 @@ async def _boot(node: Node, release: Release) -> None:
     except CodeError as error:
         raise Refused([Diagnostic("already_loaded", str(error))]) from error
     except (Exception, SystemExit) as error:
-        message = f"{release} does not start: {type(error).__name__}: {error}"
-        raise Refused([Diagnostic("start_failed", message)]) from error
+        message = f"{release} does not start: {in_words(error)}"
+        raise Refused([Diagnostic("start_failed", message, _place(error, release))]) from error
+
+
+def _place(error: BaseException, release: Release) -> Location | None:
+    """Return the innermost line of the release's own files that *error*, or what caused it, comes from."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Location(error.filename, error.lineno or 1, error.offset or 1)
+    inner = next((e for e in (error.__cause__, getattr(error, "reason", None)) if isinstance(e, BaseException)), None)
+    if inner is not None and (found := _place(inner, release)):
+        return found
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(release.root)]
+    return Location(frames[-1].filename, frames[-1].lineno or 1, 1) if frames else None

@@ -8,7 +8,7 @@ lingers in the version before) refuses the upgrade with nothing touched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from relup.executor import Side
 from relup.model.instructions import Direction, Load
 from relup.model.relup import Relup
 from relup.model.windows import Window
-from relup.runtime.code import CodeServer, Source, Staged, StagingError
+from relup.runtime import GenServer, Supervisor
+from relup.runtime.code import ClassReference, CodeServer, Source, Staged, StagingError
 from relup.targets.python import preflight
 from relup.targets.python.preflight import load_sources
 from relup.targets.python.threads import in_daemon_thread
@@ -82,6 +83,31 @@ class Stage:
                 found.append(Diagnostic("not_purged", message, code.location, severity))
         self.notes += [d for d in found if d.severity == "note"]
         return errors(found)
+
+    def check_classes(self, windows: Sequence[Window], used: Iterable[ClassReference]) -> list[Diagnostic]:
+        """Check that the classes of processes stay what they are; return those that do not change their states.
+
+        Raises `Refused` for one that is no longer of the same behaviour.
+        """
+        places = {c.module: c.location for w in windows for c in w.changes()}
+        found = [d for reference in used for d in self._check_class(reference, places)]
+        if wrong := errors(found):
+            raise Refused(wrong)
+        return found
+
+    def _check_class(self, reference: ClassReference, places: Mapping[str, Location | None]) -> Iterator[Diagnostic]:
+        staged = next((s for _, s in self._staged if reference.module in s.modules), None)
+        new = staged.counterpart(reference.cls) if staged else None
+        if new is None:
+            return
+        name = f"{reference.module}:{reference.qualname}"
+        behaviour = Supervisor if issubclass(reference.cls, Supervisor) else GenServer
+        if not issubclass(new, behaviour):
+            message = f"{name} is no {behaviour.__name__} any more, and processes run it"
+            yield Diagnostic("bad_behaviour", message, places.get(reference.module))
+        elif reference.module in places and getattr(new, "code_change", None) is GenServer.code_change:
+            message = f"{name} has no code_change: the states of its processes stay as they are"
+            yield Diagnostic("no_code_change", message, places[reference.module], "warning")
 
     def purge_before(self, staged: Staged) -> None:
         """Drop the code that is two versions old once *staged* is swapped in (OTP's pre-purge)."""

@@ -1,4 +1,4 @@
-"""Work in a thread that nobody has to wait for.
+"""Work in a thread that nobody has to wait for, and who is being cancelled.
 
 A module body may never return. The threads of an executor are joined when the loop and the interpreter end, so one
 such body would keep the node from ever stopping; a daemon thread is left behind instead.
@@ -42,3 +42,9 @@ async def in_daemon_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwar
 
     threading.Thread(target=run, name=f"relup {getattr(work, '__name__', 'work')}", daemon=True).start()
     return await future
+
+
+def is_cancelled() -> bool:
+    """Say whether the current task itself is being cancelled, rather than something that it called."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -19,27 +19,31 @@ from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
 from functools import partial
 from time import perf_counter
-from types import TracebackType
+from types import GeneratorType, NoneType, TracebackType
 from typing import Any, TypeAlias
 
-from relup.diagnostics import Diagnostic, Location, Refused
+from relup.diagnostics import Diagnostic, Location, Refused, in_words
 from relup.executor import EffectFailed, Preparation, Side
 from relup.model.instructions import CodeChange, ModuleChange, Suspension
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
-from relup.runtime import Down, Node, Process, suspension
+from relup.runtime import Down, Node, NoReply, Process, Reply, Stop, suspension
 from relup.runtime.code import CodeError
 from relup.targets.python import preflight
 from relup.targets.python.calls import Calls
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, Swapped, undo
 from relup.targets.python.snapshot import Memory, Snapshot, holds
+from relup.targets.python.snapshot import changed as changed_part
 from relup.targets.python.stage import Stage
+from relup.targets.python.threads import is_cancelled
 
 Decide: TypeAlias = Callable[[Release], Callable[[], None]]
 """Makes a release the one that runs, durably, and returns what takes that back."""
 COURTESY = 0.005
 """Seconds of work outside the window after which the event loop gets its turn."""
+_NO_STATES = frozenset({NoneType, Reply, NoReply, Stop, GeneratorType, type})
+"""What a `code_change` returns by mistake."""
 DEFAULT_TIMEOUT = 5.0
 """Seconds for a process to suspend, to change its state, or for a call that others stand still for (OTP's)."""
 
@@ -47,12 +51,16 @@ DEFAULT_TIMEOUT = 5.0
 class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     """The `Transaction` of a Python node."""
 
-    def __init__(self, node: Node, running: Release, relup: Relup, decide: Decide) -> None:
-        """Upgrade *node*, which runs *running*; *decide* makes the goal durable at the final commit."""
+    def __init__(self, node: Node, running: Release, relup: Relup, decide: Decide, begun: Callable[[], None]) -> None:
+        """Upgrade *node*, which runs *running*.
+
+        *begun* is told before the first process is touched; *decide* makes the goal durable at the final commit.
+        """
         self._node = node
         self._running = running
         self._relup = relup
         self._decide = decide
+        self._begun: Callable[[], None] | None = begun
         self._calls = Calls(node, relup)
         self._stage = Stage(node.code, relup)
         self._memory = Memory(self._owned)
@@ -79,14 +87,16 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     async def prepare(self, segments: Sequence[Segment]) -> Preparation:
         """Check base and files, read and run the new code off to the side, remember the states."""
-        problems = tuple(preflight.check_base(self._relup, self._running, self._node))
+        problems = [*preflight.check_base(self._relup, self._running, self._node), *preflight.check_whole(self._relup)]
         if problems:
             raise Refused(problems)
         windows = [s for s in segments if isinstance(s, Window)]
         await self._stage.prepare(windows)
         concerned = [self._census(s.suspensions) if isinstance(s, Window) else {} for s in segments]
-        await self._remember(p for processes in concerned for p in processes)
-        return Preparation(tuple(map(len, concerned)), tuple(self._stage.notes))
+        users = [p for processes in concerned for p in processes]
+        notes = self._stage.check_classes(windows, {p.reference: None for p in users})
+        await self._remember(users)
+        return Preparation(tuple(map(len, concerned)), (*self._stage.notes, *notes))
 
     async def _remember(self, processes: Iterable[Process]) -> None:
         turn = perf_counter()
@@ -106,6 +116,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     async def select(self, suspensions: Sequence[Suspension]) -> int:
         """Find every process in scope; from here on nothing is born into it."""
+        if self._begun:
+            self._begun()
+            self._begun = None
         self._open = True
         self._places = {s.module: s.location for s in suspensions}
         self._limits = {s.module: _seconds(s) for s in suspensions}
@@ -192,11 +205,14 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                 if hasattr(new, "__await__"):
                     new = await _within(limit, new)
             except BaseException as error:
-                if _is_cancelled():
+                if is_cancelled():
                     raise
                 raise EffectFailed(_raised(process, part, error)) from error
-            if new is None and state is not None:
-                raise EffectFailed(_nothing(process, part))
+            finally:
+                if snapshot := changed[-1][2]:
+                    changed[-1] = process, state, changed_part(snapshot)
+            if new.__class__ in _NO_STATES and (new is not None or state is not None):
+                raise EffectFailed(_no_state(process, part, new))
             process.state = new
 
     async def call(self, cut: Cut, towards: Side) -> None:
@@ -216,8 +232,11 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         faults += [Diagnostic("released_in_window", f"{p.label} was let go by others") for p in alive if not p.holds]
         if faults:
             raise EffectFailed(*faults)
+        return self._deaths()
+
+    def _deaths(self) -> list[Diagnostic]:
         dead = [p for p in self._selected if not p.alive]
-        message = "{} died in the window; what replaces it starts at the version that the window leaves"
+        message = "{} died in the window: its state is lost; what replaces it starts at the version that runs after it"
         return [Diagnostic("died_in_window", message.format(p.label), severity="warning") for p in dead]
 
     async def commit(self, *, final: bool) -> None:
@@ -234,9 +253,10 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._journal.clear()
         self._release()
 
-    async def rollback(self) -> None:
+    async def rollback(self) -> Sequence[Diagnostic]:
         """Undo the journal, last first, and resume. Raises `EffectFailed` with what could not be undone."""
         remains: list[Diagnostic] = []
+        deaths = self._deaths()
         try:
             while self._journal:
                 remains += await undo(self._journal.pop())
@@ -244,6 +264,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             self._release()
         if remains:
             raise EffectFailed(*remains)
+        return deaths
 
     def _release(self) -> None:
         selected, self._selected = self._selected, {}
@@ -273,12 +294,6 @@ async def _within(limit: float | None, work: Awaitable[Any]) -> Any:
         raise
 
 
-def _is_cancelled() -> bool:
-    """Say whether the upgrade itself is being cancelled, rather than something that it called."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 def _seconds(suspended: Suspension) -> float | None:
     match suspended.timeout:
         case "infinity":
@@ -301,18 +316,13 @@ def _stuck(
 def _raised(process: Process, part: ModuleChange, error: BaseException) -> Diagnostic:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    message = f"code_change of {part.module!r} failed in {process.label}: {_words(error)}{place}"
+    message = f"code_change of {part.module!r} failed in {process.label}: {in_words(error)}{place}"
     return Diagnostic("code_change_failed", message, part.location)
 
 
-def _words(error: BaseException) -> str:
-    """Return the error in words, whatever the program's own exceptions do when they are printed."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
-
-
-def _nothing(process: Process, part: ModuleChange) -> Diagnostic:
-    message = f"code_change of {part.module!r} returned None for {process.label}, which has a state"
-    return Diagnostic("bad_return_value", message, part.location, hint="does it miss a return?")
+def _no_state(process: Process, part: ModuleChange, value: object) -> Diagnostic:
+    what = "None" if value is None else f"a {type(value).__name__}"
+    message = f"code_change of {part.module!r} returned {what} for {process.label}; it returns the new state"
+    return Diagnostic(
+        "bad_return_value", message, part.location, hint="does it miss a return?" if value is None else None
+    )

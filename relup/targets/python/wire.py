@@ -92,11 +92,11 @@ def short_address(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def peer_uid(connection: socket.socket) -> int:
-    """Return the user at the other end, as the kernel says. Raises `OSError` where it cannot say."""
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Return the process and the user at the other end, as the kernel says. Raises `OSError` where it cannot say."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         raise OSError("this system does not say who is at the other end of a socket")
     credentials = struct.Struct("3i")
-    _, uid, _ = credentials.unpack(connection.getsockopt(socket.SOL_SOCKET, option, credentials.size))
-    return int(uid)
+    pid, uid, _ = credentials.unpack(connection.getsockopt(socket.SOL_SOCKET, option, credentials.size))
+    return pid, uid

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import codecs
+import colorsys
 import copyreg
 import functools
 import logging
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from relup.runtime.code import StagingError
-from tests.runtime.code.releases import Running, found, process
+from tests.runtime.code.releases import Running, found, process, settled
 
 EFFECTS = {
     "codec": (
@@ -243,3 +244,35 @@ def test_live_traffic_in_containers_is_left_alone(shop: Running) -> None:
     staged.abandon()
     assert registry.PLUGINS["count"] == 3, "plain data says nothing about who wrote it"
     assert functools.reduce(lambda a, b: a + b, registry.HOOKS) == "text"
+
+
+def test_patches_of_other_peoples_modules_are_part_of_the_swap(shop: Running) -> None:
+    shop.boot({"shop/plug.py": "V = 1\n"})
+    before = process("shop", "colorsys")
+    body = "import colorsys\ndef patched(): ...\ncolorsys.rgb_to_hls = patched\ncolorsys.extra = patched\n"
+    staged = shop.stage({"shop/plug.py": body})
+    assert process("shop", "colorsys") == before
+    staged.swap()
+    assert colorsys.rgb_to_hls is colorsys.extra is shop["shop.plug"].patched
+    staged.undo()
+    assert process("shop", "colorsys") == before
+
+
+def test_patches_of_unchanged_classes_are_undone_and_reported(shop: Running) -> None:
+    shop.boot({"shop/base.py": "class A:\n    def f(self): return 1\n", "shop/plug.py": "V = 1\n"})
+    cls = shop["shop.base"].A
+    body = "from shop.base import A\ndef f(self): return 2\nA.f = A.g = f\n"
+    staged = shop.stage({"shop/plug.py": body})
+    assert {(u.module, u.name) for u in staged.unclosed} == {("shop.base", "A.f"), ("shop.base", "A.g")}
+    staged.abandon()
+    assert cls().f() == 1
+    assert not hasattr(cls, "g")
+
+
+def test_overloads_do_not_keep_code_alive(shop: Running) -> None:
+    text = "from typing import overload\n@overload\ndef f(a: int) -> int: ...\n@overload\ndef f(a: str) -> str: ...\ndef f(a): ...\n"
+    shop.boot({"shop/plug.py": text})
+    shop.upgrade({"shop/plug.py": "\n" + text})
+    assert shop.code.soft_purge("shop.plug")
+    settled()
+    assert shop.code.freed("shop.plug")
