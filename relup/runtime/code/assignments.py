@@ -5,14 +5,14 @@ The places are looked up before any body runs, in the namespaces of the modules 
 module is assigned is part of the swap; what the swap takes over from elsewhere has been put back before the places
 are compared. The rest is visible to everybody from staging on, so it is said, and undone with the other effects.
 
-Not seen: places in modules that bodies import for the first time, which go with those modules, and entries of
-anything but dicts.
+Modules that bodies import for the first time are looked at when their import is over. Not seen: entries of anything
+but dicts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -36,7 +36,7 @@ class Place:
 
     def now(self) -> object:
         """Return what it holds, MISSING when nothing."""
-        return _entries(self.owner, item=self.item).get(self.key, MISSING)
+        return _read(self.owner, self.key, item=self.item)
 
     def restore(self) -> None:
         """Let it hold again what it held."""
@@ -46,38 +46,59 @@ class Place:
             elif self.now() is not MISSING:
                 type.__delattr__(self.owner, self.key)
             return
-        entries: Any = _entries(self.owner, item=self.item)
+        entries: Any = self.owner if self.item else _names(self.owner)
         if self.old is MISSING:
             entries.pop(self.key, None)
         else:
             entries[self.key] = self.old
 
 
-def places(beside: Beside) -> list[Place]:
-    """Return what the texts of an upgrade assign elsewhere; call it before the bodies run, and after the cloning."""
-    found: dict[tuple[int, object, bool], Place] = {}
-    finder = _Finder(beside)
-    for name, source in beside.wanted.sources.items():
-        package = name if source.package else name.rpartition(".")[0]
-        for target in targets(source.text, package):
+class Assignments:
+    """The places that the texts of one upgrade assign elsewhere; `kept` are those that bodies did change."""
+
+    def __init__(self, beside: Beside) -> None:
+        self.kept: tuple[Place, ...] = ()
+        self._beside = beside
+        self._places: dict[tuple[int, object, bool], Place] = {}
+        self._pending: list[Target] = []
+        self._late = 0
+
+    def look(self) -> None:
+        """Remember what the places hold: before the bodies run, after the cloning."""
+        for name, source in self._beside.wanted.sources.items():
+            package = name if source.package else name.rpartition(".")[0]
+            self._pending += targets(source.text, package)
+        self._find()
+
+    def look_again(self) -> None:
+        """Look for the rest when modules of others have come: between their import and what is assigned in them."""
+        if self._pending:
+            complete = sum(map(_complete, self._beside.view.late.values()))
+            if complete != self._late:
+                self._late = complete
+                self._find()
+
+    def _find(self) -> None:
+        finder = _Finder(self._beside)
+        pending, self._pending = self._pending, []
+        for target in pending:
             place = finder.place(target)
-            if place is not None:
-                found.setdefault((id(place.owner), place.key, place.item), place)
-    return list(found.values())
+            if place is None:
+                self._pending.append(target)
+            else:
+                self._places.setdefault((id(place.owner), place.key, place.item), place)
 
+    def compare(self, genuine: Mapping[int, object], reported: Collection[str] = ()) -> tuple[Recorded, ...]:
+        """Return what became of the places since, except those that were *reported* in another way.
 
-def changed(
-    before: Iterable[Place], genuine: Mapping[int, object], reported: Collection[str]
-) -> Iterator[tuple[Place, Recorded]]:
-    """Return the places that hold something else, except those that were *reported* in another way.
-
-    *genuine* says what stands behind the wrappers of staging.
-    """
-    for place in before:
-        now = place.now()
-        if genuine.get(id(now), now) is not place.old and place.name not in reported:
-            verb = "deleted" if now is MISSING else "set"
-            yield place, Recorded(f"a body {verb} {place.name}", place.restore)
+        *genuine* says what stands behind the wrappers of staging, by identity.
+        """
+        before, self._places, self._pending = self._places, {}, []
+        places = [replace(p, old=genuine.get(id(p.old), p.old)) for p in before.values() if p.name not in reported]
+        now = [(p, p.now()) for p in places]
+        found = [(p, value) for p, value in now if genuine.get(id(value), value) is not p.old]
+        self.kept = tuple(p for p, _ in found)
+        return tuple(Recorded(f"a body {'deleted' if v is MISSING else 'set'} {p.name}", p.restore) for p, v in found)
 
 
 class _Finder:
@@ -94,8 +115,7 @@ class _Finder:
             return None
         if target.item and (not is_a(owner, dict) or owner is self._beside.real):
             return None
-        old = _entries(owner, item=target.item).get(target.key, MISSING)
-        return Place(str(target), owner, target.key, target.item, old)
+        return Place(str(target), owner, target.key, target.item, _read(owner, target.key, item=target.item))
 
     def _value(self, dotted: Dotted) -> Any:
         path = dotted.module
@@ -104,18 +124,20 @@ class _Finder:
             path = f"{path}.{name}"
             found = self._step(value, name)
             value = self._module(path) if found is MISSING else found
-            if value is MISSING or self._changes(value):
+            if value is MISSING or self._changes(value) or not _complete(value):
                 return MISSING
         return value
 
     def _module(self, name: str) -> Any:
-        return MISSING if name in self._beside.changing else self._beside.before.get(name, MISSING)
+        if name in self._beside.changing:
+            return MISSING
+        late = self._beside.view.late.get(name)
+        return late if late is not None and _complete(late) else self._beside.before.get(name, MISSING)
 
     def _step(self, value: Any, name: str) -> Any:
         if is_a(value, type):
             return next((vars(c)[name] for c in value.__mro__ if name in vars(c)), MISSING)
-        entries = _entries(value, item=False)
-        return self._beside.world.read(entries, name) if type(entries) is dict else MISSING
+        return self._beside.world.read(_names(value), name)
 
     def _changes(self, value: Any) -> bool:
         """Say whether *value* is a module of the upgrade, or a class of one."""
@@ -124,13 +146,20 @@ class _Finder:
         return is_a(value, type) and value.__module__ in self._beside.changing
 
 
-def _entries(owner: Any, *, item: bool) -> Mapping[Any, Any]:
-    """Return what an object keeps under names or, with *item*, under keys; empty when it keeps nothing there."""
+def _complete(value: Any) -> bool:
+    """Say whether *value* is no module that is still being executed."""
+    spec = vars(value).get("__spec__") if is_a(value, ModuleType) else None
+    return not getattr(spec, "_initializing", False)
+
+
+def _read(owner: Any, key: Any, *, item: bool) -> object:
     if item:
-        entries: Container = owner
-        return entries
-    if is_a(owner, type):
-        return vars(owner)
+        return dict.get(owner, key, MISSING)
+    return vars(owner).get(key, MISSING) if is_a(owner, type) else _names(owner).get(key, MISSING)
+
+
+def _names(owner: object) -> Container:
+    """Return the namespace of a module or an instance; an empty one when it has none."""
     try:
         found: object = object.__getattribute__(owner, "__dict__")
     except (AttributeError, TypeError):

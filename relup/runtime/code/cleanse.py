@@ -36,12 +36,22 @@ def _cleanse_class(cls: type, genuine: Mapping[int, Any]) -> None:
 
 def forget_typing(namespaces: Collection[int]) -> None:
     """Make `typing` let go of code: of its caches, which keep every `Optional[Account]` alive that was ever written,
-    and of what these namespaces declared as overloads.
+    and of the caches and overloads that these namespaces declared.
     """
-    for clear in getattr(typing, "_cleanups", ()):
+    cleanups: list[Any] = getattr(typing, "_cleanups", [])
+    for clear in cleanups:
         clear()
+    cleanups[:] = [c for c in cleanups if _globals(_cached(c)) not in namespaces]
     for names in list(getattr(typing, "_overload_registry", {}).values()):
         for lines in list(names.values()):
             for line, function in list(lines.items()):
-                if id(getattr(function, "__globals__", None)) in namespaces:
+                if _globals(function) in namespaces:
                     del lines[line]
+
+
+def _cached(clear: Any) -> Any:
+    return getattr(getattr(clear, "__self__", None), "__wrapped__", None)
+
+
+def _globals(function: Any) -> int:
+    return id(getattr(function, "__globals__", None))

@@ -3,7 +3,7 @@
 Comparing global state before and after would blame bodies for what other threads did meanwhile, and undoing that
 would break them. So the functions through which the process is changed are watched while bodies run: a wrapper
 that passes everybody's calls on and records those of the staging thread. Only a few plain lists, which nobody
-changes in a running program, are compared.
+changes in a running program, are compared, and what the texts of the bodies assign elsewhere (see `assignments`).
 
 Not seen: what a body does through C libraries, files and sockets it opens, and everything in threads it starts.
 A body that hangs, or calls `os._exit`, takes the process with it; the rehearsal runs bodies in a copy first.
@@ -22,7 +22,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
@@ -63,6 +63,10 @@ class Effects:
         lists, self._lists = self._lists, []
         for name, owner, before in lists:
             self._recorded += _compared(name, owner, before)
+
+    def record(self, found: Iterable[Recorded]) -> None:
+        """Enter effects that somebody else found."""
+        self._recorded += found
 
     @contextmanager
     def _watch(self, owner: Any, name: str, record: Callable[..., Recorded | None]) -> Iterator[None]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from relup.runtime.code import plan
+from relup.runtime.code.assignments import Assignments
 from relup.runtime.code.books import Books
 from relup.runtime.code.cleanse import cleanse
 from relup.runtime.code.clone import real
@@ -33,16 +35,19 @@ def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
     with exclusive() as modules:
         check(wanted, world.copy(modules), world.copy(books.versions), world.copy(books.finder.paths))
         beside = Beside(books, wanted, world, modules)
-        effects = Effects(beside.view)
+        effects, assigned = Effects(beside.view), Assignments(beside)
         unchanged = {n: v for n, v in beside.current.items() if n not in beside.changing}
         others = {n: m for n, m in beside.before.items() if n not in beside.current and n not in beside.changing}
         before = snapshot(unchanged, others)
         try:
-            with _executed(beside, effects):
+            with _executed(beside, effects, assigned) as genuine:
                 entered = _entered(beside, before)
-                prepared = _result(beside, effects, entered)
+                effects.record(assigned.compare(genuine, {f"{m}.{name}" for m, name in entered.owners}))
+                prepared = replace(_result(beside, effects, entered), holders=assigned.kept)
         except BaseException:
-            _undo(effects, _entered(beside, before))
+            entered = _entered(beside, before)
+            effects.record(assigned.compare(effects.originals()))
+            _undo(effects, entered)
             forget_lines(beside.files, [*books.versions.values(), *books.old.values()])
             raise
         finally:
@@ -62,19 +67,23 @@ def _undo(effects: Effects, entered: Findings) -> None:
 
 
 @contextmanager
-def _executed(beside: Beside, effects: Effects) -> Iterator[None]:
-    """Run the bodies, then the block while their thread still sees them; afterwards nothing of the view remains."""
+def _executed(beside: Beside, effects: Effects, assigned: Assignments) -> Iterator[Mapping[int, object]]:
+    """Run the bodies, then the block while their thread still sees them; afterwards nothing of the view remains.
+
+    Yields what stands behind clones and wrappers, by their identity.
+    """
     beside.clone_all()
+    assigned.look()
     finder = beside.books.finder
     try:
         with effects.watched(), installed(beside.view) as hook:
-            finder.stage = beside
+            finder.stage, hook.after = beside, assigned.look_again
             beside.run()
             effects.compare()
             genuine: dict[int, object] = {id(c): real(c) for c in beside.clones.values()}
             genuine |= {id(beside.view): beside.real, id(hook): hook.original, **effects.originals()}
             cleanse([v.namespace for v in beside.versions.values()], genuine)
-            yield
+            yield genuine
     finally:
         finder.stage = None
 

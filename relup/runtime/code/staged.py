@@ -44,6 +44,7 @@ class Prepared:
     seen: frozenset[str]
     catch_up: Callable[[Iterable[str]], Sequence[Write]]
     real: Container
+    holders: tuple[object, ...] = ()
 
 
 class Staged:
@@ -114,7 +115,7 @@ class Staged:
 
     def holders(self) -> Iterator[object]:
         """Return what this upgrade itself holds of old code, which must not count as somebody's use of it."""
-        yield from (self._writes, self.world.writes, *self._writes, *self.world.writes)
+        yield from (self._writes, self.world.writes, *self._writes, *self.world.writes, *self._prepared.holders)
         yield from (*self._backwards.dicts(), *self._forwards.dicts(), *self._guard.dicts(), *self.world.dicts())
 
     def concerns(self, module: str) -> bool:

@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 from relup.runtime.code.imports import bindings
 
-DEPTH = 4
 CALLS = frozenset({"setattr", "delattr"})
 WHOLE = ("__init__", "__new__", "__post_init__")
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -64,23 +63,16 @@ class _Reader:
     followed: set[str] = field(default_factory=set)
     imported: dict[str, list[Dotted]] = field(default_factory=dict)
     assigned: dict[str, list[ast.expr]] = field(default_factory=dict)
+    meant: dict[str, tuple[Dotted | Constant, ...]] = field(default_factory=dict)
 
-    def executed(self, node: ast.AST) -> Iterator[ast.AST]:
-        """Return the nodes that run when *node* does; functions are followed from where they are called."""
-        yield node
-        later: list[ast.AST] = []
-        match node:
-            case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body):
-                later = [*body]
-            case ast.Lambda(body=result):
-                later = [result]
-            case _:
-                pass
-        for child in ast.iter_child_nodes(node):
-            if child not in later:
-                yield from self.executed(child)
-        for called in _called(node):
-            yield from self.follow(called)
+    def executed(self, tree: ast.AST) -> Iterator[ast.AST]:
+        """Return the nodes that run when *tree* does; functions are followed from where they are called."""
+        pending = [tree]
+        while pending:
+            node = pending.pop()
+            yield node
+            inside = [*_children(node), *(n for name in _called(node) for n in self.follow(name))]
+            pending += reversed(inside)
 
     def follow(self, name: str) -> Iterator[ast.AST]:
         """Return what runs in the functions, and in the making of instances of the classes, of this name."""
@@ -91,8 +83,7 @@ class _Reader:
                     for method in WHOLE:
                         yield from self.follow(method)
                 else:
-                    for statement in definition.body:
-                        yield from self.executed(statement)
+                    yield from definition.body
 
     def bind(self, node: ast.AST) -> None:
         """Remember what a statement lets names mean; one name may mean several things."""
@@ -135,28 +126,34 @@ class _Reader:
     def keys(self, node: ast.expr) -> list[object]:
         return [m.value for m in self.meanings(node) if isinstance(m, Constant)]
 
-    def meanings(self, node: ast.expr, depth: int = DEPTH) -> Iterator[Dotted | Constant]:
+    def meanings(self, node: ast.expr) -> Iterator[Dotted | Constant]:
         """Return what an expression may stand for, as far as the text says."""
         match node:
             case ast.Constant(value=value):
                 yield Constant(value)
             case ast.Name(id=name):
-                yield from self.imported.get(name, ())
-                for value in self.assigned.get(name, ()) if depth else ():
-                    yield from self.meanings(value, depth - 1)
+                yield from self.named(name)
             case ast.Attribute(value=owner, attr=name):
-                for found in self.meanings(owner, depth):
+                for found in self.meanings(owner):
                     if isinstance(found, Dotted):
                         yield Dotted(found.module, (*found.names, name))
             case _:
                 pass
+
+    def named(self, name: str) -> tuple[Dotted | Constant, ...]:
+        """Return what a name may mean, found out once; a name that is assigned from itself adds nothing."""
+        if name not in self.meant:
+            self.meant[name] = ()
+            assigned = (meaning for value in self.assigned.get(name, ()) for meaning in self.meanings(value))
+            self.meant[name] = tuple(dict.fromkeys((*self.imported.get(name, ()), *assigned)))
+        return self.meant[name]
 
 
 def targets(text: bytes, package: str) -> tuple[Target, ...]:
     """Return what the text of a module of *package* assigns at import time; empty when it does not parse."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return ()
     reader = _Reader(package)
     for node in ast.walk(tree):
@@ -166,6 +163,18 @@ def targets(text: bytes, package: str) -> tuple[Target, ...]:
     for node in nodes:
         reader.bind(node)
     return tuple(dict.fromkeys(found for node in nodes for found in reader.targets(node)))
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    """Return the parts of a node that run when it does: not the bodies of functions and lambdas."""
+    match node:
+        case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body):
+            later: set[ast.AST] = set(body)
+        case ast.Lambda(body=result):
+            later = {result}
+        case _:
+            later = set()
+    return (child for child in ast.iter_child_nodes(node) if child not in later)
 
 
 def _called(node: ast.AST) -> Iterator[str]:

@@ -204,12 +204,17 @@ def _none_private(_: str) -> bool:
     return False
 
 
+def _nothing() -> None:
+    """Have nothing to do after an import."""
+
+
 class ImportHook:
-    """What stands in the place of `builtins.__import__` while a view is installed."""
+    """What stands in the place of `builtins.__import__` under a view; calls `after` each import of its thread."""
 
     def __init__(self, view: ModulesView, original: Callable[..., Any]) -> None:
         self._view = view
         self.original = original
+        self.after: Callable[[], None] = _nothing
 
     def __call__(
         self,
@@ -225,7 +230,9 @@ class ImportHook:
             package = globals.get("__package__") or globals.get("__name__", "")
             target = resolve_name("." * level + name, package) if level and package else name
             self._view.adopt(globals.get("__name__"), target)
-        return importlib.__import__(name, globals, locals, fromlist or (), level)
+        found = importlib.__import__(name, globals, locals, fromlist or (), level)
+        self.after()
+        return found
 
 
 @contextmanager

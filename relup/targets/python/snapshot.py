@@ -92,19 +92,21 @@ def restore(snapshot: Snapshot) -> None:
 
 def holds(snapshot: Snapshot) -> bool:
     """Say whether the containers still hold what was written down; no, when that cannot be told."""
-    return not snapshot or not changed(snapshot)
+    try:
+        for container, contents, put_back in snapshot:
+            if put_back is _restore_instance:
+                if not _instance_holds(container, contents):
+                    return False
+            elif container != contents:
+                return False
+    except Exception:  # raised by a comparison of the program's own
+        return False
+    return True
 
 
 def changed(snapshot: Snapshot) -> Snapshot:
     """Return the part of a snapshot whose containers hold something else by now."""
-    return tuple([entry for entry in snapshot if _differs(*entry)])
-
-
-def _differs(container: Any, contents: Any, put_back: Callable[[Any, Any], None]) -> bool:
-    try:
-        return not _instance_holds(container, contents) if put_back is _restore_instance else container != contents
-    except Exception:  # raised by a comparison of the program's own
-        return True
+    return () if holds(snapshot) else tuple([entry for entry in snapshot if not holds((entry,))])
 
 
 def _instance_holds(instance: Any, contents: Layout) -> bool:

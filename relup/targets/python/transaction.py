@@ -34,7 +34,7 @@ from relup.targets.python import preflight
 from relup.targets.python.calls import Calls
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, Swapped, undo
 from relup.targets.python.snapshot import Memory, Snapshot, holds
-from relup.targets.python.snapshot import changed as changed_part
+from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
 from relup.targets.python.threads import is_cancelled
 
@@ -197,9 +197,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             state = process.state
             known = remembered(process)
             if known is None or known[1] is not state or known[0] is not process.rest or not holds(known[2]):
-                changed.append((process, state, remember(state)))
+                snapshot = remember(state)
             else:
-                changed.append((process, state, known[2]))
+                snapshot = known[2]
             try:
                 new = process.change_code(part.module, old_vsn, extra if shared else extra.copy())
                 if hasattr(new, "__await__"):
@@ -209,8 +209,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                     raise
                 raise EffectFailed(_raised(process, part, error)) from error
             finally:
-                if snapshot := changed[-1][2]:
-                    changed[-1] = process, state, changed_part(snapshot)
+                changed.append((process, state, spoilt(snapshot) if snapshot else snapshot))
             if new.__class__ in _NO_STATES and (new is not None or state is not None):
                 raise EffectFailed(_no_state(process, part, new))
             process.state = new
