@@ -240,7 +240,9 @@ def test_a_failed_body_leaves_no_registration(shop: Running) -> None:
 def test_live_traffic_in_containers_is_left_alone(shop: Running) -> None:
     shop.boot(REGISTRY)
     registry = shop["shop.registry"]
-    staged = shop.stage({"shop/plug.py": "import shop.registry as r\nr.PLUGINS.update(count=3)\nr.HOOKS.append('text')\n"})
+    staged = shop.stage(
+        {"shop/plug.py": "import shop.registry as r\nr.PLUGINS.update(count=3)\nr.HOOKS.append('text')\n"}
+    )
     staged.abandon()
     assert registry.PLUGINS["count"] == 3, "plain data says nothing about who wrote it"
     assert functools.reduce(lambda a, b: a + b, registry.HOOKS) == "text"
