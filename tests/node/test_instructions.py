@@ -159,7 +159,8 @@ def test_messages_sent_all_through_the_window_arrive_once_and_in_order(tmp_path:
                 return []
 
             def handle_cast(self, message, seen):
-                return [*seen, message]
+                seen.append(message)
+                return seen
 
             def handle_call(self, request, caller, seen):
                 return Reply(seen, seen)
