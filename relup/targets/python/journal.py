@@ -15,16 +15,27 @@ from relup.diagnostics import Diagnostic
 from relup.executor import EffectFailed
 from relup.runtime import Process
 from relup.targets.python.snapshot import Snapshot, restore
+from relup.targets.python.snapshot import changed as spoilt
 
 Changed: TypeAlias = tuple[Process, Any, Snapshot]
 """A process, its state before its `code_change`, and what that state held."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class States:
     """The states of processes before their `code_change`."""
 
     changed: list[Changed] = field(default_factory=list)
+    settled: int = 0
+    """How many of them hold only what was changed in place since."""
+
+    def settle(self) -> None:
+        """Keep of each snapshot only the containers that hold something else by now."""
+        for n in range(self.settled, len(self.changed)):
+            process, state, snapshot = self.changed[n]
+            if snapshot:
+                self.changed[n] = process, state, spoilt(snapshot)
+        self.settled = len(self.changed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,8 +160,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     def _born(self) -> list[Process]:
         """Return the processes in scope that came up although the gate was closed, and are not selected yet."""
-        known = self._selected.keys() | self._started
-        return [p for p in self._node.births.born if p.alive and p not in known]
+        born = self._node.births.born
+        return [p for p in born if p.alive and p not in self._selected and p not in self._started]
 
     async def load(self, window: Window) -> None:
         """Swap the window's modules in."""
@@ -203,22 +203,35 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             try:
                 new = process.change_code(part.module, old_vsn, extra if shared else extra.copy())
                 if hasattr(new, "__await__"):
+                    self._settle()
                     new = await _within(limit, new)
+                    changed.append((process, state, spoilt(snapshot)))
+                else:
+                    changed.append((process, state, snapshot))
             except BaseException as error:
+                changed.append((process, state, spoilt(snapshot)))
                 if is_cancelled():
                     raise
                 raise EffectFailed(_raised(process, part, error)) from error
-            finally:
-                changed.append((process, state, spoilt(snapshot) if snapshot else snapshot))
             if new.__class__ in _NO_STATES and (new is not None or state is not None):
                 raise EffectFailed(_no_state(process, part, new))
             process.state = new
+
+    def _settle(self) -> None:
+        """Before others run, forget what no `code_change` changed in place: what they write there is theirs.
+
+        As long as nothing is awaited nobody else can write, so this is left until it is needed.
+        """
+        for entry in self._journal:
+            if isinstance(entry, States):
+                entry.settle()
 
     async def call(self, cut: Cut, towards: Side) -> None:
         """Make a call in the node; one made inside a window is bounded in time, and taken back with the window."""
         if not self._open:
             await self._calls.make(cut, towards)
             return
+        self._settle()
         before = set(self._node.processes.values())
         await _within(DEFAULT_TIMEOUT, self._calls.make(cut, towards))
         self._started |= set(self._node.processes.values()) - before
@@ -227,8 +240,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that every process in scope still stands, and that none was born into the window unseen."""
         faults = [Diagnostic("born_in_window", f"{p.label} came up in the window") for p in self._born()]
-        alive = [p for p in self._selected if p.alive]
-        faults += [Diagnostic("released_in_window", f"{p.label} was let go by others") for p in alive if not p.holds]
+        free = [p for p in self._selected if not p.holds and p.alive]
+        faults += [Diagnostic("released_in_window", f"{p.label} was let go by others") for p in free]
         if faults:
             raise EffectFailed(*faults)
         return self._deaths()
@@ -256,6 +269,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Undo the journal, last first, and resume. Raises `EffectFailed` with what could not be undone."""
         remains: list[Diagnostic] = []
         deaths = self._deaths()
+        self._settle()
         try:
             while self._journal:
                 remains += await undo(self._journal.pop())
