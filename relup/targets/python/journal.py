@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, assert_never
 from relup.diagnostics import Diagnostic
 from relup.executor import EffectFailed
 from relup.runtime import Process
-from relup.targets.python.snapshot import Snapshot, restore
+from relup.targets.python.snapshot import Snapshot, holds, restore
 from relup.targets.python.snapshot import changed as spoilt
 
 Changed: TypeAlias = tuple[Process, Any, Snapshot]
@@ -85,9 +85,9 @@ def _put_back(changed: list[Changed]) -> Iterator[Diagnostic]:
     """Give every process its old state, and the state its old contents; this loop is part of the window."""
     for process, state, snapshot in reversed(changed):
         process.state = state
-        if snapshot:
+        if snapshot and not holds(snapshot):
             try:
-                restore(snapshot)
+                restore(spoilt(snapshot))
             except Exception as error:
                 yield _fault(f"the state of {process.label}", error)
 

@@ -269,7 +269,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Undo the journal, last first, and resume. Raises `EffectFailed` with what could not be undone."""
         remains: list[Diagnostic] = []
         deaths = self._deaths()
-        self._settle()
+        if any(isinstance(entry, Called) for entry in self._journal):
+            self._settle()
         try:
             while self._journal:
                 remains += await undo(self._journal.pop())
