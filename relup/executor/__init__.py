@@ -2,7 +2,7 @@
 
 from relup.executor.install import Options, install
 from relup.executor.outcome import Emit, Event, Outcome, Phase, Status, WindowReport
-from relup.executor.target import EffectFailed, Preparation, Side, Target, Transaction
+from relup.executor.target import EffectFailed, Preparation, Side, Target, Transaction, taking_back
 
 __all__ = [
     "EffectFailed",
@@ -18,4 +18,5 @@ __all__ = [
     "Transaction",
     "WindowReport",
     "install",
+    "taking_back",
 ]

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field, replace
 
 from relup.diagnostics import Diagnostic, Refused, in_words
 from relup.executor.outcome import Emit, Event, Outcome, Phase, Status, WindowReport
-from relup.executor.target import EffectFailed, Side, Target, Transaction
+from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
-from relup.model.inverses import inverse_of
 from relup.model.naming import describe
 from relup.model.relup import Relup
-from relup.model.windows import Cut, Segment, Window, early_calls, inverse, segments
+from relup.model.windows import Segment, Window, early_calls, inverse, segments
 
 log = logging.getLogger("relup.executor")
 
@@ -210,18 +209,9 @@ async def _take_back(run: _Run, part: Segment) -> None:
         case Window():
             await _downgrade(run, part)
         case _:
-            back = _inverse(part)
+            back = taking_back(part)
             run.tell("downgrade", describe(back))
             await run.transaction.call(back, "base")
-
-
-def _inverse(cut: Cut) -> Cut:
-    """Return the instruction that takes *cut* back. Raises `EffectFailed` when nothing is known to."""
-    back = inverse_of(cut)
-    if back is None:
-        message = f"{describe(cut)} was carried out and is not undone: nothing is known that takes it back"
-        raise EffectFailed(Diagnostic("irreversible", message, cut.location))
-    return back
 
 
 async def _downgrade(run: _Run, window: Window) -> None:
@@ -235,7 +225,7 @@ async def _downgrade(run: _Run, window: Window) -> None:
         await transaction.select(back.suspensions)
         await transaction.suspend()
         for call in reversed(window.calls):
-            await transaction.call(_inverse(call), "base")
+            await transaction.call(taking_back(call), "base")
         await _change(run, back.before, "base")
         await transaction.unload(window)
         await _change(run, back.after, "base")

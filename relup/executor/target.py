@@ -17,6 +17,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import CodeChange, Suspension
+from relup.model.inverses import inverse_of
+from relup.model.naming import describe
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
 
@@ -30,6 +32,15 @@ class EffectFailed(Exception):
     def __init__(self, *diagnostics: Diagnostic) -> None:
         self.diagnostics = diagnostics
         super().__init__("; ".join(map(str, diagnostics)))
+
+
+def taking_back(cut: Cut) -> Cut:
+    """Return the instruction that takes *cut* back. Raises `EffectFailed` when nothing is known to."""
+    back = inverse_of(cut)
+    if back is None:
+        message = f"{describe(cut)} was carried out and is not undone: nothing is known that takes it back"
+        raise EffectFailed(Diagnostic("irreversible", message, cut.location))
+    return back
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from inspect import isawaitable
 from typing import Any, TypeAlias, assert_never
 
 from relup.diagnostics import Diagnostic, in_words
-from relup.executor import EffectFailed, Side
+from relup.executor import EffectFailed, Side, taking_back
 from relup.model.instructions import Apply, Call, RestartEmulator, RestartNewEmulator, Start, Stop, SyncNodes
-from relup.model.inverses import inverse_of
 from relup.model.naming import describe
 from relup.model.relup import Relup
 from relup.model.windows import Cut
@@ -65,11 +64,7 @@ class Calls:
 
     async def take_back(self, cut: Cut, towards: Side) -> None:
         """Undo what `make` did. Raises `EffectFailed` when nothing is known to, or when that fails."""
-        back = inverse_of(cut)
-        if back is None:
-            message = f"{describe(cut)} was carried out and is not undone: nothing is known that takes it back"
-            raise EffectFailed(Diagnostic("irreversible", message, cut.location))
-        await self.make(back, "base" if towards == "goal" else "goal")
+        await self.make(taking_back(cut), "base" if towards == "goal" else "goal")
 
     async def _apply(self, call: Call, towards: Side) -> None:
         """Call a function; an application that is started or loaded is made known first, as that release has it."""

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
-from relup.diagnostics import Diagnostic
+from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
 from relup.runtime import Process
-from relup.targets.python.snapshot import Snapshot, holds, restore
+from relup.targets.python.snapshot import Snapshot, restore
 from relup.targets.python.snapshot import changed as spoilt
 
 Changed: TypeAlias = tuple[Process, Any, Snapshot]
@@ -85,9 +85,9 @@ def _put_back(changed: list[Changed]) -> Iterator[Diagnostic]:
     """Give every process its old state, and the state its old contents; this loop is part of the window."""
     for process, state, snapshot in reversed(changed):
         process.state = state
-        if snapshot and not holds(snapshot):
+        if snapshot and (changed_in_place := spoilt(snapshot)):
             try:
-                restore(spoilt(snapshot))
+                restore(changed_in_place)
             except Exception as error:
                 yield _fault(f"the state of {process.label}", error)
 
@@ -101,4 +101,4 @@ def _attempt(what: str, action: Callable[[], None]) -> list[Diagnostic]:
 
 
 def _fault(what: str, error: Exception) -> Diagnostic:
-    return Diagnostic("undo_failed", f"{what} could not be put back: {type(error).__name__}: {error}")
+    return Diagnostic("undo_failed", f"{what} could not be put back: {in_words(error)}")

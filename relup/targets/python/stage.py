@@ -21,7 +21,6 @@ from relup.model.windows import Window
 from relup.runtime import GenServer, Supervisor
 from relup.runtime.code import ClassReference, CodeServer, Source, Staged, StagingError
 from relup.targets.python import preflight
-from relup.targets.python.preflight import load_sources
 from relup.targets.python.threads import in_daemon_thread
 
 STAGING_LIMIT = 60.0
@@ -43,7 +42,7 @@ class Stage:
 
     async def prepare(self, windows: Sequence[Window]) -> None:
         """Read, compile and run the code of every window. Raises `Refused`."""
-        sources = await in_daemon_thread(load_sources, self._relup.goal)
+        sources = await in_daemon_thread(preflight.load_sources, self._relup.goal)
         problems = [*preflight.check_goal(self._relup.goal, sources), *await self._lingering(windows)]
         if problems:
             raise Refused(problems)
