@@ -15,6 +15,7 @@ LIBRARIES = {
     "jsonschema": {"document"},
     "referencing": {"document"},
     "networkx": {"planner"},
+    "lark": {"document"},
     "click": {"cli"},
     "rich": {"cli", "report"},
 }

@@ -95,6 +95,7 @@ def _release(piece: Piece) -> Release:
         else (),
         root=fields["root"].text() if "root" in fields else "",
         kind=fields["kind"].choice(*get_args(NodeKind)) if "kind" in fields else "python",
+        erts=fields["erts"].text() if "erts" in fields else None,
         location=piece.location,
     )
 
@@ -130,6 +131,7 @@ def _warning(piece: Piece) -> Diagnostic:
 def _release_data(release: Release) -> dict[str, Any]:
     applications = [_application_data(a) for a in release.applications]
     data = {"name": release.name, "vsn": release.vsn, "root": release.root, "kind": release.kind}
+    data |= {"erts": release.erts} if release.erts is not None else {}
     return data | {"applications": applications} | at(release.location, True)
 
 

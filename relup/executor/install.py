@@ -18,7 +18,7 @@ from relup.executor.target import EffectFailed, Side, Target, Transaction, takin
 from relup.model.instructions import Apply, Call, CodeChange, Stop
 from relup.model.naming import describe
 from relup.model.relup import Relup
-from relup.model.windows import Segment, Window, early_calls, inverse, segments
+from relup.model.windows import Segment, Window, inverse, segments
 
 log = logging.getLogger("relup.executor")
 
@@ -72,7 +72,7 @@ async def install(
 
     Raises `Busy` and `Refused` with nothing touched. (OTP: `release_handler:install_release/1`.)
     """
-    parts = (*early_calls(relup.script), *segments(relup.script))
+    parts = segments(relup.script)
     _refuse_irreversible(relup, parts, options)
     outcome = Outcome("done", relup.base.vsn, relup.goal.vsn, diagnostics=relup.warnings)
     async with target.begin(relup, owner) as transaction:

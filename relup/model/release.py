@@ -45,6 +45,8 @@ class Release:
     root: str = ""
     """The folder, absolute."""
     kind: NodeKind = "python"
+    erts: str | None = None
+    """The version of the emulator (BEAM only)."""
     location: Location | None = field(default=None, compare=False, repr=False)
 
     def application(self, name: str) -> Application | None:

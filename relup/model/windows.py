@@ -71,14 +71,14 @@ def split(script: Sequence[LowLevel]) -> tuple[tuple[LowLevel, ...], tuple[LowLe
     return (), tuple(script)
 
 
-def early_calls(script: Sequence[LowLevel]) -> tuple[Apply, ...]:
-    """Return the calls before the point of no return; OTP makes them while everything still runs."""
-    return tuple(i for i in split(script)[0] if isinstance(i, Apply))
-
-
 def segments(script: Sequence[LowLevel]) -> tuple[Segment, ...]:
-    """Return the windows of *script* after its point of no return, and what cuts them."""
-    return tuple(_segments(split(script)[1]))
+    """Return the windows of *script* and what cuts them.
+
+    What stands before the point of no return is carried out first, while everything still runs (as in OTP).
+    """
+    first, rest = split(script)
+    early = (i for i in first if isinstance(i, Apply | RestartNewEmulator))
+    return (*early, *_segments(rest))
 
 
 def _segments(steps: Sequence[LowLevel]) -> Iterator[Segment]:

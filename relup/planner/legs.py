@@ -13,11 +13,15 @@ from dataclasses import dataclass
 
 from relup.diagnostics import Diagnostic, Location
 from relup.model.appup import Appup, Entry
-from relup.model.instructions import AddApplication, Direction, Instruction, RemoveApplication
-from relup.model.release import Application, Release
+from relup.model.instructions import AddApplication, Direction, Instruction, RemoveApplication, RestartEmulator
+from relup.model.release import Application, NodeKind, Release
+from relup.planner.emulator import restarts
 from relup.planner.inverse import inverse
 from relup.planner.names import with_elixir_names
 from relup.planner.syntax import check_syntax
+
+NO_RELUP, FILE_PROBLEM = "no_relup", "file_problem"
+"""No entry leads there; on BEAM OTP tells an appup without the entry from one that is not there at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Pair:
 
     newer: Application
     older: Application
+    kind: NodeKind
 
     def versions(self, direction: Direction) -> str:
         """Return `from → to`."""
@@ -59,7 +64,7 @@ def pairs(newer: Release, older: Release) -> Iterator[Pair]:
     for application in newer.applications:
         other = theirs.get(application.name)
         if other and other.vsn != application.vsn:
-            yield Pair(application, other)
+            yield Pair(application, other, newer.kind)
 
 
 def entry(direction: Direction, pair: Pair) -> Entry | None:
@@ -105,18 +110,19 @@ def check_appups(newer: Release, older: Release) -> Iterator[Diagnostic]:
             yield Diagnostic("wrong_application", message, appup.location)
         if appup.vsn != application.vsn:
             message = f"this appup is for version {appup.vsn}, release {newer} has {application.name} {application.vsn}"
-            yield Diagnostic("bad_vsn", message, appup.location)
+            yield Diagnostic("bad_vsn", message, appup.location, "warning")
 
 
-def leg(direction: Direction, newer: Release, older: Release) -> Leg:
-    """Return the way up to *newer*, or down from it.
+def leg(direction: Direction, newer: Release, older: Release, *, restart_emulator: bool = False) -> Leg:
+    """Return the way up to *newer*, or down from it; with *restart_emulator* the node restarts at its end.
 
     An application without an entry contributes nothing; `lacking` finds it.
     """
     before, after = (older, newer) if direction == "up" else (newer, older)
     have = {a.name for a in before.applications}
     keep = {a.name for a in after.applications}
-    scripts: list[tuple[Instruction, ...]] = [
+    scripts: list[tuple[Instruction, ...]] = [(i,) for i in restarts(newer, older)]
+    scripts += [
         (AddApplication(a.name, a.type, location=a.location),) for a in after.applications if a.name not in have
     ]
     faults: list[Diagnostic] = []
@@ -129,6 +135,7 @@ def leg(direction: Direction, newer: Release, older: Release) -> Leg:
             faults += [d for d in script if isinstance(d, Diagnostic)]
             places[pair.newer.name] = found.location
     scripts += [(RemoveApplication(a.name, location=a.location),) for a in before.applications if a.name not in keep]
+    scripts += [(RestartEmulator(),)] if restart_emulator else []
     known = {m for release in (newer, older) for a in release.applications for m in a.modules}
     if newer.kind == "beam":
         scripts = [tuple(with_elixir_names(i, known) for i in script) for script in scripts]
@@ -155,7 +162,7 @@ def _well_formed(instructions: Sequence[Instruction]) -> tuple[Instruction | Dia
 
 
 def lacking(direction: Direction, newer: Release, older: Release) -> Iterator[Diagnostic]:
-    """Yield a `no_relup` for each changed application that has no entry in *direction*."""
+    """Yield what says so for each changed application that has no entry in *direction*."""
     return (d for pair in pairs(newer, older) for d in _lacks(direction, pair))
 
 
@@ -171,10 +178,11 @@ def _no_relup(direction: Direction, pair: Pair) -> Diagnostic:
     what = f"no appup entry takes {name} {pair.versions(direction)}"
     if appup is None:
         message = f"{what}: {name} {pair.newer.vsn} has no appup"
-        hint = f"write {name}.appup.yaml"
-        return Diagnostic("no_relup", message, pair.newer.location, hint=hint)
+        python = pair.kind == "python"
+        hint = f"write {name}.appup.yaml" if python else f"write {name}.appup"
+        return Diagnostic(NO_RELUP if python else FILE_PROBLEM, message, pair.newer.location, hint=hint)
     word = "from" if direction == "up" else "to"
     known = [e.version.text for e in (appup.up if direction == "up" else appup.down)]
     file = appup.location.file if appup.location else f"the appup of {name} {appup.vsn}"
     message = f"{what}: {file} has {direction} entries {word} {', '.join(known) or 'no version at all'}"
-    return Diagnostic("no_relup", message, appup.location)
+    return Diagnostic(NO_RELUP, message, appup.location)

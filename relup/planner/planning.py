@@ -10,6 +10,7 @@ from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.planner.advice import advise
 from relup.planner.coverage import check_coverage, check_unversioned, notes
+from relup.planner.emulator import check_emulator, is_before_r15, restarting_last
 from relup.planner.legs import Leg, check_appups, choose, lacking, leg
 from relup.planner.names import check_names
 from relup.planner.order import Rank
@@ -17,21 +18,32 @@ from relup.planner.policy import NOT_ON_THIS_NODE, check_policy
 from relup.planner.translation import check, stages
 
 
-def plan(base: Release, goal: Release, direction: Direction | None = None, rank: Rank | None = None) -> Relup:
+def plan(
+    base: Release,
+    goal: Release,
+    direction: Direction | None = None,
+    rank: Rank | None = None,
+    *,
+    restart_emulator: bool = False,
+    warnings_as_errors: bool = False,
+) -> Relup:
     """Return the plan from *base*, which runs, to *goal*, and the way back if the appups know one.
 
     Up, goal's appups say how; down, base's. Without a *direction* it is the one for which they have entries.
     *rank* breaks ties between modules that do not depend on each other, the lower the earlier.
+    With *restart_emulator* the node restarts as the last step; with *warnings_as_errors* nothing may be warned of.
     Raises InvalidInput with everything that is wrong, or Refused when nothing is but the node's kind cannot
-    carry out what the appups ask for. OTP's counterpart is `systools:make_relup`.
+    carry out what the appups ask for. OTP's counterpart is `systools:make_relup`, with the same two options.
     """
     chosen = direction or choose(base, goal)
     way = chosen or "up"
     newer, older = (goal, base) if way == "up" else (base, goal)
-    there, back = leg(way, newer, older), leg(_opposite(way), newer, older)
+    there = leg(way, newer, older, restart_emulator=restart_emulator)
+    back = leg(_opposite(way), newer, older, restart_emulator=restart_emulator)
     no_way_back = tuple(lacking(_opposite(way), newer, older))
     found = [
         *_check_same(base, goal),
+        *check_emulator(base, goal),
         *check_appups(newer, older),
         *lacking(way, newer, older),
         *(lacking("down", base, goal) if not chosen and any(a.appup for a in base.applications) else ()),
@@ -39,14 +51,15 @@ def plan(base: Release, goal: Release, direction: Direction | None = None, rank:
         *check_unversioned(there),
     ]
     found += _irreversible(no_way_back) if no_way_back else _news(_check_leg(back), found)
-    _raise(errors(found))
+    advice = tuple(advise(there.instructions()))
+    _raise([*errors(found), *(_treated_as_errors([*found, *advice]) if warnings_as_errors else ())])
     return Relup(
         direction=way,
         base=base,
         goal=goal,
         script=_script(there, rank),
         way_back=None if no_way_back else _script(back, rank),
-        warnings=(*found, *advise(there.instructions()), *notes(there)),
+        warnings=(*found, *advice, *notes(there)),
     )
 
 
@@ -86,10 +99,18 @@ def _news(found: Iterable[Diagnostic], known: Sequence[Diagnostic]) -> Iterator[
     return (d for d in found if (d.code, d.location) not in heard)
 
 
+def _treated_as_errors(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    for d in found:
+        if d.severity == "warning":
+            message = f"{d.message} [{d.code}], and warnings are treated as errors"
+            yield Diagnostic("warnings_treated_as_errors", message, d.location, hint=d.hint)
+
+
 def _raise(wrong: Sequence[Diagnostic]) -> None:
     if wrong:
         raise (Refused if all(d.code == NOT_ON_THIS_NODE for d in wrong) else InvalidInput)(wrong)
 
 
 def _script(taken: Leg, rank: Rank | None) -> tuple[LowLevel, ...]:
-    return stages(taken.direction, taken.scripts, taken.after.applications, taken.before.applications, rank).script
+    made = stages(taken.direction, taken.scripts, taken.after.applications, taken.before.applications, rank).script
+    return restarting_last(made) if taken.direction == "up" and is_before_r15(taken.before) else made

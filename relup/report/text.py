@@ -10,7 +10,7 @@ from relup.diagnostics import Diagnostic
 from relup.executor import Outcome
 from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
-from relup.model.windows import Segment, Window, early_calls, segments
+from relup.model.windows import Segment, Window, segments
 
 VERDICTS = {
     "ready": "ready: everything that can be checked beforehand holds; nothing was touched",
@@ -28,7 +28,7 @@ def plan_lines(relup: Relup) -> Iterator[str]:
     """Describe a plan: its windows and what cuts them, the script, and what should be known beforehand."""
     yield f"{relup} ({relup.direction})"
     yield ""
-    parts = (*early_calls(relup.script), *segments(relup.script))
+    parts = segments(relup.script)
     for number, part in enumerate(parts, start=1):
         yield from _part_lines(number, part)
     if not parts:

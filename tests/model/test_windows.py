@@ -18,6 +18,7 @@ from relup.model.instructions import (
     PointOfNoReturn,
     PurgeModules,
     Remove,
+    RestartNewEmulator,
     RestartEmulator,
     Resume,
     Start,
@@ -26,7 +27,7 @@ from relup.model.instructions import (
     Suspension,
     SyncNodes,
 )
-from relup.model.windows import Segment, Window, early_calls, inverse, segments, split
+from relup.model.windows import Segment, Window, inverse, segments, split
 
 POINT = PointOfNoReturn()
 CALL = Apply(Call("shop.ops", "warm"))
@@ -62,7 +63,7 @@ CASES: dict[str, tuple[list[LowLevel], tuple[Segment, ...]]] = {
     "a resume alone is no window": ([POINT, Resume(("a",))], ()),
     "what comes before the point of no return is in no window": (
         [LoadObjectCode("shop", "2", ("a",)), CALL, POINT, *component("a")],
-        (whole("a"),),
+        (CALL, whole("a")),
     ),
     "neighbours are fused": ([POINT, *component("a"), *component("b")], (whole("a", "b"),)),
     "a call needs running processes": (
@@ -132,10 +133,14 @@ def test_segments(script: list[LowLevel], expected: tuple[Segment, ...]) -> None
     assert segments(script) == expected
 
 
-def test_split_and_early_calls() -> None:
+def test_what_stands_before_the_point_of_no_return_is_done_first() -> None:
     fetch = LoadObjectCode("shop", "2", ("a",))
     assert split([fetch, CALL, POINT, Load("a")]) == ((fetch, CALL), (Load("a"),))
-    assert early_calls([fetch, CALL, POINT, INSIDE]) == (CALL,)
+    assert segments([RestartNewEmulator(), fetch, CALL, POINT, INSIDE]) == (
+        RestartNewEmulator(),
+        CALL,
+        Window(calls=(INSIDE,)),
+    )
 
 
 def test_a_window_names_its_modules_and_changes_in_the_order_of_the_script() -> None:

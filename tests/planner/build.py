@@ -46,6 +46,11 @@ def release(vsn: str, *applications: Application, **rest: Any) -> Release:
     return Release("shop", vsn, applications, **rest)
 
 
+def beam(vsn: str, *applications: Application, sasl: str = "4.2", **rest: Any) -> Release:
+    """A release of a BEAM node, which needs sasl."""
+    return release(vsn, Application("sasl", sasl), *applications, kind="beam", **{"erts": "13.1", **rest})
+
+
 def codes(base: Release, goal: Release, **rest: Any) -> list[tuple[str, int | None]]:
     """The code and line of everything that keeps the plan from being made."""
     try:

@@ -16,7 +16,7 @@ from relup.model.instructions import (
     Update,
 )
 from relup.planner import plan
-from tests.planner.build import app, appup, at, codes, release
+from tests.planner.build import app, appup, at, beam, codes, release
 
 OLD = {"cart": "1", "tax": "1", "gone": "1"}
 NEW = {"cart": "2", "tax": "1", "fresh": "1"}
@@ -53,8 +53,8 @@ def test_gaps(up: list[Instruction], down: list[Instruction], expected: list[tup
 
 def test_a_restarted_emulator_has_what_its_release_has() -> None:
     there = appup({"1": [RestartEmulator()]}, {"1": [RestartEmulator()]})
-    base = release("1", app("1", OLD), kind="beam")
-    assert codes(base, release("2", app("2", NEW, appup=there), kind="beam")) == []
+    base = beam("1", app("1", OLD))
+    assert codes(base, beam("2", app("2", NEW, appup=there))) == []
 
 
 def test_without_fingerprints_nothing_is_compared() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,8 +39,9 @@ from relup.model.instructions import (
     Update,
 )
 from relup.model.release import Application, Release
+from relup.model.relup import Relup
 from relup.planner import plan, translate
-from tests.planner.build import app, appup, at, codes, refused, release
+from tests.planner.build import app, appup, at, beam, codes, refused, release
 
 POINT = PointOfNoReturn()
 CART = Update("cart", Advanced({"bonus": 1}), location=at(12))
@@ -202,9 +204,9 @@ WRONG: dict[str, tuple[Release, list[tuple[str, int | None]]]] = {
         ),
         [("bad_timeout", 11), ("bad_mod_type", 12), ("bad_purge_method", 12), ("bad_module", 13)],
     ),
-    "an appup for another application and version": (
-        release("2", app("2", {"cart": "n"}, appup=appup({"1": [CART]}, {"1": [CART]}, "3", "shoop"))),
-        [("wrong_application", 1), ("bad_vsn", 1)],
+    "an appup for another application": (
+        release("2", app("2", {"cart": "n"}, appup=appup({"1": [CART]}, {"1": [CART]}, name="shoop"))),
+        [("wrong_application", 1)],
     ),
     "a pattern that is none": (
         release("2", app("2", {"cart": "n"}, appup=appup({"re:(1": [CART]}, {"1": [CART]}))),
@@ -250,9 +252,65 @@ def test_a_python_node_refuses_what_only_an_emulator_can_do() -> None:
 
 
 def test_a_beam_node_takes_them() -> None:
-    base, goal = replace(ONE, kind="beam"), replace(goal_with(CART, *RESTARTS), kind="beam")
+    base, goal = beam("1", *ONE.applications), beam("2", *goal_with(CART, *RESTARTS).applications)
     assert plan(base, goal).script[0] == RestartNewEmulator()
     assert plan(base, goal).script[-1] == RestartEmulator()
+
+
+LOUD = appup({"1": [CART]}, {"1": [CART]}, vsn="3")
+
+
+def test_an_appup_for_another_version_is_a_warning() -> None:
+    (warning,) = plan(ONE, release("2", app("2", {"cart": "new"}, appup=LOUD))).warnings
+    assert (warning.code, warning.severity, warning.location) == ("bad_vsn", "warning", at(1))
+
+
+def test_warnings_are_errors_when_they_are_treated_so() -> None:
+    goal = release("2", app("2", {"cart": "new"}, appup=LOUD))
+    assert codes(ONE, goal, warnings_as_errors=True) == [("warnings_treated_as_errors", 1)]
+
+
+# ── another emulator ───────────────────────────────────────────────────────────────────────────────────
+
+BOTH_WAYS = appup({"1": [CART]}, {"1": "inverse"})
+
+
+def beam_plan(sasl: str, **rest: Any) -> Relup:
+    base = beam("1", app("1", {"cart": "old"}), sasl=sasl, erts="5.8")
+    return plan(base, beam("2", app("2", {"cart": "new"}, appup=BOTH_WAYS), sasl=sasl), **rest)
+
+
+def test_another_emulator_is_started_first_and_left_last() -> None:
+    made = beam_plan("2.2")
+    assert made.script[0] == RestartNewEmulator()
+    assert made.way_back is not None
+    assert made.way_back[-1] == RestartEmulator()
+    assert [d.code for d in made.warnings] == ["erts_vsn_changed"]
+
+
+def test_a_release_handler_from_before_r15_restarts_last() -> None:
+    made = beam_plan("2.1.10", restart_emulator=True)
+    assert made.script[-1] == RestartNewEmulator()
+    assert RestartEmulator() not in made.script
+    assert [d.code for d in made.warnings] == ["erts_vsn_changed", "pre_R15_emulator_upgrade"]
+
+
+def test_a_restart_that_is_asked_for_is_the_last_step_both_ways() -> None:
+    goal = beam("2", app("2", {"cart": "new"}, appup=BOTH_WAYS))
+    made = plan(beam("1", app("1", {"cart": "old"})), goal, restart_emulator=True)
+    assert made.script[-1] == RestartEmulator()
+    assert made.way_back is not None
+    assert made.way_back[-1] == RestartEmulator()
+
+
+def test_a_missing_appup_of_a_beam_release_is_a_file_problem() -> None:
+    assert codes(beam("1", app("1", {"cart": "old"})), beam("2", app("2", {"cart": "new"}))) == [("file_problem", 4)]
+
+
+def test_a_release_without_sasl_cannot_be_upgraded() -> None:
+    base = release("1", app("1", {"cart": "old"}), kind="beam")
+    goal = beam("2", app("2", {"cart": "new"}, appup=BOTH_WAYS))
+    assert ("missing_sasl", None) in codes(base, goal)
 
 
 def test_wrong_input_outweighs_a_refusal() -> None:
@@ -290,8 +348,8 @@ def test_elixir_modules_may_be_named_as_in_elixir() -> None:
         LoadModule("plain"),
     )
     there = appup({"1": instructions}, {"1": "inverse"})
-    base = release("1", app("1", dict.fromkeys(files, "old")), kind="beam")
-    found = plan(base, release("2", app("2", files, appup=there), kind="beam"))
+    base = beam("1", app("1", dict.fromkeys(files, "old")))
+    found = plan(base, beam("2", app("2", files, appup=there)))
     assert found.script[0] == LoadObjectCode("shop", "2", ("Elixir.Counter", "Elixir.Counter.Format", "plain"))
     assert Suspend((Suspension("Elixir.Counter"),)) in found.script
 
