@@ -7,7 +7,7 @@ for every target, and asserts the promises, not the means.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -76,10 +76,10 @@ async def _check_dry_run(fresh: Fresh) -> None:
 
 
 async def _check_one_at_a_time(fresh: Fresh) -> None:
-    async with fresh() as subject, subject.target.begin(subject.relup, "the first"):
+    async with fresh() as subject, subject.target.hold("the first"):
         refusal = ""
         try:
-            async with subject.target.begin(subject.relup, "the second"):
+            async with subject.target.hold("the second"):
                 pass
         except Busy as error:
             refusal = str(error)
@@ -155,9 +155,15 @@ class _FaultyTarget:
     target: Target
     fault: Fault
 
+    def hold(self, owner: str) -> AbstractAsyncContextManager[None]:
+        return self.target.hold(owner)
+
+    async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
+        return await self.target.inspect(relup)
+
     @asynccontextmanager
-    async def begin(self, relup: Relup, owner: str) -> AsyncIterator[Any]:
-        async with self.target.begin(relup, owner) as transaction:
+    async def begin(self, relup: Relup) -> AsyncIterator[Any]:
+        async with self.target.begin(relup) as transaction:
             yield _Faulty(transaction, self.fault)
 
 

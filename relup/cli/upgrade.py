@@ -84,7 +84,7 @@ def _carry_out(output: Output, client: Client, request: Request, relup: Relup, *
         data = client.ask(
             "apply",
             lambda event: show(f"{event['phase']}: {event['message']}"),
-            relup=relup_to_data(relup),
+            plan=relup_to_data(relup),
             options=options,
         )
     outcome = outcome_from_data(data)

@@ -33,7 +33,7 @@ def relup_to_data(relup: Relup) -> dict[str, Any]:
     }
     if relup.way_back is not None:
         data["way_back"] = [write_instruction(i, places=True) for i in relup.way_back]
-    data["warnings"] = [_warning_data(w) for w in relup.warnings]
+    data["warnings"] = [warning_data(w) for w in relup.warnings]
     if odd := _odd(data):
         raise InvalidInput([Diagnostic("not_plain_data", f"a plan holds plain data only, found {odd}")])
     return data
@@ -70,7 +70,7 @@ def decode_relup(piece: Piece) -> Relup:
         goal=_release(fields["goal"]),
         script=_script(fields["script"]),
         way_back=None if back is None or back.data is None else _script(back),
-        warnings=tuple([_warning(w) for w in fields["warnings"].items()]) if "warnings" in fields else (),
+        warnings=tuple([decode_warning(w) for w in fields["warnings"].items()]) if "warnings" in fields else (),
     )
 
 
@@ -117,7 +117,8 @@ def _application(piece: Piece) -> Application:
     )
 
 
-def _warning(piece: Piece) -> Diagnostic:
+def decode_warning(piece: Piece) -> Diagnostic:
+    """Return the warning that stands here; raise `Malformed` when there is none."""
     fields = piece.required("code", "message")
     return Diagnostic(
         code=fields["code"].text(),
@@ -149,7 +150,8 @@ def _application_data(application: Application) -> dict[str, Any]:
     return data | at(application.location, True)
 
 
-def _warning_data(warning: Diagnostic) -> dict[str, Any]:
+def warning_data(warning: Diagnostic) -> dict[str, Any]:
+    """Return a warning as data."""
     data = {"code": warning.code, "message": warning.message, "severity": warning.severity}
     return data | ({"hint": warning.hint} if warning.hint is not None else {}) | at(warning.location, True)
 

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["appup", "release", "relup"]
-KINDS: tuple[Kind, ...] = ("appup", "release", "relup")
+Kind: TypeAlias = Literal["appup", "release", "relup", "route"]
+KINDS: tuple[Kind, ...] = ("appup", "release", "relup", "route")
 
 _FOR_PEOPLE = ("$schema", "$id", "$defs", "title", "description", "examples", "default")
 

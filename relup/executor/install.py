@@ -1,9 +1,8 @@
-"""Apply a plan to a target: a fold over its segments, with a way back.
+"""Apply a route to a target as one upgrade: hop by hop, all of it or nothing.
 
-In a window, failure means rollback from the target's journal. Windows that were resumed before the failure
-have handled new messages: they are undone by their downgrade, never by putting a snapshot back, in reverse
-order together with the calls between them. What cannot be undone is known beforehand and refused
-(`no_way_back`), unless the caller allows it; what then remains is said exactly.
+Each hop is a transaction of its own, and new traffic runs between them. So when a later hop fails, its own
+windows are rolled back, and the hops before it are undone by their downgrades, last first: the node ends at
+the goal of the route or at its base. What can be known of the later hops is checked before the first.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from relup.diagnostics import Diagnostic, Refused, in_words
-from relup.executor.outcome import Emit, Event, Outcome, Phase, Status, WindowReport
-from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
-from relup.model.instructions import Apply, Call, CodeChange, Stop
-from relup.model.naming import describe
+from relup.diagnostics import Diagnostic, Refused, RelupError
+from relup.executor.hop import Tell, apply_hop, check_reversible, losses
+from relup.executor.outcome import Emit, Event, Outcome, Phase
+from relup.executor.target import Target
 from relup.model.relup import Relup
-from relup.model.windows import Segment, Window, inverse, segments
+from relup.model.route import Route
+from relup.model.windows import segments
 
 log = logging.getLogger("relup.executor")
 
@@ -30,37 +29,33 @@ class Options:
     dry_run: bool = False
     """Stop after `prepare`: everything that can be known without touching a process."""
     allow_irreversible: bool = False
-    """Go on although a late failure could not undo the windows before it."""
+    """Go on although a late failure could not undo what was done before it."""
 
 
 @dataclass(slots=True)
-class _Run:
-    """One fold: what was done so far, and whom to tell."""
+class _Journey:
+    """A route on its way: the hops that were made, and what came of every one that was tried."""
 
-    relup: Relup
-    transaction: Transaction
-    emit: Emit
+    target: Target
+    tell: Tell
     clock: Callable[[], float]
-    done: list[Segment] = field(default_factory=list)
-    windows: list[WindowReport] = field(default_factory=list)
-    notes: list[Diagnostic] = field(default_factory=list)
+    done: list[Relup] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
 
-    def tell(self, phase: Phase, message: str) -> None:
-        """Say what happens now. Whoever listens cannot change what happens."""
+    async def hop(self, relup: Relup, *, dry_run: bool = False) -> Outcome:
+        """Apply one hop; a refusal that is not the first hop's is a failure like any other."""
         try:
-            self.emit(Event(phase, message, self.clock()))
-        except Exception:
-            log.exception("an event could not be told: %s: %s", phase, message)
-
-    def closed(self, window: Window, opened: float, processes: int) -> float:
-        """Note that a window is over, committed or rolled back; return its length in milliseconds."""
-        milliseconds = (self.clock() - opened) * 1000
-        self.windows.append(WindowReport(milliseconds, processes, window.modules()))
-        return milliseconds
+            outcome = await apply_hop(relup, self.target, self.tell, self.clock, dry_run=dry_run)
+        except RelupError as refusal:
+            if not self.outcomes:
+                raise
+            outcome = Outcome("rolled_back", relup.base.vsn, relup.goal.vsn, diagnostics=refusal.diagnostics)
+        self.outcomes.append(outcome)
+        return outcome
 
 
 async def install(
-    relup: Relup,
+    plan: Relup | Route,
     target: Target,
     *,
     owner: str,
@@ -68,195 +63,89 @@ async def install(
     clock: Callable[[], float],
     options: Options = Options(),
 ) -> Outcome:
-    """Apply *relup* to *target* and return how it ended.
+    """Apply *plan* to *target* and return how it ended.
 
     Raises `Busy` and `Refused` with nothing touched. (OTP: `release_handler:install_release/1`.)
     """
-    parts = segments(relup.script)
-    _refuse_irreversible(relup, parts, options)
-    outcome = Outcome("done", relup.base.vsn, relup.goal.vsn, diagnostics=relup.warnings)
-    async with target.begin(relup, owner) as transaction:
-        run = _Run(relup, transaction, emit, clock)
-        run.tell("prepare", "new code is read and run off to the side")
-        preparation = await transaction.prepare(parts)
-        outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *preparation.notes))
-        if options.dry_run:
-            return replace(outcome, status="ready", windows=tuple(_forecast(parts, preparation.processes)))
+    route = Route((plan,)) if isinstance(plan, Relup) else plan
+    if not options.allow_irreversible:
+        _refuse(list(_irreversible(route)))
+    async with target.hold(owner):
+        _refuse([d for hop in route.hops[1:] for d in await target.inspect(hop)])
+        journey = _Journey(target, _teller(emit, clock), clock)
         try:
-            await _fold(run, parts)
-        except BaseException as error:
-            status, diagnostics = await _undo(run, _as_failure(error))
-            if not isinstance(error, Exception):
-                raise
-            return replace(outcome, status=status, diagnostics=diagnostics, windows=tuple(run.windows))
-    return replace(outcome, diagnostics=(*outcome.diagnostics, *run.notes), windows=tuple(run.windows))
+            await _travel(journey, route, options)
+        except BaseException:
+            await _go_back(journey)
+            raise
+    return _sum(route, journey)
 
 
-def _as_failure(error: BaseException) -> EffectFailed:
-    """Return *error* as a failed effect: what no target raises on purpose is undone all the same."""
-    if isinstance(error, EffectFailed):
-        return error
-    return EffectFailed(Diagnostic("interrupted", f"the upgrade was interrupted: {in_words(error)}"))
+def _teller(emit: Emit, clock: Callable[[], float]) -> Tell:
+    """Return what says what happens now. Whoever listens cannot change what happens."""
 
-
-def _forecast(parts: Sequence[Segment], processes: Sequence[int]) -> list[WindowReport]:
-    return [WindowReport(0.0, n, w.modules()) for w, n in zip(parts, processes, strict=True) if isinstance(w, Window)]
-
-
-async def _fold(run: _Run, parts: Sequence[Segment]) -> None:
-    for part in parts:
-        last = part is parts[-1]
-        match part:
-            case Window():
-                await _window(run, part, final=last)
-            case _:
-                run.tell("call", describe(part))
-                await run.transaction.call(part, "goal")
-                run.done.append(part)
-    if not parts or not isinstance(parts[-1], Window):
-        await _decide(run)
-
-
-async def _decide(run: _Run) -> None:
-    """Commit a plan whose last segment is no window; there is nothing to resume."""
-    try:
-        await run.transaction.commit(final=True)
-    except BaseException as error:
-        await _rollback(run, _as_failure(error))
-        raise
-    await run.transaction.resume()
-
-
-async def _window(run: _Run, window: Window, *, final: bool) -> None:
-    transaction = run.transaction
-    opened, processes = run.clock(), 0
-    try:
-        run.tell("suspend", f"{await transaction.select(window.suspensions)} process(es)")
-        opened = run.clock()
-        processes = await transaction.suspend()
-        await _change(run, window.before, "goal")
-        await transaction.load(window)
-        run.tell("load", f"{len(window.code)} module(s)")
-        await _change(run, window.after, "goal")
-        for call in window.calls:
-            await transaction.call(call, "goal")
-        run.notes += await transaction.verify()
-        await transaction.commit(final=final)
-    except BaseException as error:
-        await _rollback(run, _as_failure(error))
-        run.closed(window, opened, processes)
-        raise
-    await transaction.resume()
-    run.done.append(window)
-    milliseconds = run.closed(window, opened, processes)
-    run.tell("resume", f"{processes} process(es) go on after {milliseconds:.1f} ms")
-
-
-async def _change(run: _Run, changes: Sequence[CodeChange], towards: Side) -> None:
-    for change in changes:
-        await run.transaction.change_code(change, towards)
-        run.tell("code_change", f"{change.mode}: {', '.join(c.module for c in change.changes)}")
-
-
-async def _rollback(run: _Run, failure: EffectFailed) -> None:
-    try:
-        run.notes += await run.transaction.rollback()
-    except EffectFailed as remains:
-        raise _Stranded(failure, remains) from failure
-    run.tell("rollback", "the window is undone")
-
-
-class _Stranded(EffectFailed):
-    """A failure whose rollback failed as well: `remains` says what is left."""
-
-    def __init__(self, failure: EffectFailed, remains: EffectFailed) -> None:
-        self.remains = remains
-        super().__init__(*failure.diagnostics, *remains.diagnostics)
-
-
-async def _undo(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnostic, ...]]:
-    """Take back the segments that were done, last first; return the status and what is to be said."""
-    remains: list[Diagnostic] = []
-    if isinstance(failure, _Stranded):
-        remains += failure.remains.diagnostics
-    for part in reversed(run.done):
+    def tell(phase: Phase, message: str) -> None:
         try:
-            await _take_back(run, part)
-        except Exception as second:
-            remains += _as_failure(second).diagnostics
-    status: Status = "operator_needed" if remains else "rolled_back"
-    said = (*failure.diagnostics, *(d for d in remains if d not in failure.diagnostics))
-    return status, (*said, *run.notes, *_losses(run.done))
+            emit(Event(phase, message, clock()))
+        except Exception:
+            log.exception("an event could not be told: %s: %s", phase, message)
+
+    return tell
 
 
-def _losses(done: Sequence[Segment]) -> Iterator[Diagnostic]:
-    """Say what going back could not keep: states as they were, where processes had run since or were ended."""
-    for part in done:
-        match part:
-            case Window() if part.changes():
-                modules = ", ".join(c.module for c in part.changes())
-                message = f"{modules} had gone on at the new version: what was handled since was migrated down"
-                yield Diagnostic("migrated_down", message, part.changes()[0].location, "note")
-            case Stop() | Apply(Call("application", "stop") | Call("supervisor", "terminate_child")):
-                message = f"{describe(part)} was taken back by a new start: the states of its processes are lost"
-                yield Diagnostic("state_lost", message, part.location, "note")
-            case _:
-                pass
-
-
-async def _take_back(run: _Run, part: Segment) -> None:
-    match part:
-        case Window():
-            await _downgrade(run, part)
-        case _:
-            back = taking_back(part)
-            run.tell("downgrade", describe(back))
-            await run.transaction.call(back, "base")
-
-
-async def _downgrade(run: _Run, window: Window) -> None:
-    """Migrate a window that was resumed back down: its processes have handled messages since."""
-    back, lost = inverse(window, run.relup.way_back or ())
-    if lost:
-        raise EffectFailed(*_no_way_back(window, lost, "stays at the new version"))
-    run.tell("downgrade", f"{len(window.code)} module(s) go back, states are migrated down")
-    transaction = run.transaction
-    try:
-        await transaction.select(back.suspensions)
-        await transaction.suspend()
-        for call in reversed(window.calls):
-            await transaction.call(taking_back(call), "base")
-        await _change(run, back.before, "base")
-        await transaction.unload(window)
-        await _change(run, back.after, "base")
-        await transaction.verify()
-        await transaction.commit(final=False)
-    except BaseException as error:
-        await _rollback(run, _as_failure(error))
-        raise
-    await transaction.resume()
-
-
-def _refuse_irreversible(relup: Relup, parts: Sequence[Segment], options: Options) -> None:
-    """Refuse a plan whose early windows could not be undone should a later segment fail."""
-    if options.allow_irreversible:
-        return
-    early = [w for w in parts[:-1] if isinstance(w, Window)]
-    found = [d for w in early for d in _no_way_back(w, inverse(w, relup.way_back or ())[1], "could not be undone")]
+def _refuse(found: Sequence[Diagnostic]) -> None:
     if found:
         raise Refused(found)
 
 
-def _no_way_back(window: Window, lost: Sequence[str], consequence: str) -> list[Diagnostic]:
-    places = {c.module: c.location for c in window.changes()}
-    return [
-        Diagnostic(
-            "no_way_back",
-            f"a later step follows the window of {module!r}; should it fail, {module!r} {consequence}, "
-            "because no appup says how its state goes back down",
-            places[module],
-            hint="write the down entry, say `window: inside` for an apply that needs no running process, "
-            "or allow it with --allow-irreversible",
-        )
-        for module in lost
-    ]
+def _irreversible(route: Route) -> Iterator[Diagnostic]:
+    for hop in route.hops:
+        yield from check_reversible(hop)
+    for hop in route.hops[:-1]:
+        if hop.way_back is None:
+            message = f"a later hop follows {hop}; should it fail the node stays at {hop.goal}: no appup leads back"
+            yield Diagnostic("no_way_back", message, hint="write the down entries, or allow it with --allow-irreversible")
+
+
+async def _travel(journey: _Journey, route: Route, options: Options) -> None:
+    for number, hop in enumerate(route.hops, start=1):
+        if len(route.hops) > 1:
+            journey.tell("hop", f"{number} of {len(route.hops)}: {hop}")
+        outcome = await journey.hop(hop, dry_run=options.dry_run)
+        match outcome.status:
+            case "done":
+                journey.done.append(hop)
+            case "rolled_back":
+                await _go_back(journey)
+                return
+            case "ready" | "operator_needed":
+                return
+
+
+async def _go_back(journey: _Journey) -> None:
+    """Undo the hops that were made, by their downgrades; stop at one that does not succeed."""
+    while journey.done:
+        made = journey.done.pop()
+        back = made.back()
+        if back is None:
+            message = f"{made} was carried out and is not undone: no appup leads back"
+            stays = Diagnostic("no_way_back", message)
+            journey.outcomes.append(Outcome("operator_needed", made.goal.vsn, made.base.vsn, diagnostics=(stays,)))
+            return
+        journey.tell("downgrade", str(back))
+        outcome = await journey.hop(replace(back, warnings=tuple(losses(segments(made.script)))))
+        if outcome.status != "done":
+            journey.outcomes[-1] = replace(outcome, status="operator_needed")
+            return
+
+
+def _sum(route: Route, journey: _Journey) -> Outcome:
+    """Return what all hops came to: the way there is over when one failed, whatever the way back did."""
+    outcomes, worst_first = journey.outcomes, ("operator_needed", "rolled_back", "ready", "done")
+    return Outcome(
+        min((o.status for o in outcomes), key=worst_first.index),
+        route.base.vsn,
+        route.goal.vsn,
+        tuple(w for o in outcomes for w in o.windows),
+        (*route.warnings, *dict.fromkeys(d for o in outcomes for d in o.diagnostics)),
+    )

@@ -1,8 +1,9 @@
 """What a target promises the executor.
 
-A target is transactional, like a database. `begin` takes the node's lock; the transaction keeps the journal
-beside the effects, so that it can undo them by itself when its owner is lost. The executor only says what is
-to be done next, and whether the window is committed or rolled back: a target knows no policy.
+A target is transactional, like a database. `hold` takes the node's lock, `begin` opens the transaction of one
+hop; it keeps the journal beside the effects, so that it can undo them by itself when its owner is lost. The
+executor only says what is to be done next, and whether the window is committed or rolled back: a target knows
+no policy.
 
 Effects take batches (all modules, all their processes), because a round per process is what makes windows
 long. An effect that fails raises `EffectFailed` and may leave its batch half done: `rollback` undoes that too.
@@ -98,5 +99,11 @@ class Transaction(Protocol):
 class Target(Protocol):
     """A node that can be upgraded."""
 
-    def begin(self, relup: Relup, owner: str) -> AbstractAsyncContextManager[Transaction]:
-        """Take the node's lock for *owner*. Raises `Busy` naming the one who holds it."""
+    def hold(self, owner: str) -> AbstractAsyncContextManager[None]:
+        """Take the node for *owner* until the upgrade is over. Raises `Busy` naming the one who holds it."""
+
+    async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
+        """Find what speaks against a later hop of a route and can be known before the first."""
+
+    def begin(self, relup: Relup) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction on the node, which is held."""

@@ -25,5 +25,12 @@ class Relup:
     way_back: tuple[LowLevel, ...] | None = None
     warnings: tuple[Diagnostic, ...] = ()
 
+    def back(self) -> Relup | None:
+        """Return the plan from the goal back to the base, or None when there is no way back."""
+        if self.way_back is None:
+            return None
+        opposite: Direction = "down" if self.direction == "up" else "up"
+        return Relup(opposite, self.goal, self.base, self.way_back, self.script)
+
     def __str__(self) -> str:
         return f"{self.base.name} {self.base.vsn} → {self.goal.vsn}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relup.diagnostics import Diagnostic
+from relup.model.instructions import Direction
 from relup.model.release import Release
 from relup.model.relup import Relup
 
@@ -28,6 +29,17 @@ class Route:
     def goal(self) -> Release:
         """The release that all hops together lead to."""
         return self.hops[-1].goal
+
+    @property
+    def direction(self) -> Direction:
+        """Which way the first hop goes."""
+        return self.hops[0].direction
+
+    def back(self) -> Route | None:
+        """Return the route from the goal back to the base, or None when a hop has no way back."""
+        hops = [hop.back() for hop in reversed(self.hops)]
+        known = tuple(hop for hop in hops if hop)
+        return Route(known) if len(known) == len(hops) else None
 
     def __str__(self) -> str:
         return f"{self.base.name} {' → '.join((self.base.vsn, *(hop.goal.vsn for hop in self.hops)))}"

@@ -9,6 +9,7 @@ from relup.model import instructions as i
 from relup.model.appup import Appup, Entry, VersionPattern
 from relup.model.release import Application, Release
 from relup.model.relup import Relup
+from relup.model.route import Route
 
 names = st.one_of(st.sampled_from(["anemone", "a.b", "1.10", "on", "010", "null", "~", "5", "at"]), st.text(min_size=1))
 numbers = st.one_of(st.integers(-(10**40), 10**40), st.floats(allow_nan=False, allow_infinity=False))
@@ -98,6 +99,7 @@ releases = st.builds(
     st.lists(applications, max_size=2).map(tuple),
     st.text(),
     st.sampled_from(["python", "beam"]),
+    st.none() | st.text(),
     locations,
 )
 warnings = st.builds(
@@ -117,3 +119,8 @@ relups = st.builds(
     st.none() | scripts,
     st.lists(warnings, max_size=2).map(tuple),
 )
+routes = st.builds(
+    Route,
+    st.lists(relups, min_size=1, max_size=2).map(tuple),
+    st.lists(warnings, max_size=2).map(tuple),
+).filter(lambda r: len(r.hops) > 1 or not r.warnings)

@@ -268,7 +268,7 @@ def test_the_deadline_outwaits_whoever_is_busy(tmp_path: Path) -> None:
             await install(relup, owner="one", emit=lambda e: None, options=Options(), confirm_within=0.1)
             assert service.handler.deadline is not None
             task = service.handler.deadline.task
-            async with service.handler.begin(relup, "another"):
+            async with service.handler.hold("another"):
                 done, _ = await asyncio.wait([task], timeout=0.3)
                 assert not done
             await task

@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, OperatorNeeded, Refused, RelupError
-from relup.document.relup import relup_from_data
+from relup.document.route import route_from_data
 from relup.executor import Event, Options
-from relup.model.relup import Relup
+from relup.model.route import Route
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.home import Home
 from relup.targets.python.look import evaluate, new_namespace, status
@@ -120,8 +120,8 @@ class Control:
                 return asdict(self._handler.records)
             case {"op": "history"}:
                 return self._home.history()
-            case {"op": "apply", "relup": dict(plan), "options": dict(options)}:
-                return await asyncio.shield(self._begin(relup_from_data(plan), _Options.read(options), owner, send))
+            case {"op": "apply", "plan": dict(plan), "options": dict(options)}:
+                return await asyncio.shield(self._begin(route_from_data(plan), _Options.read(options), owner, send))
             case {"op": "confirm"}:
                 return await self._handler.confirm(owner)
             case {"op": "evaluate", "source": str(source)}:
@@ -132,19 +132,19 @@ class Control:
             case _:
                 raise InvalidInput([Diagnostic("bad_request", f"not a request: {sorted(request)}")])
 
-    def _begin(self, relup: Relup, options: _Options, owner: str, send: Send) -> asyncio.Task[Any]:
+    def _begin(self, route: Route, options: _Options, owner: str, send: Send) -> asyncio.Task[Any]:
         """Start an upgrade as a task of its own, so that it outlives this conversation."""
-        task = asyncio.get_running_loop().create_task(self._apply(relup, options, owner, send), name="relup upgrade")
+        task = asyncio.get_running_loop().create_task(self._apply(route, options, owner, send), name="relup upgrade")
         self._upgrades.add(task)
         task.add_done_callback(self._upgrades.discard)
         return task
 
-    async def _apply(self, relup: Relup, options: _Options, owner: str, send: Send) -> dict[str, Any]:
+    async def _apply(self, route: Route, options: _Options, owner: str, send: Send) -> dict[str, Any]:
         def emit(event: Event) -> None:
             send({"event": asdict(event)})
 
         outcome = await self._handler.install(
-            relup, owner=owner, emit=emit, options=options.install, confirm_within=options.confirm
+            route, owner=owner, emit=emit, options=options.install, confirm_within=options.confirm
         )
         return outcome_to_data(outcome)
 

@@ -11,7 +11,7 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,13 +19,15 @@ from hashlib import sha256
 from typing import Any
 
 from relup.diagnostics import Busy, Diagnostic, Refused, RelupError
-from relup.document.relup import relup_to_data
+from relup.document.route import route_to_data
 from relup.executor import Emit, Event, Options, Outcome, install
 from relup.model.release import Release
 from relup.model.relup import Relup
+from relup.model.route import Route
 from relup.runtime import Node
 from relup.runtime.code.running import Lingerer
 from relup.runtime.context import inside
+from relup.targets.python import preflight
 from relup.targets.python.applications import make_known
 from relup.targets.python.home import Home, Installed, Records
 from relup.targets.python.threads import in_daemon_thread
@@ -62,6 +64,8 @@ class ReleaseHandler:
         self._home = home
         self._clocks = clocks
         self._owner: str | None = None
+        self._recorded = records
+        """The records when the node was last taken: the releases in the middle of a route leave none."""
         self._upgrade: asyncio.Task[Any] | None = None
         self._finished = False
         self._idle = asyncio.Event()
@@ -70,19 +74,28 @@ class ReleaseHandler:
     # ── one upgrade at a time ──────────────────────────────────────────────────────────────────────────
 
     @asynccontextmanager
-    async def begin(self, relup: Relup, owner: str) -> AsyncIterator[PythonTransaction]:
+    async def hold(self, owner: str) -> AsyncIterator[None]:
         """Take the node for *owner*; raise `Busy` naming the one who has it."""
         self._refuse_busy()
-        self._owner, self._upgrade = owner, asyncio.current_task()
+        self._owner, self._upgrade, self._recorded = owner, asyncio.current_task(), self.records
         self._idle.clear()
         try:
-            with inside(self.node):
-                begun = partial(self._write_begin, owner, relup)
-                async with PythonTransaction(self.node, self.running, relup, self._decide, begun) as transaction:
-                    yield transaction
+            yield
         finally:
             self._owner = self._upgrade = None
             self._idle.set()
+
+    async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
+        """Find files of a later hop that are gone, changed, or no Python."""
+        return await in_daemon_thread(preflight.inspect, relup)
+
+    @asynccontextmanager
+    async def begin(self, relup: Relup) -> AsyncIterator[PythonTransaction]:
+        """Open a transaction on what runs now."""
+        with inside(self.node):
+            begun = partial(self._write_begin, relup)
+            async with PythonTransaction(self.node, self.running, relup, self._decide, begun) as transaction:
+                yield transaction
 
     @property
     def owner(self) -> str | None:
@@ -103,40 +116,41 @@ class ReleaseHandler:
         await self._idle.wait()
 
     async def install(
-        self, relup: Relup, *, owner: str, emit: Emit, options: Options, confirm_within: float | None = None
+        self, plan: Relup | Route, *, owner: str, emit: Emit, options: Options, confirm_within: float | None = None
     ) -> Outcome:
-        """Apply *relup*; with *confirm_within* seconds, go back unless `confirm` comes in time."""
-        if confirm_within is not None and relup.way_back is None:
-            message = f"{relup} has no way back, so it cannot be taken back when nobody confirms it"
+        """Apply *plan*; with *confirm_within* seconds, go back unless `confirm` comes in time."""
+        route = Route((plan,)) if isinstance(plan, Relup) else plan
+        if confirm_within is not None and route.back() is None:
+            message = f"{route} has no way back, so it cannot be taken back when nobody confirms it"
             raise Refused([Diagnostic("no_way_back", message, hint="write the down entries of its appups")])
-        self._refuse_unconfirmed(relup)
+        self._refuse_unconfirmed(route)
         try:
-            outcome = await install(relup, self, owner=owner, emit=emit, clock=self._clocks.monotonic, options=options)
+            outcome = await install(route, self, owner=owner, emit=emit, clock=self._clocks.monotonic, options=options)
         except RelupError:
             raise
         except asyncio.CancelledError:
             stopped = Diagnostic("interrupted", "the upgrade was interrupted: the node is about to stop")
-            outcome = Outcome("rolled_back", relup.base.vsn, relup.goal.vsn, diagnostics=(stopped,))
+            outcome = Outcome("rolled_back", route.base.vsn, route.goal.vsn, diagnostics=(stopped,))
             if not self._finished:
-                self._write_history(owner, relup, outcome)
+                self._write_history(owner, route, outcome)
                 raise
         if outcome.status == "ready":
             return outcome
         if outcome.status == "done":
-            self._set_deadline(relup, confirm_within)
-        self._write_history(owner, relup, outcome)
+            self._set_deadline(route, confirm_within)
+        self._write_history(owner, route, outcome)
         return outcome
 
-    def _refuse_unconfirmed(self, relup: Relup) -> None:
+    def _refuse_unconfirmed(self, route: Route) -> None:
         """Refuse to build on an upgrade that may still go back by itself."""
-        if self.deadline and relup.direction == "up":
+        if self.deadline and route.direction == "up":
             message = f"{self.running} is not confirmed yet and may go back by itself"
             raise Refused([Diagnostic("unconfirmed", message, hint="confirm it or downgrade first")])
 
     def _decide(self, goal: Release) -> Callable[[], None]:
         """Make *goal* the release that runs, durably; a restart boots the permanent one until `confirm`."""
         before = self.records, self.running
-        self._record(self.records.running(Installed.of(goal)), goal)
+        self._record(self._recorded.running(Installed.of(goal)), goal)
         return lambda: self._record(*before)
 
     def _record(self, records: Records, running: Release) -> None:
@@ -180,10 +194,10 @@ class ReleaseHandler:
             code.purge([m for m in modules if not users.get(m)])
         return users
 
-    def _set_deadline(self, relup: Relup, seconds: float | None) -> None:
+    def _set_deadline(self, route: Route, seconds: float | None) -> None:
         self._cancel_deadline()
-        if seconds is not None:
-            task = asyncio.get_running_loop().create_task(self._expire(relup, seconds), name="relup confirm deadline")
+        if seconds is not None and (back := route.back()):
+            task = asyncio.get_running_loop().create_task(self._expire(back, seconds), name="relup confirm deadline")
             self.deadline = Deadline(self._clocks.monotonic() + seconds, task)
 
     def _cancel_deadline(self) -> None:
@@ -191,19 +205,14 @@ class ReleaseHandler:
             self.deadline.task.cancel()
         self.deadline = None
 
-    async def _expire(self, relup: Relup, seconds: float) -> None:
+    async def _expire(self, back: Route, seconds: float) -> None:
         """Go back when nobody has confirmed in time; wait for whoever holds the node just then."""
         await asyncio.sleep(seconds)
         owner = f"the confirm deadline of {seconds:g} s"
         while True:
             await self._idle.wait()
             try:
-                outcome = await self.install(
-                    way_back(relup),
-                    owner=owner,
-                    emit=_log,
-                    options=Options(),
-                )
+                outcome = await self.install(back, owner=owner, emit=_log, options=Options())
             except Busy:
                 continue
             except RelupError as error:
@@ -224,19 +233,20 @@ class ReleaseHandler:
         """Record that the node came up."""
         self._append({"what": "start", "who": owner, "release": str(self.running)})
 
-    def _write_begin(self, owner: str, relup: Relup) -> None:
+    def _write_begin(self, relup: Relup) -> None:
         """Record that the first window is about to open: a node that dies in it leaves this as its last word."""
-        self._append({"what": "begin", "who": owner, "release": str(relup.base), "to": relup.goal.vsn})
+        self._append({"what": "begin", "who": self._owner, "release": str(relup.base), "to": relup.goal.vsn})
 
-    def _write_history(self, owner: str, relup: Relup, outcome: Outcome) -> None:
-        plan = json.dumps(relup_to_data(relup), sort_keys=True, default=str).encode()
+    def _write_history(self, owner: str, route: Route, outcome: Outcome) -> None:
+        plan = json.dumps(route_to_data(route), sort_keys=True, default=str).encode()
         self._append(
             {
-                "what": "upgrade" if relup.direction == "up" else "downgrade",
+                "what": "upgrade" if route.direction == "up" else "downgrade",
                 "who": owner,
                 "release": str(self.running),
-                "from": relup.base.vsn,
-                "to": relup.goal.vsn,
+                "from": route.base.vsn,
+                "via": [hop.goal.vsn for hop in route.hops[:-1]],
+                "to": route.goal.vsn,
                 "outcome": outcome.status,
                 "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
                 "processes": sum(w.processes for w in outcome.windows),
@@ -255,13 +265,3 @@ class ReleaseHandler:
 def _log(event: Event) -> None:
     log.info("going back: %s: %s", event.phase, event.message)
 
-
-def way_back(relup: Relup) -> Relup:
-    """Return the plan that leads from the goal back to the base. Needs `relup.way_back`."""
-    return Relup(
-        direction="down" if relup.direction == "up" else "up",
-        base=relup.goal,
-        goal=relup.base,
-        script=relup.way_back or (),
-        way_back=relup.script,
-    )

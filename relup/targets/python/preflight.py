@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from relup.diagnostics import Diagnostic, Refused
+from relup.diagnostics import Diagnostic, Location, Refused, in_words
 from relup.document import source_path
 from relup.model.instructions import Load, Remove
 from relup.model.release import Release
@@ -77,3 +77,18 @@ def load_sources(goal: Release) -> Mapping[str, Source]:
         }
     except OSError as error:
         raise Refused([Diagnostic("unreadable", f"{error.filename}: {error.strerror}")]) from error
+
+
+def inspect(relup: Relup) -> list[Diagnostic]:
+    """Find what of a later hop is known to fail before the first one runs. Raises `Refused` for an unreadable folder."""
+    sources = load_sources(relup.goal)
+    return [*check_whole(relup), *check_goal(relup.goal, sources), *_check_syntax(relup, sources)]
+
+
+def _check_syntax(relup: Relup, sources: Mapping[str, Source]) -> Iterator[Diagnostic]:
+    for source in (sources[i.module] for i in relup.script if isinstance(i, Load) and i.module in sources):
+        try:
+            compile(source.text, source.path, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            place = Location(source.path, getattr(error, "lineno", None) or 1, 1)
+            yield Diagnostic("bad_code", f"module {source.name!r} cannot be loaded: {in_words(error)}", place)

@@ -1,0 +1,237 @@
+"""Apply one plan to a target: a fold over its segments, with a way back.
+
+In a window, failure means rollback from the target's journal. Windows that were resumed before the failure
+have handled new messages: they are undone by their downgrade, never by putting a snapshot back, in reverse
+order together with the calls between them. What cannot be undone is known beforehand and refused
+(`no_way_back`), unless the caller allows it; what then remains is said exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from relup.diagnostics import Diagnostic, in_words
+from relup.executor.outcome import Outcome, Phase, Status, WindowReport
+from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
+from relup.model.instructions import Apply, Call, CodeChange, Stop
+from relup.model.naming import describe
+from relup.model.relup import Relup
+from relup.model.windows import Segment, Window, inverse, segments
+
+Tell: TypeAlias = Callable[[Phase, str], None]
+"""Says what happens now."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One fold: what was done so far, and whom to tell."""
+
+    relup: Relup
+    transaction: Transaction
+    tell: Tell
+    clock: Callable[[], float]
+    done: list[Segment] = field(default_factory=list)
+    windows: list[WindowReport] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
+
+    def closed(self, window: Window, opened: float, processes: int) -> float:
+        """Note that a window is over, committed or rolled back; return its length in milliseconds."""
+        milliseconds = (self.clock() - opened) * 1000
+        self.windows.append(WindowReport(milliseconds, processes, window.modules()))
+        return milliseconds
+
+
+async def apply_hop(
+    relup: Relup, target: Target, tell: Tell, clock: Callable[[], float], *, dry_run: bool
+) -> Outcome:
+    """Apply *relup* to *target*, which its owner holds, and return how it ended.
+
+    A *dry_run* stops after `prepare`: everything that can be known without touching a process.
+    Raises `Refused` with nothing touched.
+    """
+    parts = segments(relup.script)
+    outcome = Outcome("done", relup.base.vsn, relup.goal.vsn, diagnostics=relup.warnings)
+    async with target.begin(relup) as transaction:
+        run = _Run(relup, transaction, tell, clock)
+        run.tell("prepare", "new code is read and run off to the side")
+        preparation = await transaction.prepare(parts)
+        outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *preparation.notes))
+        if dry_run:
+            return replace(outcome, status="ready", windows=tuple(_forecast(parts, preparation.processes)))
+        try:
+            await _fold(run, parts)
+        except BaseException as error:
+            status, diagnostics = await _undo(run, _as_failure(error))
+            if not isinstance(error, Exception):
+                raise
+            return replace(outcome, status=status, diagnostics=diagnostics, windows=tuple(run.windows))
+    return replace(outcome, diagnostics=(*outcome.diagnostics, *run.notes), windows=tuple(run.windows))
+
+
+def _as_failure(error: BaseException) -> EffectFailed:
+    """Return *error* as a failed effect: what no target raises on purpose is undone all the same."""
+    if isinstance(error, EffectFailed):
+        return error
+    return EffectFailed(Diagnostic("interrupted", f"the upgrade was interrupted: {in_words(error)}"))
+
+
+def _forecast(parts: Sequence[Segment], processes: Sequence[int]) -> list[WindowReport]:
+    return [WindowReport(0.0, n, w.modules()) for w, n in zip(parts, processes, strict=True) if isinstance(w, Window)]
+
+
+async def _fold(run: _Run, parts: Sequence[Segment]) -> None:
+    for part in parts:
+        last = part is parts[-1]
+        match part:
+            case Window():
+                await _window(run, part, final=last)
+            case _:
+                run.tell("call", describe(part))
+                await run.transaction.call(part, "goal")
+                run.done.append(part)
+    if not parts or not isinstance(parts[-1], Window):
+        await _decide(run)
+
+
+async def _decide(run: _Run) -> None:
+    """Commit a plan whose last segment is no window; there is nothing to resume."""
+    try:
+        await run.transaction.commit(final=True)
+    except BaseException as error:
+        await _rollback(run, _as_failure(error))
+        raise
+    await run.transaction.resume()
+
+
+async def _window(run: _Run, window: Window, *, final: bool) -> None:
+    transaction = run.transaction
+    opened, processes = run.clock(), 0
+    try:
+        run.tell("suspend", f"{await transaction.select(window.suspensions)} process(es)")
+        opened = run.clock()
+        processes = await transaction.suspend()
+        await _change(run, window.before, "goal")
+        await transaction.load(window)
+        run.tell("load", f"{len(window.code)} module(s)")
+        await _change(run, window.after, "goal")
+        for call in window.calls:
+            await transaction.call(call, "goal")
+        run.notes += await transaction.verify()
+        await transaction.commit(final=final)
+    except BaseException as error:
+        await _rollback(run, _as_failure(error))
+        run.closed(window, opened, processes)
+        raise
+    await transaction.resume()
+    run.done.append(window)
+    milliseconds = run.closed(window, opened, processes)
+    run.tell("resume", f"{processes} process(es) go on after {milliseconds:.1f} ms")
+
+
+async def _change(run: _Run, changes: Sequence[CodeChange], towards: Side) -> None:
+    for change in changes:
+        await run.transaction.change_code(change, towards)
+        run.tell("code_change", f"{change.mode}: {', '.join(c.module for c in change.changes)}")
+
+
+async def _rollback(run: _Run, failure: EffectFailed) -> None:
+    try:
+        run.notes += await run.transaction.rollback()
+    except EffectFailed as remains:
+        raise _Stranded(failure, remains) from failure
+    run.tell("rollback", "the window is undone")
+
+
+class _Stranded(EffectFailed):
+    """A failure whose rollback failed as well: `remains` says what is left."""
+
+    def __init__(self, failure: EffectFailed, remains: EffectFailed) -> None:
+        self.remains = remains
+        super().__init__(*failure.diagnostics, *remains.diagnostics)
+
+
+async def _undo(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnostic, ...]]:
+    """Take back the segments that were done, last first; return the status and what is to be said."""
+    remains: list[Diagnostic] = []
+    if isinstance(failure, _Stranded):
+        remains += failure.remains.diagnostics
+    for part in reversed(run.done):
+        try:
+            await _take_back(run, part)
+        except Exception as second:
+            remains += _as_failure(second).diagnostics
+    status: Status = "operator_needed" if remains else "rolled_back"
+    said = (*failure.diagnostics, *(d for d in remains if d not in failure.diagnostics))
+    return status, (*said, *run.notes, *losses(run.done))
+
+
+def losses(done: Sequence[Segment]) -> Iterator[Diagnostic]:
+    """Say what going back could not keep: states as they were, where processes had run since or were ended."""
+    for part in done:
+        match part:
+            case Window() if part.changes():
+                modules = ", ".join(c.module for c in part.changes())
+                message = f"{modules} had gone on at the new version: what was handled since was migrated down"
+                yield Diagnostic("migrated_down", message, part.changes()[0].location, "note")
+            case Stop() | Apply(Call("application", "stop") | Call("supervisor", "terminate_child")):
+                message = f"{describe(part)} was taken back by a new start: the states of its processes are lost"
+                yield Diagnostic("state_lost", message, part.location, "note")
+            case _:
+                pass
+
+
+async def _take_back(run: _Run, part: Segment) -> None:
+    match part:
+        case Window():
+            await _downgrade(run, part)
+        case _:
+            back = taking_back(part)
+            run.tell("downgrade", describe(back))
+            await run.transaction.call(back, "base")
+
+
+async def _downgrade(run: _Run, window: Window) -> None:
+    """Migrate a window that was resumed back down: its processes have handled messages since."""
+    back, lost = inverse(window, run.relup.way_back or ())
+    if lost:
+        raise EffectFailed(*_no_way_back(window, lost, "stays at the new version"))
+    run.tell("downgrade", f"{len(window.code)} module(s) go back, states are migrated down")
+    transaction = run.transaction
+    try:
+        await transaction.select(back.suspensions)
+        await transaction.suspend()
+        for call in reversed(window.calls):
+            await transaction.call(taking_back(call), "base")
+        await _change(run, back.before, "base")
+        await transaction.unload(window)
+        await _change(run, back.after, "base")
+        await transaction.verify()
+        await transaction.commit(final=False)
+    except BaseException as error:
+        await _rollback(run, _as_failure(error))
+        raise
+    await transaction.resume()
+
+
+def check_reversible(relup: Relup) -> Iterator[Diagnostic]:
+    """Find early windows that could not be undone should a later segment fail."""
+    for part in segments(relup.script)[:-1]:
+        if isinstance(part, Window):
+            yield from _no_way_back(part, inverse(part, relup.way_back or ())[1], "could not be undone")
+
+
+def _no_way_back(window: Window, lost: Sequence[str], consequence: str) -> list[Diagnostic]:
+    places = {c.module: c.location for c in window.changes()}
+    return [
+        Diagnostic(
+            "no_way_back",
+            f"a later step follows the window of {module!r}; should it fail, {module!r} {consequence}, "
+            "because no appup says how its state goes back down",
+            places[module],
+            hint="write the down entry, say `window: inside` for an apply that needs no running process, "
+            "or allow it with --allow-irreversible",
+        )
+        for module in lost
+    ]
