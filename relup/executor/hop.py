@@ -43,9 +43,7 @@ class _Run:
         return milliseconds
 
 
-async def apply_hop(
-    relup: Relup, target: Target, tell: Tell, clock: Callable[[], float], *, dry_run: bool
-) -> Outcome:
+async def apply_hop(relup: Relup, target: Target, tell: Tell, clock: Callable[[], float], *, dry_run: bool) -> Outcome:
     """Apply *relup* to *target*, which its owner holds, and return how it ended.
 
     A *dry_run* stops after `prepare`: everything that can be known without touching a process.

@@ -104,7 +104,8 @@ def _irreversible(route: Route) -> Iterator[Diagnostic]:
     for hop in route.hops[:-1]:
         if hop.way_back is None:
             message = f"a later hop follows {hop}; should it fail the node stays at {hop.goal}: no appup leads back"
-            yield Diagnostic("no_way_back", message, hint="write the down entries, or allow it with --allow-irreversible")
+            hint = "write the down entries, or allow it with --allow-irreversible"
+            yield Diagnostic("no_way_back", message, hint=hint)
 
 
 async def _travel(journey: _Journey, route: Route, options: Options) -> None:

@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 
 from relup.diagnostics import Diagnostic, OperatorNeeded, RolledBack
 
-Phase: TypeAlias = Literal["hop", "prepare", "suspend", "load", "code_change", "resume", "call", "rollback", "downgrade"]
+Phase: TypeAlias = Literal[
+    "hop", "prepare", "suspend", "load", "code_change", "resume", "call", "rollback", "downgrade"
+]
 Status: TypeAlias = Literal["ready", "done", "rolled_back", "operator_needed"]
 
 EXIT_CODES: dict[Status, int] = {

@@ -6,28 +6,53 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from relup.model.instructions import (
+    AddApplication,
+    AddModule,
+    Advanced,
     Apply,
     Call,
+    Change,
     CodeChange,
+    DeleteModule,
+    Instruction,
     Load,
+    LoadModule,
     LoadObjectCode,
-    LowLevel,
     PointOfNoReturn,
     PurgeModules,
     Remove,
+    RemoveApplication,
+    RestartApplication,
     RestartEmulator,
     RestartNewEmulator,
     Resume,
+    Soft,
     Start,
     Stop,
+    SupervisorChange,
     Suspend,
     SyncNodes,
+    Update,
 )
 
 
-def describe(instruction: LowLevel) -> str:
+def describe(instruction: Instruction) -> str:
     """Return *instruction* as a person would read it in a plan."""
     match instruction:
+        case Update(module, change, depends):
+            return f"update {module} {_change(change)}{_depends(depends)}"
+        case LoadModule(module, depends):
+            return f"load_module {module}{_depends(depends)}"
+        case AddModule(module, depends):
+            return f"add_module {module}{_depends(depends)}"
+        case DeleteModule(module, depends):
+            return f"delete_module {module}{_depends(depends)}"
+        case AddApplication(application, how):
+            return f"add_application {application} {how}"
+        case RemoveApplication(application):
+            return f"remove_application {application}"
+        case RestartApplication(application):
+            return f"restart_application {application}"
         case LoadObjectCode(application, vsn, modules):
             return f"load_object_code {application} {vsn}: {shortened(modules)}"
         case PointOfNoReturn():
@@ -58,6 +83,22 @@ def describe(instruction: LowLevel) -> str:
             return "restart_emulator"
         case _:
             assert_never(instruction)
+
+
+def _change(change: Change) -> str:
+    match change:
+        case Soft():
+            return "soft"
+        case Advanced():
+            return "advanced"
+        case SupervisorChange():
+            return "supervisor"
+        case _:
+            assert_never(change)
+
+
+def _depends(modules: Sequence[str]) -> str:
+    return f", depends on {shortened(modules)}" if modules else ""
 
 
 def describe_call(call: Call) -> str:

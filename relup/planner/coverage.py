@@ -58,10 +58,10 @@ class _Files:
 
 def check_coverage(leg: Leg) -> Iterator[Diagnostic]:
     """Find modules of changed applications that *leg* leaves as they should not be."""
-    files = _files(leg)
+    files, places = _files(leg), leg.places()
     for before, after in _comparable(leg):
-        if before.vsn != after.vsn and after.name in leg.places:
-            where = leg.places[after.name]
+        if before.vsn != after.vsn and after.name in places:
+            where = places[after.name]
             for module in sorted(before.fingerprints.keys() | after.fingerprints.keys()):
                 yield from _gap(files, module, after.name, where)
 

@@ -59,6 +59,10 @@ class _List:
     terminated: frozenset[str]
     """Children that the list itself terminates, so that restarting them is no birth."""
 
+    def terminates(self, supervisor: Any, child: Any) -> bool:
+        """Say whether the list terminates that child of that supervisor."""
+        return repr((supervisor, child)) in self.terminated
+
 
 def inverse(instructions: Sequence[Instruction], types: Types) -> Iterator[Found]:
     """Yield the instructions that lead back, and a Diagnostic for each that has no inverse.
@@ -107,7 +111,7 @@ def _taken_back(call: Call, around: _List) -> tuple[Call, ...] | None:
     match call.module, call.function, tuple(call.args):
         case "application", "stop", (str(name),) if name in around.types:
             return (Call("application", "start", (name, around.types[name])),)
-        case "supervisor", "restart_child", (top, child) if around.reads_specs and repr(child) not in around.terminated:
+        case "supervisor", "restart_child", (top, child) if around.reads_specs and not around.terminates(top, child):
             return _end(top, child)
         case "supervisor", "start_child", (top, spec):
             child = _child_id(spec)
@@ -125,10 +129,9 @@ def _end(supervisor: Any, child: Any) -> tuple[Call, Call]:
 
 
 def _child_id(spec: Any) -> Any:
+    """Return the id in a child spec, a map or an old tuple; None for a list: arguments, of a `simple_one_for_one`."""
     match spec:
-        case {"id": child}:
-            return child
-        case [child, *_]:
+        case {"id": child} | {"tuple": [child, *_]}:
             return child
         case _:
             return None
@@ -141,8 +144,8 @@ def _reads_specs(i: Instruction) -> bool:
 def _terminated(instructions: Sequence[Instruction]) -> Iterator[str]:
     for i in instructions:
         match i:
-            case Apply(Call("supervisor", "terminate_child", (_, child))):
-                yield repr(child)
+            case Apply(Call("supervisor", "terminate_child", (top, child))):
+                yield repr((top, child))
             case _:
                 pass
 
@@ -150,9 +153,8 @@ def _terminated(instructions: Sequence[Instruction]) -> Iterator[str]:
 def _restarts_last(found: Sequence[Found]) -> Iterator[Found]:
     """Let children restart after the last supervisor has read its specs again."""
     last = max((n for n, f in enumerate(found) if not isinstance(f, Diagnostic) and _reads_specs(f)), default=-1)
-    late = [n for n, f in enumerate(found[: last + 1]) if _is_restart(f)]
-    yield from (f for n, f in enumerate(found[: last + 1]) if n not in late)
-    yield from (found[n] for n in late)
+    yield from (f for f in found[: last + 1] if not _is_restart(f))
+    yield from (f for f in found[: last + 1] if _is_restart(f))
     yield from found[last + 1 :]
 
 

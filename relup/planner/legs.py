@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relup.diagnostics import Diagnostic, Location
 from relup.model.appup import Appup, Entry
+from relup.model.explanation import Origin, Source
 from relup.model.instructions import AddApplication, Direction, Instruction, RemoveApplication, RestartEmulator
 from relup.model.release import Application, NodeKind, Release
 from relup.planner.emulator import restarts
@@ -33,15 +34,21 @@ class Leg:
     """The release that runs."""
     after: Release
     """The release to come."""
-    scripts: tuple[tuple[Instruction, ...], ...]
-    places: Mapping[str, Location | None]
-    """Where the script of each application is written: what is missing from it is missing there."""
+    sources: tuple[Source, ...]
     faults: tuple[Diagnostic, ...] = ()
     """What could not be derived of an inverse list."""
 
+    def scripts(self) -> tuple[tuple[Instruction, ...], ...]:
+        """Return the scripts, one for each application."""
+        return tuple(s.instructions for s in self.sources)
+
     def instructions(self) -> tuple[Instruction, ...]:
         """Return the instructions of all scripts."""
-        return tuple(i for script in self.scripts for i in script)
+        return tuple(i for s in self.sources for i in s.instructions)
+
+    def places(self) -> Mapping[str, Location | None]:
+        """Return where the script of each application is written: what is missing from it is missing there."""
+        return {s.application: s.location for s in self.sources if s.application and s.origin in ("entry", "inverse")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +128,31 @@ def leg(direction: Direction, newer: Release, older: Release, *, restart_emulato
     before, after = (older, newer) if direction == "up" else (newer, older)
     have = {a.name for a in before.applications}
     keep = {a.name for a in after.applications}
-    scripts: list[tuple[Instruction, ...]] = [(i,) for i in restarts(newer, older)]
-    scripts += [
-        (AddApplication(a.name, a.type, location=a.location),) for a in after.applications if a.name not in have
-    ]
+    sources = [Source(None, "erts", (i,), i.location) for i in restarts(newer, older)]
+    sources += [_added(a) for a in after.applications if a.name not in have]
     faults: list[Diagnostic] = []
-    places: dict[str, Location | None] = {}
     for pair in pairs(newer, older):
         found = entry(direction, pair)
         if found is not None:
             script = _script(direction, pair, found, after)
-            scripts.append(tuple(i for i in script if not isinstance(i, Diagnostic)))
+            instructions = tuple(i for i in script if not isinstance(i, Diagnostic))
+            origin: Origin = "inverse" if found.instructions == "inverse" else "entry"
+            sources.append(Source(pair.newer.name, origin, instructions, found.location))
             faults += [d for d in script if isinstance(d, Diagnostic)]
-            places[pair.newer.name] = found.location
-    scripts += [(RemoveApplication(a.name, location=a.location),) for a in before.applications if a.name not in keep]
-    scripts += [(RestartEmulator(),)] if restart_emulator else []
-    known = {m for release in (newer, older) for a in release.applications for m in a.modules}
+    sources += [_removed(a) for a in before.applications if a.name not in keep]
+    sources += [Source(None, "asked", (RestartEmulator(),))] if restart_emulator else []
     if newer.kind == "beam":
-        scripts = [tuple(with_elixir_names(i, known) for i in script) for script in scripts]
-    return Leg(direction, before, after, tuple(scripts), places, tuple(faults))
+        known = {m for release in (newer, older) for a in release.applications for m in a.modules}
+        sources = [replace(s, instructions=tuple(with_elixir_names(i, known) for i in s.instructions)) for s in sources]
+    return Leg(direction, before, after, tuple(sources), tuple(faults))
+
+
+def _added(a: Application) -> Source:
+    return Source(a.name, "new", (AddApplication(a.name, a.type, location=a.location),), a.location)
+
+
+def _removed(a: Application) -> Source:
+    return Source(a.name, "gone", (RemoveApplication(a.name, location=a.location),), a.location)
 
 
 def _script(direction: Direction, pair: Pair, found: Entry, after: Release) -> tuple[Instruction | Diagnostic, ...]:

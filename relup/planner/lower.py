@@ -75,9 +75,9 @@ def component_script(direction: Direction, component: Component) -> Iterator[Low
             yield from (step for i in reversed(component) for step in _code(i))
             yield from _code_change(direction, updates)
         case "down":
-            yield from _code_change(direction, (u for u in updates if not _is_static(u)))
+            yield from _code_change(direction, (u for u in updates if not is_static(u)))
             yield from (step for i in component for step in _code(i))
-            yield from _code_change(direction, (u for u in updates if _is_static(u)))
+            yield from _code_change(direction, (u for u in updates if is_static(u)))
         case _:
             assert_never(direction)
     if updates:
@@ -97,7 +97,8 @@ def _code(i: ModuleInstruction) -> Iterator[LowLevel]:
             assert_never(i)
 
 
-def _is_static(u: Update) -> bool:
+def is_static(u: Update) -> bool:
+    """Say whether its processes change their states in the code that comes, on the way down too."""
     return u.mod_type == "static" or isinstance(u.change, SupervisorChange)
 
 

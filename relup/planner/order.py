@@ -83,6 +83,22 @@ def grouped(
             yield first.pop(i.module)
 
 
+def tie_breaks(written: Iterable[ModuleInstruction], rank: Rank | None) -> dict[str, tuple[int, int]]:
+    """Return what decides between modules that do not depend on each other: the lower comes first."""
+    return {i.module: (rank.get(i.module, len(rank)) if rank else 0, n) for n, i in enumerate(written)}
+
+
+def circles(component: Component) -> tuple[tuple[str, ...], ...]:
+    """Return the modules that depend on each other in a circle, for each circle, as they stand in *component*."""
+    place = {i.module: n for n, i in enumerate(component)}
+    edges = [(i.module, d) for i in component for d in i.depends if d in place]
+    if all(place[m] <= place[d] for m, d in edges):
+        return ()
+    found: nx.DiGraph[str] = nx.DiGraph(edges)
+    joined = (sorted(c, key=place.__getitem__) for c in nx.strongly_connected_components(found) if len(c) > 1)
+    return tuple(sorted(map(tuple, joined), key=lambda c: place[c[0]]))
+
+
 def _components(instructions: Sequence[ModuleInstruction], rank: Rank | None) -> dict[str, Component]:
     """Return the components, each under the module that was written first.
 
@@ -110,7 +126,7 @@ def _ordered(
     if len(written) == 1:
         return written
     by_module = {i.module: i for i in written}
-    tie = {m: (rank.get(m, len(rank)) if rank else 0, n) for n, m in enumerate(by_module)}
+    tie = tie_breaks(written, rank)
     graph.clear()
     graph.add_edges_from((i.module, d) for i in written for d in i.depends if d in by_module and d != i.module)
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused, errors
-from relup.model.instructions import Direction, LowLevel
+from relup.model.instructions import Direction
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.planner.advice import advise
@@ -15,7 +16,7 @@ from relup.planner.legs import Leg, check_appups, choose, lacking, leg
 from relup.planner.names import check_names
 from relup.planner.order import Rank
 from relup.planner.policy import NOT_ON_THIS_NODE, check_policy
-from relup.planner.translation import check, stages
+from relup.planner.translation import Stages, check, stages
 
 
 def plan(
@@ -35,6 +36,29 @@ def plan(
     Raises InvalidInput with everything that is wrong, or Refused when nothing is but the node's kind cannot
     carry out what the appups ask for. OTP's counterpart is `systools:make_relup`, with the same two options.
     """
+    options = {"restart_emulator": restart_emulator, "warnings_as_errors": warnings_as_errors}
+    return planned(base, goal, direction, rank, **options).relup
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with what it was made of."""
+
+    relup: Relup
+    leg: Leg
+    stages: Stages
+
+
+def planned(
+    base: Release,
+    goal: Release,
+    direction: Direction | None,
+    rank: Rank | None,
+    *,
+    restart_emulator: bool,
+    warnings_as_errors: bool,
+) -> Planned:
+    """Return what `plan` returns, and how it came about; raise what it raises."""
     chosen = direction or choose(base, goal)
     way = chosen or "up"
     newer, older = (goal, base) if way == "up" else (base, goal)
@@ -53,14 +77,22 @@ def plan(
     found += _irreversible(no_way_back) if no_way_back else _news(_check_leg(back), found)
     advice = tuple(advise(there.instructions()))
     _raise([*errors(found), *(_treated_as_errors([*found, *advice]) if warnings_as_errors else ())])
-    return Relup(
+    made = _translated(there, rank)
+    relup = Relup(
         direction=way,
         base=base,
         goal=goal,
-        script=_script(there, rank),
-        way_back=None if no_way_back else _script(back, rank),
+        script=made.script,
+        way_back=None if no_way_back else _translated(back, rank).script,
         warnings=(*found, *advice, *notes(there)),
     )
+    return Planned(relup, there, made)
+
+
+def _translated(taken: Leg, rank: Rank | None) -> Stages:
+    made = stages(taken.direction, taken.scripts(), taken.after.applications, taken.before.applications, rank)
+    late = taken.direction == "up" and is_before_r15(taken.before)
+    return replace(made, script=restarting_last(made.script)) if late else made
 
 
 def _opposite(direction: Direction) -> Direction:
@@ -80,7 +112,7 @@ def _check_leg(taken: Leg) -> Iterator[Diagnostic]:
     before, after = taken.before.applications, taken.after.applications
     known = {m for a in (*before, *after) for m in a.modules}
     yield from taken.faults
-    yield from check(taken.scripts, after, before)
+    yield from check(taken.scripts(), after, before)
     yield from check_names(taken.instructions(), known)
     yield from check_policy(taken.instructions(), taken.after.kind)
     if not taken.faults:
@@ -109,8 +141,3 @@ def _treated_as_errors(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
 def _raise(wrong: Sequence[Diagnostic]) -> None:
     if wrong:
         raise (Refused if all(d.code == NOT_ON_THIS_NODE for d in wrong) else InvalidInput)(wrong)
-
-
-def _script(taken: Leg, rank: Rank | None) -> tuple[LowLevel, ...]:
-    made = stages(taken.direction, taken.scripts, taken.after.applications, taken.before.applications, rank).script
-    return restarting_last(made) if taken.direction == "up" and is_before_r15(taken.before) else made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def release(root: Path, vsn: int, *, fault: str = "pass", down: bool = True, mor
 
 def route(folders: Sequence[Path]) -> Route:
     releases = [read_release(folder) for folder in folders]
-    return Route(tuple(plan(a, b) for a, b in zip(releases, releases[1:], strict=False)))
+    return Route(tuple(plan(a, b) for a, b in pairwise(releases)))
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from relup.model.instructions import Direction, Instruction
@@ -32,15 +33,25 @@ Json = fun
         end;
     J(A) when is_atom(A) -> ["\"", atom_to_list(A), "\""];
     J(I) when is_integer(I) -> integer_to_list(I) end,
+Tag = fun(T) when is_tuple(T) -> element(1, T); (T) -> T end,
+Answer = fun
+    ({translate_scripts, Mode, Scripts, Apps, PreApps}) ->
+        systools_rc:translate_scripts(Mode, Scripts, lists:map(Application, Apps), lists:map(Application, PreApps));
+    ({make_relup, Top, Base, Paths}) ->
+        case systools:make_relup(Top, [Base], [Base], [noexec, silent, {path, Paths}]) of
+            {ok, Relup, _, Warnings} -> {ok, Relup, lists:map(Tag, Warnings)};
+            {error, _, Reason} -> {error, Tag(Reason)}
+        end;
+    (library) -> code:lib_dir();
+    ({vsn, App}) -> application:load(App), {ok, Vsn} = application:get_key(App, vsn), Vsn
+    end,
 Serve = fun S() ->
     case io:get_line("") of
         eof -> ok;
         Line ->
             {ok, Tokens, _} = erl_scan:string(Line),
-            {ok, {Mode, Scripts, Apps, PreApps}} = erl_parse:parse_term(Tokens),
-            Answer = systools_rc:translate_scripts(
-                Mode, Scripts, lists:map(Application, Apps), lists:map(Application, PreApps)),
-            io:put_chars([Json(Answer), "\n"]),
+            {ok, Question} = erl_parse:parse_term(Tokens),
+            io:put_chars([Json(Answer(Question)), "\n"]),
             S()
     end end,
 Serve(),
@@ -49,7 +60,7 @@ halt().
 
 
 class Oracle:
-    """One Erlang node that answers `systools_rc:translate_scripts/4`."""
+    """One Erlang node that answers for `systools_rc` and `systools`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -64,10 +75,26 @@ class Oracle:
         """Return OTP's answer as a JSON term."""
         mode = "up" if direction == "up" else "dn"
         question = ",".join([mode, erl(scripts), _applications(applications), _applications(pre_applications)])
+        return self._ask(f"{{translate_scripts,{question}}}")
+
+    def make_relup(self, top: Path, base: Path, libraries: Sequence[Path]) -> Any:
+        """Return `{ok, Relup, Tags of warnings}` or `{error, Tag}` as a JSON term, for two .rel files."""
+        paths = ",".join(f'"{ebin}"' for library in libraries for ebin in sorted(library.glob("*/ebin")))
+        return self._ask(f'{{make_relup,"{top.with_suffix("")}","{base.with_suffix("")}",[{paths}]}}')
+
+    def library(self) -> Path:
+        """Return the folder of OTP's own applications."""
+        return Path(self._ask("library")["s"])
+
+    def vsn(self, application: str) -> str:
+        """Return the version of one of OTP's own applications."""
+        return str(self._ask(f"{{vsn,{application}}}")["s"])
+
+    def _ask(self, question: str) -> Any:
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(f"{{{question}}}.\n")
+        stdin.write(f"{question}.\n")
         stdin.flush()
         answer = stdout.readline()
         assert answer, "Erlang ended; its last words are on stderr (sasl must be installed, with debug information)"

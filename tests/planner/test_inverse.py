@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,10 @@ CART = Update("shop.cart", Advanced({"bonus": 1}), ("shop.tax",), "static", 500,
 
 def child(function: str, name: str = "clerk") -> Apply:
     return Apply(Call("supervisor", function, ("shop.top", name)))
+
+
+def start_child(spec: Any, **rest: Any) -> Apply:
+    return Apply(Call("supervisor", "start_child", ("shop.top", spec)), **rest)
 
 
 def ops(function: str) -> Call:
@@ -73,8 +78,21 @@ CASES: dict[str, tuple[Sequence[Instruction], Sequence[Instruction]]] = {
         [child("terminate_child"), LoadModule("shop.clerk"), child("restart_child")],
         [child("terminate_child"), LoadModule("shop.clerk"), child("restart_child")],
     ),
+    "a child of another supervisor that has the same id is born all the same": (
+        [TOP, Apply(Call("supervisor", "terminate_child", ("shop.other", "clerk"))), child("restart_child")],
+        [
+            child("terminate_child"),
+            child("delete_child"),
+            TOP,
+            Apply(Call("supervisor", "restart_child", ("shop.other", "clerk"))),
+        ],
+    ),
+    "a child started by an old spec, a tuple, ends by its id": (
+        [start_child({"tuple": ["clerk", {"tuple": ["clerk", "start", []]}, "permanent", 5000, "worker", ["clerk"]]})],
+        [child("terminate_child"), child("delete_child")],
+    ),
     "a child started by its spec ends by its id": (
-        [Apply(Call("supervisor", "start_child", ("shop.top", {"id": "clerk", "start": "shop.clerk"})))],
+        [start_child({"id": "clerk", "start": "shop.clerk"})],
         [child("terminate_child"), child("delete_child")],
     ),
 }
@@ -90,6 +108,7 @@ REFUSED: dict[str, Instruction] = {
     "a deleted child whose spec is nowhere": Apply(
         Call("supervisor", "delete_child", ("shop.top", "clerk")), location=at(13)
     ),
+    "a child started from its supervisor's one spec, whose pid nobody knows": start_child(["tea"], location=at(13)),
     "a low-level load": Load("cart", location=at(13)),
     "a low-level suspend": Suspend((Suspension("cart"),), location=at(13)),
     "a point of no return": PointOfNoReturn(location=at(13)),

@@ -264,4 +264,3 @@ class ReleaseHandler:
 
 def _log(event: Event) -> None:
     log.info("going back: %s: %s", event.phase, event.message)
-

@@ -80,7 +80,7 @@ def load_sources(goal: Release) -> Mapping[str, Source]:
 
 
 def inspect(relup: Relup) -> list[Diagnostic]:
-    """Find what of a later hop is known to fail before the first one runs. Raises `Refused` for an unreadable folder."""
+    """Find what of a later hop is known to fail before the first one runs. Raises `Refused` without its files."""
     sources = load_sources(relup.goal)
     return [*check_whole(relup), *check_goal(relup.goal, sources), *_check_syntax(relup, sources)]
 
