@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from relup.cli.output import finish
@@ -20,6 +22,23 @@ dry_run = click.option("--dry-run", is_flag=True, help="Check and prepare only: 
 allow_irreversible = click.option(
     "--allow-irreversible", is_flag=True, help="Go on although a late failure could not undo early windows."
 )
+
+through = click.option(
+    "--through",
+    multiple=True,
+    type=click.Path(),
+    metavar="DIR",
+    help="Where to look for releases in between (default: beside the two).",
+)
+library = click.option(
+    "--library",
+    "libraries",
+    multiple=True,
+    type=click.Path(),
+    metavar="DIR",
+    help="Where to look for applications that a BEAM release does not hold, such as Erlang's own lib.",
+)
+via = click.option("--via", multiple=True, metavar="VSN", help="A version that the route must pass.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,14 +62,15 @@ def demo(as_json: bool) -> None:
 
 @relup.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path())
+@library
 @as_json
-def check(paths: tuple[str, ...], as_json: bool) -> None:
+def check(paths: tuple[str, ...], libraries: tuple[str, ...], as_json: bool) -> None:
     """Validate appups, releases and plans.
 
     Of releases in a row, also what leads from each to the next, in both directions."""
     from relup.cli.files import check as work
 
-    finish(as_json, lambda output: work(output, paths))
+    finish(as_json, lambda output: work(output, paths, libraries))
 
 
 @relup.command()
@@ -59,13 +79,63 @@ def check(paths: tuple[str, ...], as_json: bool) -> None:
 @click.option(
     "-o", "--output", "file", type=click.Path(), metavar="FILE", help="Write the plan, to be applied as it is."
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", "json", "otp"]), default="text", show_default=True)
+@click.option("--explain", is_flag=True, help="Show what each pass changed, and why each module stands where it does.")
+@through
+@via
+@library
 @as_json
-def plan(old: str, new: str, file: str | None, form: str, as_json: bool) -> None:
-    """Show the ordered script from release OLD to NEW."""
-    from relup.cli.files import plan as work
+def plan(form: str, as_json: bool, **wanted: Any) -> None:
+    """Show the ordered script from release OLD to NEW.
 
-    finish(as_json or form == "json", lambda output: work(output, old, new, file))
+    Without a direct entry it is the cheapest route over releases in between. The format `otp` is OTP's relup file."""
+    from relup.cli.plan import Request
+    from relup.cli.plan import plan as work
+
+    request = Request(form=form, **wanted)
+    finish(as_json or form == "json", lambda output: work(output, request))
+
+
+@relup.command()
+@click.argument("paths", nargs=-1, required=True, metavar="DIR | OLD NEW", type=click.Path())
+@click.option("-o", "--output", "file", type=click.Path(), metavar="FILE", help="Write the drawing.")
+@click.option(
+    "--format", "form", type=click.Choice(["dot", "mermaid", "svg"]), help="Default: what FILE ends with, or dot."
+)
+@library
+@as_json
+def graph(
+    paths: tuple[str, ...], file: str | None, form: str | None, libraries: tuple[str, ...], as_json: bool
+) -> None:
+    """Draw the versions in a folder, or the order of modules between two releases."""
+    from relup.cli.graph import graph as work
+
+    finish(as_json, lambda output: work(output, paths, form, file, libraries))
+
+
+@relup.command("import")
+@click.argument("file", metavar="FILE.appup", type=click.Path())
+@click.option(
+    "--vsn", metavar="VSN", help="The version to fill into an .appup.src (default: that of the .app beside it)."
+)
+@click.option("-o", "--output", "target", type=click.Path(), metavar="FILE", help="Write the YAML.")
+@as_json
+def import_(file: str, vsn: str | None, target: str | None, as_json: bool) -> None:
+    """Turn an appup of OTP into YAML, with its comments."""
+    from relup.cli.otp import import_ as work
+
+    finish(as_json, lambda output: work(output, file, vsn, target))
+
+
+@relup.command()
+@click.argument("path", type=click.Path())
+@click.option("-o", "--output", "target", type=click.Path(), metavar="FILE", help="Write the Erlang terms.")
+@as_json
+def export(path: str, target: str | None, as_json: bool) -> None:
+    """Turn an appup into OTP's .appup, or a saved plan into OTP's relup file."""
+    from relup.cli.otp import export as work
+
+    finish(as_json, lambda output: work(output, path, target))
 
 
 @relup.command()
@@ -99,18 +169,19 @@ def status(node: str | None, as_json: bool) -> None:
 @dry_run
 @confirm_within
 @allow_irreversible
+@through
+@via
 @yes
 @as_json
-def apply(
-    node: str, new: str, dry_run: bool, confirm_within: float | None, allow_irreversible: bool, yes: bool, as_json: bool
-) -> None:
+def apply(new: str, as_json: bool, **wanted: Any) -> None:
     """Upgrade a live node: plan, show, ask, apply.
 
-    NEW is the folder of a release; a saved PLAN is applied as it is, without asking."""
+    NEW is a release; a saved PLAN is applied as it is, without asking. Without a direct entry the upgrade takes
+    the cheapest route over releases in between: all of it, or nothing."""
     from relup.cli.upgrade import Request
     from relup.cli.upgrade import apply as work
 
-    request = Request(node, dry_run, confirm_within, allow_irreversible, yes)
+    request = Request(**wanted)
     finish(as_json, lambda output: work(output, request, new))
 
 
@@ -120,24 +191,18 @@ def apply(
 @dry_run
 @confirm_within
 @allow_irreversible
+@through
+@via
 @yes
 @as_json
-def downgrade(
-    node: str,
-    vsn: str | None,
-    dry_run: bool,
-    confirm_within: float | None,
-    allow_irreversible: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
+def downgrade(vsn: str | None, as_json: bool, **wanted: Any) -> None:
     """Migrate a live node down.
 
     To the release that ran before this one, or to VSN."""
     from relup.cli.upgrade import Request
     from relup.cli.upgrade import downgrade as work
 
-    request = Request(node, dry_run, confirm_within, allow_irreversible, yes)
+    request = Request(**wanted)
     finish(as_json, lambda output: work(output, request, vsn))
 
 

@@ -1,4 +1,4 @@
-"""`check` and `plan`: what needs files only, and no node."""
+"""`check`: everything that can be said of files, and no node is needed."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import click
-
 from relup.cli.output import Output
 from relup.diagnostics import Diagnostic, InvalidInput, RelupError, errors
-from relup.document import read_document, read_release, relup_to_data, write_relup
+from relup.document import read_document
 from relup.model.release import Release
 from relup.planner import plan as make_plan
-from relup.report.text import plan_lines
 from relup.targets.python.wire import diagnostic_to_data
 
 
-def check(output: Output, paths: Sequence[str]) -> int:
+def check(output: Output, paths: Sequence[str], libraries: Sequence[str]) -> int:
     """Read everything, report everything; two releases in a row are also planned, both ways."""
     found: list[Diagnostic] = []
     releases: list[Release] = []
     for path in paths:
         try:
-            match read_document(Path(path)):
+            match read_document(Path(path), libraries):
                 case Release() as release:
                     releases.append(release)
                 case _:
@@ -43,16 +40,3 @@ def _check_pair(old: Release, new: Release) -> tuple[Diagnostic, ...]:
         return make_plan(old, new).warnings
     except RelupError as error:
         return error.diagnostics
-
-
-def plan(output: Output, old: str, new: str, file: str | None) -> int:
-    """Plan from one release to another, and show it or write it."""
-    relup = make_plan(read_release(Path(old)), read_release(Path(new)))
-    if file:
-        try:
-            Path(file).write_text(write_relup(relup), encoding="utf-8")
-        except OSError as error:
-            raise InvalidInput([Diagnostic("not_written", f"{file}: {error.strerror}")]) from error
-        click.echo(f"wrote {file}", err=True)
-    output.result(relup_to_data(relup), plan_lines(relup))
-    return 0

@@ -6,11 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from relup.diagnostics import RelupError
+from relup.diagnostics import Diagnostic, InvalidInput, RelupError
 
 INTERRUPTED = 130
 
@@ -34,6 +35,11 @@ class Output:
         """Say something on the way to the result."""
         for line in lines:
             click.echo(line, err=self.as_json)
+
+    def warn(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Say what should be known and stops nothing, beside the result."""
+        for diagnostic in diagnostics:
+            click.echo(str(diagnostic), err=True)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
@@ -60,6 +66,15 @@ class Output:
             click.echo(json.dumps(error_to_data(error), ensure_ascii=False, indent=2))
         for diagnostic in error.diagnostics:
             click.echo(str(diagnostic), err=True)
+
+
+def write_file(path: str, text: str) -> None:
+    """Write *text* to a file and say so. Raises `InvalidInput` when it cannot be written."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput([Diagnostic("not_written", f"{path}: {error.strerror}")]) from error
+    click.echo(f"wrote {path}", err=True)
 
 
 def finish(as_json: bool, work: Callable[[Output], int]) -> NoReturn:

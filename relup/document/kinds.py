@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
 from relup.document.appup import checked_appup
-from relup.document.release import FILE, checked_release, release_file
+from relup.document.release import FILE, checked_release, read_release, release_file
 from relup.document.relup import checked_relup
+from relup.document.route import checked_route
+from relup.document.text import read_bytes
 from relup.model.appup import Appup
-from relup.model.release import Release
+from relup.model.otp_relup import OtpRelup
+from relup.model.release import Application, Release
 from relup.model.relup import Relup
+from relup.model.route import Route
 
-Document: TypeAlias = Appup | Release | Relup
+Document: TypeAlias = Appup | Application | OtpRelup | Release | Relup | Route
 
 _TELLING: Mapping[str, frozenset[str]] = {
+    "route": frozenset({"hops"}),
     "relup": frozenset({"script", "base", "goal", "way_back", "direction"}),
     "appup": frozenset({"application", "up", "down"}),
     "release": frozenset({"applications", "name"}),
 }
 """The keys that no other kind of document has."""
 
+_OTP_RELUP = re.compile(rb'\s*(?:%[^\n]*\n\s*)*\{\s*"[^"]*"\s*,')
+"""How a relup file of OTP begins; JSON, which may begin with a brace and a text too, goes on with a colon."""
 
-def read_document(path: str | Path) -> Document:
-    """Return the appup, release or plan at *path*, told by its name, else by its keys; raise `InvalidInput`."""
+
+def read_document(path: str | Path, libraries: Sequence[str | Path] = ()) -> Document:
+    """Return the document at *path*, told by its name, else by what it says; raise `InvalidInput`.
+
+    *libraries* are what `read_release` takes.
+    """
     file = release_file(Path(path))
+    if file.suffix == ".rel":
+        return read_release(file, libraries)
+    if file.name.endswith((".appup", ".appup.src")):
+        from relup.document.erlang.appup import read_erlang_appup  # noqa: PLC0415  YAML needs no grammar of Erlang
+
+        return read_erlang_appup(file, None)
+    if file.suffix == ".app":
+        from relup.document.erlang.app import read_application  # noqa: PLC0415
+
+        return read_application(file)
+    if file.name == "relup" or _OTP_RELUP.match(read_bytes(file)):
+        from relup.document.erlang.otp_relup import read_otp_relup  # noqa: PLC0415
+
+        return read_otp_relup(file)
+    return _read_yaml(file)
+
+
+def _read_yaml(file: Path) -> Document:
     piece = reader.parse(file)
     match _kind(file.name, piece.data):
         case "appup":
@@ -36,6 +66,8 @@ def read_document(path: str | Path) -> Document:
             return checked_release(piece, file)
         case "relup":
             return checked_relup(piece)
+        case "route":
+            return checked_route(piece)
         case _:
             message = "this is neither an appup nor a release nor a plan"
             hint = "an appup has application and vsn, a release has name and applications, a plan has base and script"

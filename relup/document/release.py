@@ -1,47 +1,65 @@
-"""A Python release: a folder with `release.yaml`, the packages of its applications and their appups.
+"""A release: a folder, told to be Python's by its `release.yaml` or BEAM's by its `.rel` file.
 
-Everything that can be wrong with a release is found in one reading: the file itself, the order of the
-applications, the sources of every module and every appup. Nothing is imported; modules are files here.
+Of a Python release the packages of its applications and their appups are read here. Everything that can be wrong
+with it is found in one reading: the file itself, the order of the applications, the sources of every module and
+every appup. Nothing is imported; modules are files here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
-from relup.document.appup import checked_appup
+from relup.document.erlang.layout import rel_file
 from relup.document.piece import Piece
+from relup.document.shipped import shipped_appup
 from relup.document.source_tree import Found, discover, fingerprint, source_path
-from relup.document.start_order import bad_order, start_order
-from relup.document.text import is_folder
+from relup.document.start_order import as_listed, bad_order, start_order
+from relup.document.text import bad_root, is_folder
 from relup.model.appup import Appup
 from relup.model.release import Application, Release
 
 FILE = "release.yaml"
 
 
-def read_release(path: str | Path) -> Release:
-    """Return the release in a folder (or of its release file); raise `InvalidInput` with everything wrong with it."""
+def read_release(path: str | Path, libraries: Sequence[str | Path] = ()) -> Release:
+    """Return the release in a folder (or of its release file); raise `InvalidInput` with everything wrong with it.
+
+    What a BEAM release does not have itself is looked for in *libraries*, folders such as `/usr/lib/erlang/lib`.
+    """
     file = release_file(Path(path))
+    if file.suffix == ".rel":
+        from relup.document.erlang.release import read_beam_release  # noqa: PLC0415  a Python node needs no grammar
+
+        return read_beam_release(file, libraries)
     return checked_release(reader.parse(file), file)
 
 
 def release_file(path: Path) -> Path:
-    """Return the release file of a folder, or the file itself; raise `InvalidInput` when there is none."""
+    """Return the release file of a folder, or the file itself; raise `InvalidInput` when there is none, or several."""
     if not is_folder(path):
         return path
-    if os.path.lexists(path / FILE):
-        return path / FILE
+    rel = rel_file(path)
+    if not os.path.lexists(path / FILE):
+        return rel or _no_release(path)
+    if rel:
+        message = f"this folder has two releases: {FILE} and {rel.relative_to(path)}"
+        place = Location(str(path), 1, 1)
+        raise InvalidInput([Diagnostic("ambiguous_release", message, place, hint="name one of these files")])
+    return path / FILE
+
+
+def _no_release(path: Path) -> NoReturn:
     try:
         empty = not any(path.iterdir())
     except OSError:
         empty = False
-    message = f"this folder {'is empty' if empty else f'has no {FILE}'}"
-    hint = f"a release is a folder with a {FILE} that says name, vsn and applications"
+    message = f"this folder {'is empty' if empty else f'has neither a {FILE} nor a .rel file'}"
+    hint = f"a release is a folder with a {FILE} that says name, vsn and applications, or with releases/*/*.rel"
     raise InvalidInput([Diagnostic("no_release", message, Location(str(path), 1, 1), hint=hint)])
 
 
@@ -51,12 +69,14 @@ def checked_release(piece: Piece, file: Path) -> Release:
     fields, root = piece.fields(), file.parent
     problems: list[Diagnostic] = []
     applications = [_application(root, p, problems) for p in fields["applications"].items()]
-    problems += [*_twice(applications), *_shared_modules(applications), *bad_order(applications), *_bad_root(root)]
+    named = {a.name: a for a in applications}
+    needs = {a.name: as_listed(dict.fromkeys(a.applications, a.location), named) for a in applications}
+    problems += [*_twice(applications), *_shared_modules(applications), *bad_order(needs), *bad_root(root)]
     reader.raise_errors(problems)
     return Release(
         name=fields["name"].text(),
         vsn=fields["vsn"].text(),
-        applications=start_order(applications),
+        applications=tuple([named[name] for name in start_order(needs)]),
         root=str(root.resolve()),
         location=piece.location,
     )
@@ -78,14 +98,17 @@ def _application(root: Path, piece: Piece, problems: list[Diagnostic]) -> Applic
     given |= {"args": fields["args"].value()} if "args" in fields else {}
     sources = list(_listed(root, fields["modules"]) if "modules" in fields else _discovered(root, fields["name"]))
     prints = {s.module: fingerprint(root, s) for s in sources if isinstance(s, Found)}
+    name = fields["name"].text()
+    appup = f"{name}.appup.yaml"
+    shipped = list(shipped_appup(name, fields["vsn"].text(), (root / appup, root.joinpath(*name.split("."), appup))))
     application = Application(
         modules=tuple(sorted(prints)),
         fingerprints={m: f for m, f in sorted(prints.items()) if isinstance(f, str)},
-        appup=_appup(root, fields, problems),
+        appup=next((a for a in shipped if isinstance(a, Appup)), None),
         location=piece.location,
         **given,
     )
-    problems += [f for f in (*sources, *prints.values()) if isinstance(f, Diagnostic)]
+    problems += [f for f in (*sources, *prints.values(), *shipped) if isinstance(f, Diagnostic)]
     problems += _bad_start(application, fields["start"]) if "start" in fields else ()
     return application
 
@@ -130,40 +153,6 @@ def _bad_start(application: Application, piece: Piece) -> Iterator[Diagnostic]:
         yield Diagnostic("bad_start", message, piece.location)
 
 
-def _appup(root: Path, fields: Mapping[str, Piece], problems: list[Diagnostic]) -> Appup | None:
-    """Return the appup that ships with an application, in the release folder or in its package."""
-    name = fields["name"].text()
-    file = f"{name}.appup.yaml"
-    match [p for p in (root / file, root.joinpath(*name.split("."), file)) if os.path.lexists(p)]:
-        case []:
-            return None
-        case [path]:
-            try:
-                piece = reader.parse(path)
-                appup = checked_appup(piece)
-            except InvalidInput as error:
-                problems += error.diagnostics
-                return None
-            problems += _foreign(appup, piece.fields(), fields)
-            return appup
-        case [first, second, *_]:
-            message = f"the application {name!r} has two appups, the other is {first}"
-            problems.append(Diagnostic("duplicate_appup", message, Location(str(second), 1, 1)))
-            return None
-        case _:
-            raise AssertionError("a list has no other lengths")
-
-
-def _foreign(appup: Appup, written: Mapping[str, Piece], fields: Mapping[str, Piece]) -> Iterator[Diagnostic]:
-    name, vsn = fields["name"].text(), fields["vsn"].text()
-    if appup.application != name:
-        message = f"this is the appup of {appup.application!r}, its file is named for {name!r}"
-        yield Diagnostic("wrong_application", message, written["application"].location)
-    if appup.vsn != vsn:
-        message = f"this appup leads to {appup.application} {appup.vsn}, the release has {vsn}"
-        yield Diagnostic("bad_vsn", message, written["vsn"].location)
-
-
 def _twice(applications: Sequence[Application]) -> Iterator[Diagnostic]:
     first: dict[str, Application] = {}
     for application in applications:
@@ -180,11 +169,3 @@ def _shared_modules(applications: Sequence[Application]) -> Iterator[Diagnostic]
             if (owner := owners.setdefault(module, application.name)) != application.name:
                 message = f"the module {module!r} is in {owner!r} and in {application.name!r}"
                 yield Diagnostic("duplicate_modules", message, application.location)
-
-
-def _bad_root(root: Path) -> Iterator[Diagnostic]:
-    try:
-        str(root.resolve()).encode()
-    except UnicodeEncodeError:
-        message = "the path of this folder is not UTF-8, so no plan can name it"
-        yield Diagnostic("not_utf8", message, Location(ascii(str(root)), 1, 1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
@@ -18,6 +19,11 @@ LIMIT = 16 * 2**20
 
 def read_text(path: Path, limit: int = LIMIT) -> str:
     """Return the text of the file at *path*; raise `InvalidInput` with one finding when it is not such a file."""
+    return decode(read_bytes(path, limit), str(path))
+
+
+def read_bytes(path: Path, limit: int = LIMIT) -> bytes:
+    """Return what the file at *path* holds; raise `InvalidInput` with one finding when it cannot be had."""
     try:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
@@ -28,12 +34,11 @@ def read_text(path: Path, limit: int = LIMIT) -> str:
             size = f"{found.st_size / 2**20:,.0f} MB; documents are read up to {limit / 2**20:,.0f} MB"
             raise _refusal(path, "file_too_large", f"the file has {size}")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            return file.read(limit + 1)
     except FileNotFoundError:
         raise _refusal(path, "no_such_file", "there is no such file") from None
     except (OSError, ValueError) as error:
         raise _refusal(path, "unreadable", f"cannot be read: {reason(error)}") from None
-    return decode(data, str(path))
 
 
 def decode(data: bytes, file: str) -> str:
@@ -59,6 +64,15 @@ def is_folder(path: str | Path) -> bool:
 def is_file(path: str | Path) -> bool:
     """Say whether a regular file is there. `Path.is_file` raises when it may not look, or when the name is too long."""
     return os.path.isfile(path)  # noqa: PTH113
+
+
+def bad_root(root: Path) -> Iterator[Diagnostic]:
+    """Find the root of a release that cannot be written into a plan."""
+    try:
+        str(root.resolve()).encode()
+    except UnicodeEncodeError:
+        message = "the path of this folder is not UTF-8, so no plan can name it"
+        yield Diagnostic("not_utf8", message, Location(ascii(str(root)), 1, 1))
 
 
 def reason(error: OSError | ValueError) -> str:

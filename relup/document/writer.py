@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from relup.document.comments import Comments, Notes, notes
 
 if TYPE_CHECKING:
     from relup.document.schemas import Kind
@@ -19,34 +21,54 @@ _WIDTH = 100
 _KEY = 150  # YAML ends its search for a key's colon after 1,024 characters, and each may be escaped
 _UNQUOTED = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*", re.ASCII)
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_UNSAID = re.compile("[^\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+"""What cannot stand in a comment, which has no escapes."""
 _ESCAPED = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
-def write_yaml(data: dict[str, Any], kind: Kind) -> str:
-    """Return *data* as a YAML document that names its schema for editors."""
+def write_yaml(data: dict[str, Any], kind: Kind, comments: Comments | None = None) -> str:
+    """Return *data* as a YAML document that names its schema for editors; each comment stands above its part."""
     from relup.document.schemas import schema_line  # noqa: PLC0415  a node that encodes plans needs no schema
 
-    return schema_line(kind) + "".join(f"{line}\n" for line in _block(data))
+    tree = notes(comments)
+    lines = [*_said(tree.texts), *_block(data, tree), *_said(comments.end if comments else ())]
+    return schema_line(kind) + "".join(f"{line}\n" for line in lines)
 
 
-def _block(data: Any) -> Iterator[str]:
+def _block(data: Any, note: Notes) -> Iterator[str]:
     """Yield the lines of a collection that is not empty."""
     if isinstance(data, dict):
         for key, value in data.items():
-            yield from _entry(f"{_text(key)}:", value)
+            yield from _entry(f"{_text(key)}:", value, note.within(key))
         return
-    for item in data:
-        lines = _block(item) if _spread(item) else iter([_flow(item)])
-        yield f"- {next(lines)}"
-        yield from (f"  {line}" for line in lines)
+    for n, item in enumerate(data):
+        yield from _item(item, note.within(n))
 
 
-def _entry(key: str, value: Any) -> Iterator[str]:
-    if _leaf(value) or (not _holds_mappings(value) and len(key) + len(_flow(value)) < _WIDTH):
+def _item(item: Any, note: Notes) -> Iterator[str]:
+    """Yield the lines of an item of a list; a comment on its first part stands above it, as its own does."""
+    yield from _said(note.texts)
+    lines = _block(item, note) if _spread(item) or (note.parts and not _leaf(item)) else iter([_flow(item)])
+    first = next(lines)
+    while first.startswith("#"):
+        yield first
+        first = next(lines)
+    yield f"- {first}"
+    yield from (f"  {line}" for line in lines)
+
+
+def _entry(key: str, value: Any, note: Notes) -> Iterator[str]:
+    yield from _said(note.texts)
+    flows = not (note.parts or _holds_mappings(value))
+    if _leaf(value) or (flows and len(key) + len(_flow(value)) < _WIDTH):
         yield f"{key} {_flow(value)}"
     else:
         yield key
-        yield from (f"  {line}" for line in _block(value))
+        yield from (f"  {line}" for line in _block(value, note))
+
+
+def _said(texts: Iterable[str]) -> Iterator[str]:
+    return (f"# {_UNSAID.sub(' ', text)}".rstrip() for text in texts)
 
 
 def _leaf(value: Any) -> bool:

@@ -20,7 +20,7 @@ class Application:
     name: str
     vsn: str
     modules: tuple[str, ...] = ()
-    """Every module that belongs to it, sorted."""
+    """Every module that belongs to it: sorted, or in the order of its `.app` file, in which OTP takes them."""
     start: str | None = None
     """`package.module:Class` of its Application callback; None for a library."""
     args: Any = field(default=None, hash=False)
@@ -29,7 +29,7 @@ class Application:
     applications: tuple[str, ...] = ()
     """The applications that must run before it."""
     fingerprints: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """SHA-256 (hex) of each module's source file."""
+    """Of each module whose file is there, in hex: SHA-256 of Python's source, MD5 as `beam_lib:md5/1` has it."""
     appup: Appup | None = field(default=None, hash=False)
     location: Location | None = field(default=None, compare=False, repr=False)
 
@@ -48,10 +48,17 @@ class Release:
     erts: str | None = None
     """The version of the emulator (BEAM only)."""
     location: Location | None = field(default=None, compare=False, repr=False)
+    written: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """The applications in the order of the `.rel` file (BEAM only), for the planner; a plan does not carry it."""
 
     def application(self, name: str) -> Application | None:
         """Return the application of that name, or None."""
         return next((a for a in self.applications if a.name == name), None)
+
+    def as_written(self) -> tuple[Application, ...]:
+        """Return the applications in the order in which its file lists them, where that is known."""
+        place = {name: n for n, name in enumerate(self.written)}
+        return tuple(sorted(self.applications, key=lambda a: place.get(a.name, len(place))))
 
     def fingerprints(self) -> dict[str, str]:
         """Return the fingerprint of every module of every application."""

@@ -29,9 +29,7 @@ def check_emulator(base: Release, goal: Release) -> Iterator[Diagnostic]:
             message = f"{release} has no application sasl, so the node has no release handler"
             yield Diagnostic("missing_sasl", message, release.location, hint="add sasl to the release")
     if base.erts != goal.erts:
-        message = (
-            f"ERTS changes from {base.erts} to {goal.erts}: the node restarts and every state is lost"
-        )
+        message = f"ERTS changes from {base.erts} to {goal.erts}: the node restarts and every state is lost"
         yield Diagnostic("erts_vsn_changed", message, goal.location, "warning")
         if is_before_r15(base):
             message = f"{base} has a sasl from before R15: the emulator restarts last, and runs new code before that"

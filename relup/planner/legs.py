@@ -129,7 +129,7 @@ def leg(direction: Direction, newer: Release, older: Release, *, restart_emulato
     have = {a.name for a in before.applications}
     keep = {a.name for a in after.applications}
     sources = [Source(None, "erts", (i,), i.location) for i in restarts(newer, older)]
-    sources += [_added(a) for a in after.applications if a.name not in have]
+    sources += [_added(a) for a in after.as_written() if a.name not in have]
     faults: list[Diagnostic] = []
     for pair in pairs(newer, older):
         found = entry(direction, pair)
@@ -139,7 +139,7 @@ def leg(direction: Direction, newer: Release, older: Release, *, restart_emulato
             origin: Origin = "inverse" if found.instructions == "inverse" else "entry"
             sources.append(Source(pair.newer.name, origin, instructions, found.location))
             faults += [d for d in script if isinstance(d, Diagnostic)]
-    sources += [_removed(a) for a in before.applications if a.name not in keep]
+    sources += [_removed(a) for a in before.as_written() if a.name not in keep]
     sources += [Source(None, "asked", (RestartEmulator(),))] if restart_emulator else []
     if newer.kind == "beam":
         known = {m for release in (newer, older) for a in release.applications for m in a.modules}

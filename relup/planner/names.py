@@ -13,7 +13,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import assert_never
 
-from relup.diagnostics import Diagnostic
+from relup.diagnostics import Diagnostic, Severity
 from relup.model.instructions import (
     AddApplication,
     AddModule,
@@ -39,6 +39,7 @@ from relup.model.instructions import (
     SyncNodes,
     Update,
 )
+from relup.model.release import NodeKind
 
 _MOST_CANDIDATES = 1_000
 """Comparing a name with more candidates than this would take longer than the plan itself."""
@@ -77,17 +78,18 @@ def modules_of(instruction: Instruction) -> tuple[str, ...]:
             assert_never(instruction)
 
 
-def check_names(script: Sequence[Instruction], known: Collection[str]) -> Iterator[Diagnostic]:
-    """Find modules that are named and belong to no application, before or after.
+def check_names(script: Sequence[Instruction], known: Collection[str], kind: NodeKind) -> Iterator[Diagnostic]:
+    """Find modules that are named and belong to no application, before or after; OTP plans them all the same.
 
     What a high-level instruction loads must belong to the release to come, which is checked with the translation.
     """
+    severity: Severity = "warning" if kind == "beam" else "error"
     for instruction in script:
         if isinstance(instruction, Update | LoadModule | AddModule):
             continue
         for module in modules_of(instruction):
             if module not in known:
-                yield no_such_module(instruction, module, known)
+                yield replace(no_such_module(instruction, module, known), severity=severity)
 
 
 def no_such_module(instruction: Instruction, module: str, known: Collection[str]) -> Diagnostic:

@@ -113,7 +113,7 @@ def _check_leg(taken: Leg) -> Iterator[Diagnostic]:
     known = {m for a in (*before, *after) for m in a.modules}
     yield from taken.faults
     yield from check(taken.scripts(), after, before)
-    yield from check_names(taken.instructions(), known)
+    yield from check_names(taken.instructions(), known, taken.after.kind)
     yield from check_policy(taken.instructions(), taken.after.kind)
     if not taken.faults:
         yield from check_coverage(taken)

@@ -109,8 +109,9 @@ def history_lines(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
         what = entry["what"]
         if "outcome" in entry:
             windows = ", ".join(f"{ms:.1f} ms" for ms in entry["windows_ms"])
+            path = " → ".join([entry["from"], *entry.get("via", ()), entry["to"]])
             yield (
-                f"{at}  {what} {entry['from']} → {entry['to']}: {entry['outcome']}"
+                f"{at}  {what} {path}: {entry['outcome']}"
                 f" ({entry['processes']} process(es){', ' + windows if windows else ''}) by {entry['who']}"
             )
             yield from (f"                     {line}" for line in entry["because"])

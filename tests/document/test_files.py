@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from relup.diagnostics import InvalidInput
 from relup.document import read_appup, read_document, read_release, read_relup, write_appup, write_relup
+from relup.document.route import write_route
 from relup.document.text import LIMIT, read_text
 from relup.model.appup import Appup
 from relup.model.release import Release
 from relup.model.relup import Relup
+from relup.model.route import Route
 
 READERS = [read_appup, read_release, read_relup, read_document]
 
@@ -112,6 +114,8 @@ def test_a_document_is_told_by_its_name_or_by_its_keys(tmp_path: Path) -> None:
         assert read_document(tmp_path / name) == appup
     (tmp_path / "plan").write_text(write_relup(plan))
     assert read_document(tmp_path / "plan") == plan
+    (tmp_path / "route").write_text(write_route(Route((plan, plan))))
+    assert read_document(tmp_path / "route") == Route((plan, plan))
     (tmp_path / "a.py").touch()
     text = "name: r\nvsn: 1\napplications: [{name: a, vsn: 1, modules: []}]\n"
     for name in ("release.yaml", "my.yaml"):

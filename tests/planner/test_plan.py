@@ -303,6 +303,12 @@ def test_a_restart_that_is_asked_for_is_the_last_step_both_ways() -> None:
     assert made.way_back[-1] == RestartEmulator()
 
 
+def test_a_module_that_nobody_has_is_a_warning_on_beam_where_otp_plans_it() -> None:
+    there = appup({"1": [CART, DeleteModule("crat", location=at(13))]}, {"1": [CART]})
+    made = plan(beam("1", app("1", {"cart": "old"})), beam("2", app("2", {"cart": "new"}, appup=there)))
+    assert [(d.code, d.severity, d.location) for d in made.warnings] == [("no_such_module", "warning", at(13))]
+
+
 def test_a_missing_appup_of_a_beam_release_is_a_file_problem() -> None:
     assert codes(beam("1", app("1", {"cart": "old"})), beam("2", app("2", {"cart": "new"}))) == [("file_problem", 4)]
 

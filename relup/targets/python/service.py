@@ -46,6 +46,11 @@ async def serve(
     when a node of that name runs already or an application does not start.
     """
     given = read_release(Path(release))
+    if given.kind != "python":
+        message = f"{given} is a release of a BEAM node"
+        raise InvalidInput(
+            [Diagnostic("different_kinds", message, given.location, hint="its own `bin` folder starts it")]
+        )
     home = Home(base or base_folder(os.environ), name or given.name)
     home.create()
     async with AsyncExitStack() as stack:

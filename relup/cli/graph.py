@@ -1,0 +1,40 @@
+"""`graph`: the versions in a folder, or the order of modules between two releases, drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from relup.cli.output import Output, write_file
+from relup.document import read_release
+from relup.document.folder import read_releases
+from relup.model.graph import Graph
+from relup.planner import dependency_graph, version_graph
+from relup.report.graph import dot, mermaid, svg
+
+DRAW: Mapping[str, Callable[[Graph], str]] = {"dot": dot, "mermaid": mermaid, "svg": svg}
+_OF_SUFFIX = {".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".svg": "svg"}
+
+
+def graph(output: Output, paths: Sequence[str], form: str | None, file: str | None, libraries: Sequence[str]) -> int:
+    """Draw the releases of one folder, or what is planned between two releases."""
+    drawing = DRAW[form or _OF_SUFFIX.get(Path(file or "").suffix, "dot")](_graph(output, paths, libraries))
+    if file:
+        write_file(file, drawing)
+    else:
+        output.result({"graph": drawing}, drawing.splitlines())
+    return 0
+
+
+def _graph(output: Output, paths: Sequence[str], libraries: Sequence[str]) -> Graph:
+    match paths:
+        case (old, new):
+            return dependency_graph(read_release(Path(old), libraries), read_release(Path(new), libraries))
+        case (folder,):
+            found, warnings = read_releases([folder], libraries)
+            output.warn(warnings)
+            return version_graph(found)
+        case _:
+            raise click.UsageError("give one folder of releases, or two releases")

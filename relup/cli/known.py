@@ -1,0 +1,32 @@
+"""The releases that a route may lead through: those that lie beside the ones it is between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from relup.cli.output import Output
+from relup.document.folder import read_releases
+from relup.model.release import Release
+
+
+def known_releases(
+    output: Output, through: Sequence[str], beside: Sequence[Release], libraries: Sequence[str] = ()
+) -> Iterator[Release]:
+    """Yield the releases in the folders *through*, else in the folders in which the releases *beside* lie.
+
+    Nothing is read before the first is asked for: where there is a direct entry, none is. Those that cannot be
+    read are named and left out.
+    """
+    folders = map(Path, through) if through else (folder for release in beside for folder in _around(release))
+    found, warnings = read_releases(dict.fromkeys(folders), libraries)
+    output.warn(warnings)
+    yield from found
+
+
+def _around(release: Release) -> Iterator[Path]:
+    """Yield where the neighbours of a release lie; OTP keeps several in one root."""
+    root = Path(release.root).resolve()
+    if release.kind == "beam":
+        yield root
+    yield root.parent

@@ -1,0 +1,1 @@
+"""OTP's own files, in and out."""

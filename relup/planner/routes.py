@@ -1,0 +1,184 @@
+"""The way from one release to another when no appup knows it: over releases in between.
+
+Users skip releases; authors write entries from the release before. So the known releases are a graph, whose
+edges are the plans that can be made, and the cheapest path through it is the route. Guessing would be worse
+than refusing: an entry that exists and is wrong is not routed around, of routes that cost the same it is said
+which was taken and why, and a route that goes up and down is taken only when there is no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice, pairwise, product
+from typing import TypeAlias
+
+import networkx as nx
+
+from relup.diagnostics import Diagnostic, InvalidInput, Refused
+from relup.model.instructions import Direction
+from relup.model.naming import shortened
+from relup.model.release import Release
+from relup.model.route import Route
+from relup.model.versions import natural
+from relup.planner.absence import no_route
+from relup.planner.cost import Cost, hop_cost, route_cost
+from relup.planner.legs import FILE_PROBLEM, NO_RELUP, lacking
+from relup.planner.names import did_you_mean
+from relup.planner.planning import plan
+from relup.planner.ways import Way, Ways, direction_by_number
+
+Path: TypeAlias = tuple[str, ...]
+"""Versions, from the base to the goal."""
+_MOST = 5
+"""How many routes of the same cost are looked at: one to take, three to name, one to know that there are more."""
+_MISSING = {NO_RELUP, FILE_PROBLEM}
+_NEVER = {"different_releases", "different_kinds"}
+
+
+def find_route(
+    base: Release,
+    goal: Release,
+    known: Iterable[Release] = (),
+    direction: Direction | None = None,
+    via: Sequence[str] = (),
+) -> Route:
+    """Return the route from *base*, which runs, to *goal*: one hop when there is an entry, else the cheapest.
+
+    It leads through *known* releases of the same name, and through the versions *via*, in that order. With a
+    *direction* every hop has it; without one, hops of one direction are preferred to a route that mixes them.
+    Raises what `plan` raises, unless all that is missing is an entry; then InvalidInput that says what would
+    close the gap. OTP has no counterpart: it looks up direct entries only.
+    """
+    passed = [v for v, _ in groupby(v for v in via if v not in (base.vsn, goal.vsn))]
+    absent: tuple[Diagnostic, ...] = ()
+    try:
+        direct = plan(base, goal, direction)
+    except (InvalidInput, Refused) as error:
+        absent = _routable(error, passed)
+    else:
+        if not passed:
+            return Route((direct,))
+    given = sorted(known, key=lambda r: r.root)
+    strangers = [r for r in given if (r.name, r.kind) != (base.name, base.kind)]
+    ways = Ways([base, goal, *(r for r in given if (r.name, r.kind) == (base.name, base.kind))])
+    _check_known(base, ways, passed)
+    points = (base.vsn, *passed, goal.vsn)
+    preferences = _preferences(base, goal, direction)
+    for allowed in preferences:
+        paths = _cheapest(ways, points, allowed)
+        if paths:
+            return _route(ways, paths, allowed, passed)
+    raise InvalidInput((*absent, *no_route(ways, points, preferences[-1], strangers)))
+
+
+def _routable(error: InvalidInput | Refused, passed: Sequence[str]) -> tuple[Diagnostic, ...]:
+    """Return which entries are missing; raise the error again when a route is no answer to it."""
+    codes = {d.code for d in error.diagnostics}
+    if codes & _NEVER or (not passed and not codes & _MISSING):
+        raise error
+    return tuple(d for d in error.diagnostics if d.code in _MISSING)
+
+
+def _check_known(base: Release, ways: Ways, passed: Sequence[str]) -> None:
+    unknown = [v for v in passed if v not in ways.releases]
+    if unknown:
+        versions = ", ".join(ways.releases)
+        raise InvalidInput(
+            Diagnostic(
+                "unknown_version",
+                f"no release {base.name} {vsn!r} is known; known are {versions}",
+                hint=did_you_mean(vsn, ways.releases.keys()),
+            )
+            for vsn in unknown
+        )
+
+
+def _preferences(base: Release, goal: Release, direction: Direction | None) -> list[tuple[Direction, ...]]:
+    """Return which directions hops may have, the best choice first."""
+    if direction:
+        return [(direction,)]
+    first = direction_by_number(base.vsn, goal.vsn)
+    second: Direction = "down" if first == "up" else "up"
+    return [(first,), (second,), (first, second)]
+
+
+# ── the search ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _cheapest(ways: Ways, points: Path, allowed: Sequence[Direction]) -> list[Path]:
+    """Return the cheapest paths over *points*; of those that cost the same, the one over newer versions first."""
+    legs = [list(islice(_leg(ways, points, leg, allowed), _MOST)) for leg in pairwise(points)]
+    return [_joined(parts) for parts in islice(product(*legs), _MOST)]
+
+
+def _joined(parts: Sequence[Path]) -> Path:
+    return (*(v for part in parts for v in part[:-1]), parts[-1][-1])
+
+
+def _leg(ways: Ways, points: Path, leg: tuple[str, str], allowed: Sequence[Direction]) -> Iterator[Path]:
+    """Yield the cheapest paths from one point to the next, one by one: there may be millions."""
+
+    def cost(x: str, y: str, _: object) -> Cost | None:
+        hop = ways.hop(x, y, allowed)
+        return hop_cost(hop) if hop else None
+
+    start, end = leg
+    graph = ways.graph(points, leg, allowed)
+    between = (nx.descendants(graph, start) | {start}) & (nx.ancestors(graph, end) | {end})
+    if end in between:
+        before, _ = nx.dijkstra_predecessor_and_distance(graph.subgraph(between), start, weight=cost)  # type: ignore[arg-type]  # a Cost adds and compares as numbers do
+        cheapest: nx.DiGraph[str] = nx.DiGraph((x, y) for y in before for x in before[y])
+        if end in cheapest:
+            useful = nx.ancestors(cheapest, end) | {end}
+            edges = [(x, y) for x, y in cheapest.edges if x in useful and y in useful]
+            newest_first: nx.DiGraph[str] = nx.DiGraph(sorted(edges, key=lambda edge: natural(edge[1]), reverse=True))
+            yield from map(tuple, nx.all_simple_paths(newest_first, start, end))
+
+
+# ── what is said about it ──────────────────────────────────────────────────────────────────────────────
+
+
+def _route(ways: Ways, paths: Sequence[Path], allowed: Sequence[Direction], passed: Sequence[str]) -> Route:
+    chosen, *others = paths
+    hops = tuple(hop for leg in pairwise(chosen) if (hop := ways.hop(*leg, allowed)))
+    route = Route(hops)
+    return Route(hops, (_note(ways, route, passed), *_mixed(route), *_tie(chosen, others), *_left_out(ways)))
+
+
+def _note(ways: Ways, route: Route, passed: Sequence[str]) -> Diagnostic:
+    direct = Way(route.base.vsn, route.goal.vsn, route.hops[0].direction)
+    why = next((f"{d.message}; " for d in lacking(direct.direction, *ways.ends(direct))), "")
+    over = f" over {', '.join(passed)}" if passed else ""
+    message = f"{why}the cheapest route{over} is {route}: {route_cost(route)}"
+    return Diagnostic("route", message, severity="note")
+
+
+def _mixed(route: Route) -> Iterator[Diagnostic]:
+    if len({hop.direction for hop in route.hops}) > 1:
+        turns = ", ".join(f"{hop.direction} to {hop.goal.vsn}" for hop in route.hops)
+        message = f"this route does not keep to one direction, and no other leads there: {turns}"
+        yield Diagnostic("route_mixed", message, severity="warning")
+
+
+def _tie(chosen: Path, others: Sequence[Path]) -> Iterator[Diagnostic]:
+    if others:
+        stretches = [" → ".join(_detour(chosen, other)) for other in others[: _MOST - 2]]
+        more = " and others" if len(others) > len(stretches) else ""
+        message = f"{', '.join(stretches)}{more} would cost the same; the one over newer versions is taken"
+        elsewhere = [v for v in others[0] if v not in chosen] or others[0][1:-1]
+        hint = f"{' '.join(f'--via {v}' for v in elsewhere)} chooses {stretches[0]}"
+        yield Diagnostic("route_tie", message, severity="note", hint=hint)
+
+
+def _detour(chosen: Path, other: Path) -> Path:
+    """Return the stretch on which *other*, a path as long as *chosen*, leaves it, with both its ends."""
+    differ = [n for n, (one, two) in enumerate(zip(chosen, other, strict=True)) if one != two]
+    return other[differ[0] - 1 : differ[-1] + 2]
+
+
+def _left_out(ways: Ways) -> Iterator[Diagnostic]:
+    wrong = ways.wrong()
+    if wrong:
+        named = shortened([f"{way} [{problems[0].code}]" for way, problems in wrong.items()])
+        location = next(iter(wrong.values()))[0].location
+        yield Diagnostic("ways_left_out", f"left out, as their plans are wrong: {named}", location, "warning")
