@@ -10,6 +10,7 @@ from relup.model.instructions import Direction
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.planner.advice import advise
+from relup.planner.collection import uncollected
 from relup.planner.coverage import check_coverage, check_unversioned, notes
 from relup.planner.emulator import check_emulator, is_before_r15, restarting_last
 from relup.planner.legs import Leg, check_appups, choose, lacking, leg
@@ -49,6 +50,7 @@ class Planned:
     stages: Stages
 
 
+@uncollected
 def planned(
     base: Release,
     goal: Release,

@@ -23,6 +23,7 @@ from relup.model.instructions import Apply, Direction, Instruction, LoadObjectCo
 from relup.model.release import Application
 from relup.planner.applications import by_name, check_applications, expand
 from relup.planner.check import check_object_code, check_pairs, check_point_of_no_return, split
+from relup.planner.collection import uncollected
 from relup.planner.lower import check_homes, component_script, homes, object_code
 from relup.planner.merge import check_versions, merge_object_code, place_restarts
 from relup.planner.order import Component, Expanded, Rank, check_graph, grouped
@@ -46,6 +47,7 @@ class Stages:
     script: tuple[LowLevel, ...]
 
 
+@uncollected
 def translate(
     direction: Direction,
     scripts: Scripts,
