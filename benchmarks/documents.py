@@ -1,4 +1,4 @@
-"""How long documents take: an appup of 10,000 instructions, its plan, and a release of 2,000 modules.
+"""How long documents take: an appup of 10,000 instructions, one of OTP's, a plan, and a release of 2,000 modules.
 
     python benchmarks/documents.py
 
@@ -24,6 +24,9 @@ from relup.document import (
     write_appup,
     write_relup,
 )
+from relup.document.erlang.appup import read_erlang_appup
+from relup.document.erlang.conversion import export_appup, import_appup
+from relup.document.erlang.grammar import parser
 from relup.model.instructions import Load, PointOfNoReturn, Resume, Suspend, Suspension
 from relup.model.release import Release
 from relup.model.relup import Relup
@@ -67,6 +70,32 @@ def appups(folder: Path) -> None:
     measure(f"{INSTRUCTIONS:,} instructions written", lambda: write_appup(appup))
 
 
+def erlang_lines(size: int) -> Iterator[str]:
+    """An appup of OTP of about *size* bytes, with a comment above every other instruction."""
+    yield '{"2.10",\n [{<<"2\\\\.[0-9]+">>,\n   ['
+    forms = (
+        "    %% its state has one more field since 2.9\n"
+        '    {{update, big_m{0}, 3000, {{advanced, [{{bonus, {0}}}, {{n, "x"}}]}}, soft_purge, soft_purge, [big_a]}},',
+        "    {{load_module, big_m{0}, brutal_purge, soft_purge, [big_a, big_b]}},",
+        '    %% called with what it needs\n    {{apply, {{big_m{0}, migrate, [1, 2.5, #{{a => <<"b">>}}]}}}},',
+        "    {{update, big_m{0}, supervisor}},",
+    )
+    for n in range(size // 83):
+        yield forms[n % len(forms)].format(n)
+    yield "    point_of_no_return]}],\n []}."
+
+
+def erlang_appups(folder: Path) -> None:
+    measure("the grammar of Erlang's terms, once in a process", parser.__wrapped__)
+    file, yaml = folder / "big.appup", folder / "big.appup.yaml"
+    text = "\n".join(erlang_lines(120_000)) + "\n"
+    file.write_text(text)
+    size = f"OTP's appup of {len(text) // 1000} KB"
+    measure(f"{size} read, validated, decoded", lambda: read_erlang_appup(file))
+    yaml.write_text(measure(f"{size} imported as YAML", lambda: import_appup(file))[0])
+    measure(f"{size} exported from YAML", lambda: export_appup(yaml))
+
+
 def plans(folder: Path) -> None:
     modules = [f"big.m{n}" for n in range(INSTRUCTIONS // 3)]
     steps = [s for m in modules for s in (Suspend((Suspension(m),)), Load(m), Resume((m,)))]
@@ -94,6 +123,7 @@ def releases(folder: Path) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         appups(Path(folder))
+        erlang_appups(Path(folder))
         plans(Path(folder))
         releases(Path(folder))
 

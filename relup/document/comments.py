@@ -60,8 +60,8 @@ class Notes:
     parts: dict[Step, Notes] = field(default_factory=dict)
 
     def within(self, step: Step) -> Notes:
-        """Return the notes of a part."""
-        return self.parts.get(step) or Notes()
+        """Return the notes of a part; where nothing is said at all, that is said of the parts too."""
+        return self.parts.get(step) or (Notes() if self.texts or self.parts else self)
 
 
 def notes(comments: Comments | None) -> Notes:

@@ -42,19 +42,15 @@ def _block(data: Any, note: Notes) -> Iterator[str]:
             yield from _entry(f"{_text(key)}:", value, note.within(key))
         return
     for n, item in enumerate(data):
-        yield from _item(item, note.within(n))
-
-
-def _item(item: Any, note: Notes) -> Iterator[str]:
-    """Yield the lines of an item of a list; a comment on its first part stands above it, as its own does."""
-    yield from _said(note.texts)
-    lines = _block(item, note) if _spread(item) or (note.parts and not _leaf(item)) else iter([_flow(item)])
-    first = next(lines)
-    while first.startswith("#"):
-        yield first
+        part = note.within(n)
+        yield from _said(part.texts)
+        lines = _block(item, part) if _spread(item) or (part.parts and not _leaf(item)) else iter([_flow(item)])
         first = next(lines)
-    yield f"- {first}"
-    yield from (f"  {line}" for line in lines)
+        while first.startswith("#"):  # what is said of an item's first part stands above the item
+            yield first
+            first = next(lines)
+        yield f"- {first}"
+        yield from (f"  {line}" for line in lines)
 
 
 def _entry(key: str, value: Any, note: Notes) -> Iterator[str]:

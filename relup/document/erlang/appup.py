@@ -6,7 +6,6 @@ A file becomes the same data, with places, as its YAML spelling, and is checked 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +15,8 @@ from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
 from relup.document.appup import checked_appup
 from relup.document.comments import Comment
-from relup.document.erlang.app import only_term, text_of
-from relup.document.erlang.fields import Node, mapping, sequence, spot, wrong
+from relup.document.erlang.app import only_term
+from relup.document.erlang.fields import Node, mapping, sequence, spot, text, wrong
 from relup.document.erlang.flaws import Flaw
 from relup.document.erlang.forms import read_instruction
 from relup.document.erlang.reader import decode, read_terms
@@ -25,8 +24,6 @@ from relup.document.erlang.terms import Atom, Binary, List, Term, Tuple
 from relup.document.piece import Piece
 from relup.document.text import read_bytes
 from relup.model.appup import Appup
-
-_TEMPLATE = re.compile(r"%VSN%|\{\{vsn\}\}|\bVSN\b")
 
 
 class Source(NamedTuple):
@@ -54,9 +51,12 @@ def appup_piece(text: str, file: str, vsn: str | None = None) -> Piece:
 def read_source(path: Path, vsn: str | None) -> Source:
     """Return what the file at *path* says; raise `InvalidInput` when it is no appup of OTP."""
     text = decode(read_bytes(path), str(path))
-    if vsn is None and _TEMPLATE.search(text):
-        vsn = next(_versions(path), None)
-    return _source(text, str(path), vsn)
+    try:
+        return _source(text, str(path), vsn)
+    except InvalidInput as error:
+        if any(d.code == "needs_vsn" for d in error.diagnostics) and (found := next(_versions(path), None)):
+            return _source(text, str(path), found)
+        raise
 
 
 def _source(text: str, file: str, vsn: str | None) -> Source:
@@ -84,7 +84,7 @@ def _versions(path: Path) -> Iterator[str]:
             match only_term(file):
                 case Tuple((Atom("application"), _, List(items))):
                     pairs = [item.items for item in items if isinstance(item, Tuple) and len(item.items) == 2]
-                    yield from (vsn for key, value in pairs if key == Atom("vsn") and (vsn := text_of(value)))
+                    yield from (vsn for key, value in pairs if key == Atom("vsn") and (vsn := text(value)))
                 case _:
                     pass
 
@@ -101,9 +101,9 @@ def _appup(term: Term, application: str, flaws: list[Flaw]) -> Node:
 
 
 def _vsn(term: Term, flaws: list[Flaw]) -> Node:
-    if (text := text_of(term)) is None:
+    if (vsn := text(term)) is None:
         flaws.append(wrong("bad_appup", "a version as text", term))
-    return text, spot(term)
+    return vsn, spot(term)
 
 
 def _entries(other: str, term: Term, flaws: list[Flaw]) -> Node:

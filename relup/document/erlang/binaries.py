@@ -107,10 +107,10 @@ def _width(kind: str, size: int | None, unit: int | None) -> int | None:
         if unit is not None and kind in _DEFAULT_WIDTHS:
             raise _Unfit
         return _DEFAULT_WIDTHS.get(kind)
-    width = size * (_DEFAULT_UNITS.get(kind, 1) if unit is None else unit)
-    if not 0 <= width <= LIMIT:
+    unit = _DEFAULT_UNITS.get(kind, 1) if unit is None else unit
+    if not (0 < unit <= 256 and 0 <= size * unit <= LIMIT):
         raise _Unfit
-    return width
+    return size * unit
 
 
 def _numbers(value: Number | String) -> Sequence[Any]:

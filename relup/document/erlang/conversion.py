@@ -54,7 +54,10 @@ def export_appup(path: str | Path, appup: Appup | None = None) -> tuple[str, tup
 
 
 def write_erlang_appup(data: Mapping[str, Any], comments: Comments | None = None) -> tuple[str, tuple[Diagnostic, ...]]:
-    """Return an appup in the shape of its YAML data as OTP has it, and warnings of what was left out."""
+    """Return an appup in the shape of its YAML data as OTP has it, and warnings of what was left out.
+
+    Raise `InvalidInput` for an inverse, and for what Erlang has no term for.
+    """
     return _written(Piece(dict(data)), comments)
 
 
@@ -68,20 +71,21 @@ def _written(piece: Piece, comments: Comments | None) -> tuple[str, tuple[Diagno
 def _appup(piece: Piece, told: list[Diagnostic]) -> Term:
     fields = piece.fields()
     up, down = ([*fields[section].items()] if section in fields else [] for section in _SECTIONS)
-    entries = [[_entry(entry.fields(), told) for entry in section] for section in (up, down)]
+    entries = [[_entry(entry, told) for entry in section] for section in (up, down)]
     return Tuple((String(fields["vsn"].text()), *(List(tuple(section)) for section in entries)))
 
 
-def _entry(fields: Mapping[str, Piece], told: list[Diagnostic]) -> Term:
+def _entry(entry: Piece, told: list[Diagnostic]) -> Term:
+    fields = entry.fields()
     version, steps = fields.get("from") or fields["to"], fields["instructions"]
     match version.data:
         case {"regex": pattern}:
-            name: Term = Binary(str(pattern).encode())
+            name: Term = Binary(str(pattern).encode(errors="surrogatepass"))
         case text:
             name = String(str(text))
     if steps.data == "inverse":
         message = "OTP has no inverses; the instructions must be derived from the other list before"
-        told.append(Diagnostic("not_in_otp", message, steps.location))
+        told.append(Diagnostic("not_in_otp", message, steps.location or entry.location))
         return Tuple((name, List(())))
     return Tuple((name, List(tuple([write_instruction(step, told) for step in steps.items()]))))
 

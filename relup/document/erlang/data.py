@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, assert_never
 
-from relup.document.erlang.terms import Atom, Binary, Fun, List, Map, Number, String, Term, Tuple
+from relup.document.erlang.terms import MOST_ARGUMENTS, Atom, Binary, Fun, List, Map, Number, String, Term, Tuple
 from relup.document.piece import Malformed, Plain, plain
 from relup.document.wording import found
 
@@ -99,7 +99,9 @@ def _tagged(data: dict[str, Any]) -> Term:
                     return List(_each(items), end)
         case {"map": [*pairs]} if all(isinstance(p, list) and len(p) == 2 for p in pairs):
             return Map(tuple([(from_data(k), from_data(v)) for k, v in pairs]))
-        case {"fun": [str(module), str(function), arity]} if type(plain(arity)) is int and 0 <= plain(arity) < 256:
+        case {"fun": [str(module), str(function), arity]} if (
+            type(plain(arity)) is int and 0 <= plain(arity) <= MOST_ARGUMENTS
+        ):
             return Fun(str(module), str(function), plain(arity))
         case _:
             tag = " and ".join(data)

@@ -6,6 +6,7 @@ YAML has serve Erlang's files too. What does not fit is a flaw under OTP's tag, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -15,7 +16,7 @@ from relup.document.erlang.flaws import Flaw
 from relup.document.erlang.terms import Atom, List, Number, String, Term, Tuple
 from relup.document.erlang.writer import flat
 from relup.document.fields import read_call
-from relup.document.piece import DEPTH, Piece, Place, Spot, plain
+from relup.document.piece import DEPTH, Malformed, Piece, Place, Spot, plain
 from relup.document.wording import listed, short
 
 Node: TypeAlias = tuple[Any, Place | Spot]
@@ -24,6 +25,8 @@ Read: TypeAlias = Callable[[Term, list[Flaw]], Node]
 
 _AROUND = 10
 """How many collections of a document stand around the data of a field, at most."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character: a number in a list of Erlang's, and nothing in a text."""
 
 
 class Field(NamedTuple):
@@ -69,8 +72,8 @@ def _items(term: Term) -> Sequence[Term] | None:
     match term:
         case List(items, None):
             return items
-        case String(text):
-            return [Number(ord(c), spot=spot(term)) for c in text]
+        case String(characters):
+            return [Number(ord(c), spot=spot(term)) for c in characters]
         case _:
             return None
 
@@ -144,13 +147,21 @@ def _read_timeout(term: Term, flaws: list[Flaw]) -> Node:
 
 
 def _write_timeout(data: Any) -> Term:
-    return from_data(plain(data))
+    if plain(data) == 0:
+        raise Malformed("OTP takes milliseconds above 0, default or infinity for a timeout, found 0", None)
+    return from_data(data)
+
+
+def text(term: Term) -> str | None:
+    """Return the text that a term says; None when it says none, or one that no document can hold."""
+    found = text_of(term)
+    return None if found is None or _HALF.search(found) else found
 
 
 def _read_vsn(term: Term, flaws: list[Flaw]) -> Node:
-    if (text := text_of(term)) is None:
+    if (vsn := text(term)) is None:
         flaws.append(wrong("bad_lib_vsn", "a version", term))
-    return text, spot(term)
+    return vsn, spot(term)
 
 
 def _read_data(term: Term, flaws: list[Flaw]) -> Node:

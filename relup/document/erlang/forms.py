@@ -43,7 +43,7 @@ from relup.document.erlang.fields import (
 )
 from relup.document.erlang.flaws import Flaw
 from relup.document.erlang.terms import Atom, Term, Tuple
-from relup.document.piece import Piece, Spot
+from relup.document.piece import Malformed, Piece, Spot
 from relup.document.wording import listed, short, suggestion
 
 
@@ -152,33 +152,42 @@ def _shown(name: str, row: Sequence[Field]) -> str:
 
 def write_instruction(piece: Piece, told: list[Diagnostic]) -> Term:
     """Return an instruction as Erlang has it; what OTP cannot say is left out, and told."""
-    name, given = _given(piece)
-    form = FORMS[name]
+    name, body = _named(piece)
+    form, given = FORMS[name], _given(name, body)
+    where = piece.location or body.location
     data = {key: part.data for key, part in given.items() if any(key == f.name for row in form.rows for f in row)}
     for key in given:
         if key not in data:
             message = f"OTP's {name} has no {key!r}; it is left out"
-            told.append(Diagnostic("not_in_otp", message, given[key].location or piece.location, severity="warning"))
+            told.append(Diagnostic("not_in_otp", message, given[key].location or where, severity="warning"))
     row = _shortest(form, data)
     if row is None:
         data |= _AS_SUPERVISOR
         row = form.rows[-1]
-    parts = tuple([field.write(data[field.name] if field.name in data else _default(name, field)) for field in row])
+    try:
+        parts = tuple([f.write(data[f.name] if f.name in data else _default(name, f)) for f in row])
+    except Malformed as error:
+        told.append(Diagnostic("malformed", error.message, error.location or where))
+        parts = ()
     if not parts:
         return Atom(name)
     return Tuple((Atom(name), Tuple(parts)) if form.nested else (Atom(name), *parts))
 
 
-def _given(piece: Piece) -> tuple[str, dict[str, Piece]]:
-    """Return the name of an instruction and the fields that are given, however they are written."""
+def _named(piece: Piece) -> tuple[str, Piece]:
     if isinstance(piece.data, str):
-        return str(piece.data), {}
+        return str(piece.data), Piece(None)
     ((name, body),) = piece.fields().items()
+    return name, body
+
+
+def _given(name: str, body: Piece) -> dict[str, Piece]:
+    """Return the fields that are given, however they are written."""
     form = instructions.FORMS[name]
     given = form.gather(body, form.short)
-    if "mode" in given and not (isinstance(body.data, dict) and "mode" in body.data):
-        del given["mode"]
-    return name, given
+    if not (isinstance(body.data, dict) and "mode" in body.data):
+        given.pop("mode", None)
+    return given
 
 
 def _shortest(form: Form, data: Mapping[str, Any]) -> Sequence[Field] | None:

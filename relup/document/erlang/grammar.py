@@ -16,7 +16,7 @@ from lark import Lark, Token, Transformer
 from relup.document.erlang.binaries import Segment, binary
 from relup.document.erlang.flaws import Flaw, Read, Variable, program
 from relup.document.erlang.literals import atom, character, integer, real, unescaped
-from relup.document.erlang.terms import RESERVED, Fun, List, Map, Number, String, Tuple
+from relup.document.erlang.terms import MOST_ARGUMENTS, RESERVED, Fun, List, Map, Number, String, Tuple
 from relup.document.piece import Spot
 
 
@@ -90,11 +90,14 @@ class _Terms(Transformer[Token, Any]):
         return Variable(parts[0].value, _spot(parts[0]))
 
     def function(self, parts: _Parts) -> Read:
-        word, module, _, name, _, arity = parts
+        word, module, _, name, _, token = parts
+        arity = integer(token.value, _spot(token))
         for part in (module, name, arity):
             if isinstance(part, Flaw):
                 return part
-        return Fun(module.name, name.name, arity.value, spot=_spot(word))
+        if _whole(arity) > MOST_ARGUMENTS:
+            return Flaw("bad_term", f"a function takes at most {MOST_ARGUMENTS} arguments", _spot(token))
+        return Fun(module.name, name.name, _whole(arity), spot=_spot(word))
 
     def tuple_term(self, parts: _Parts) -> Read:
         return Tuple(tuple(parts[1:]), spot=_spot(parts[0]))
@@ -125,13 +128,11 @@ class _Terms(Transformer[Token, Any]):
         return binary(parts[1:], _spot(parts[0]))
 
     def segment(self, parts: _Parts) -> Segment:
-        return Segment(
-            value=program(f"the variable {parts[0].name}", parts[0].spot)
-            if isinstance(parts[0], Variable)
-            else parts[0],
-            size=next((p for p in parts[1:] if isinstance(p, int)), None),
-            types=next((p for p in parts[1:] if isinstance(p, list)), []),
-        )
+        value, *rest = parts
+        if isinstance(value, Variable):
+            value = program(f"the variable {value.name}", value.spot)
+        size = next((part for part in rest if isinstance(part, int)), None)
+        return Segment(value, size, next((part for part in rest if isinstance(part, list)), []))
 
     def size(self, parts: _Parts) -> int:
         return _whole(parts[1])
@@ -140,7 +141,7 @@ class _Terms(Transformer[Token, Any]):
         return [p for p in parts if isinstance(p, tuple)]
 
     def type(self, parts: _Parts) -> tuple[str, int | None]:
-        return parts[0].value, _whole(parts[2]) if len(parts) > 1 else None
+        return parts[0].value, _whole(integer(parts[2].value, _spot(parts[2]))) if len(parts) > 1 else None
 
 
 def _whole(size: Read) -> int:

@@ -21,7 +21,7 @@ from relup.document.piece import DEPTH, MOST, Spot
 from relup.document.reader import raise_errors
 from relup.document.wording import short
 
-VARIABLE = "VSN"
+_VARIABLE = "VSN"
 _IN_TEXT = re.compile(r"%VSN%|\{\{vsn\}\}")
 _IN_BYTES = re.compile(rb"%VSN%|\{\{vsn\}\}")
 """What build tools replace by the version, wherever it stands in a text."""
@@ -48,7 +48,7 @@ def decode(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         if declared is None:
             return data.decode("latin-1")
-        before = data[: error.start].decode()
+        before = data[: error.start].decode(errors="replace")
         place = Location(file, *lines_of(before).spot(len(before)))
         raise InvalidInput([Diagnostic("not_utf8", "this byte is not UTF-8 text", place)]) from None
 
@@ -88,7 +88,7 @@ def _flaws(read: Iterable[Read], vsn: str | None) -> Iterator[Flaw]:
         match term:
             case Flaw():
                 yield term
-            case Variable(name, spot) if name != VARIABLE:
+            case Variable(name, spot) if name != _VARIABLE:
                 yield program(f"the variable {short(name)}", spot)
             case Variable() | String() | Binary() if vsn is None and waiting is None and _filled(term, "") is not term:
                 waiting = term.spot or (1, 1)

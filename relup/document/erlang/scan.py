@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from relup.document.comments import Comment, Lines
 
 _MARKS = re.compile(
-    r"""(?P<skipped>"(?:[^"\\]|\\[\s\S])*"|'(?:[^'\\]|\\[\s\S])*'|\$(?:[^\\]|\\[\s\S]))"""
-    r"""|(?P<comment>%[^\n]*)|(?P<open><<|[({\[])|(?P<close>>>|[)}\]])"""
+    r"""(?P<skipped>"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+(?:"|\\?\Z)|'[^'\\]*+(?:\\[\s\S][^'\\]*+)*+(?:'|\\?\Z)"""
+    r"""|\$(?:[^\\]|\\[\s\S]))|(?P<comment>%[^\n]*)|(?P<open><<|[({\[])|(?P<close>>>|[)}\]])"""
 )
 
 

@@ -95,6 +95,8 @@ RESERVED = frozenset(
 
 LONGEST = 255
 """How many characters an atom may have."""
+MOST_ARGUMENTS = 255
+"""How many arguments a function may take."""
 
 
 def is_character(code: int) -> bool:

@@ -53,10 +53,13 @@ TEXTS: dict[str, list[str]] = {
         "<< <<1>> >>.", "<<65/utf8>>.", "<<1234/utf8>>.", "<<16#D800/utf8>>.", "<<16#110000/utf8>>.",
         "<<65:8/utf8>>.", "<<1/foo>>.", "<<1/big-little>>.", "<<1/big-big>>.", "<<1/integer-float>>.",
         "<<1/integer:8>>.", "<<a>>.", "<<[1]>>.", "<<1:a>>.", "<<1:-1>>.", "<<1:>>.", "<<1/>>.", "<<1", "<<1>.",
+        "<<1:$\\b>>.", "<<1:8.0>>.", "<<1:8/integer-unit:$\\b>>.", "<<1:1/unit:256>>.", "<<1:1/unit:257>>.",
+        "<<1:1/unit:0>>.", "<<1:8/unit:1-unit:1>>.", "<<((1))>>.", "<<-(1)>>.", "<<1.0/utf8>>.",
     ],
     "functions": [
         "fun lists:map/2.", "fun 'l x':'m y'/2.", "fun lists : map / 2.", "fun map/2.", "fun lists:map/A.",
-        "fun lists:map.", "fun a:b/-1.", "fun() -> ok end.",
+        "fun lists:map.", "fun a:b/-1.", "fun() -> ok end.", "fun a:b/255.", "fun a:b/256.", "fun a:b/1.5.",
+        "fun a:b/$a.", "fun a:b/16#F.",
     ],
     "what only a program can have": [
         "X.", "_.", "a:b().", "f(1).", "1+1.", "1-1.", "2*3.", "a/b.", '"a"++"b".', "?X.", "X=1.", "[X||X<-[]].",

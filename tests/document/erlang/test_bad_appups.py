@@ -36,6 +36,10 @@ DOCUMENTS = {
             "1:37: expected {Version, Instructions}, found [] [bad_appup]",
         ],
     ),
+    "a version of half a character": (
+        "{[$1, 55296], [], []}.",
+        ["1:2: expected a version as text, found [49, 55296] [bad_appup]"],
+    ),
     "an empty version": ('{"", [], []}.', ["1:2: expected text, found an empty text [empty_text]"]),
     "a pattern that is none": (
         '{"2",\n [{<<"1(">>, []},\n  {<<255>>, []}],\n []}.',
