@@ -19,6 +19,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from relup.diagnostics import Diagnostic
+from relup.document.otp_tags import BAD_INSTRUCTION, otp_tag
 from relup.document.piece import MOST, TOO_MANY, Piece, locate
 from relup.document.schemas import Kind, resolved
 from relup.document.wording import Schema, expected, fits, found, listed, short, suggestion
@@ -42,6 +43,10 @@ CODES = {
     "pattern": "bad_text",
 }
 """The code of what breaks each keyword; a keyword that is not here must not stand in a schema."""
+_OF_VALUES = frozenset(
+    {"wrong_type", "unknown_value", "empty_text", "negative_number", "bad_text", "too_few_items", "too_many_items"}
+)
+"""The codes that say what a value is; where OTP has a tag for its field, that says where."""
 
 
 def check(piece: Piece, kind: Kind) -> Iterator[Diagnostic]:
@@ -65,7 +70,9 @@ def _diagnostic(piece: Piece, error: ValidationError) -> Diagnostic:
     if code in ("unknown_key", "several_instructions"):
         key = str(path.pop())
     if code == "unknown_key" and "instruction" in error.message[:20]:
-        code = "unknown_instruction"
+        code = BAD_INSTRUCTION
+    elif code in _OF_VALUES:
+        code = otp_tag(path) or code
     return Diagnostic(code, error.message, locate(piece, path, key=key))
 
 

@@ -81,7 +81,7 @@ DOCUMENTS = {
 INSTRUCTIONS = {
     "an unknown one": (
         "upgrade: m",
-        ["6:9: unknown instruction 'upgrade' (did you mean 'update'?) [unknown_instruction]"],
+        ["6:9: unknown instruction 'upgrade' (did you mean 'update'?) [bad_instruction]"],
     ),
     "a misspelt field": (
         "update: {modul: m}",
@@ -93,10 +93,10 @@ INSTRUCTIONS = {
     "fields one level too high": (
         "update:\n        module: m",
         [
-            "6:16: expected text or a mapping, found nothing [wrong_type]",
+            "6:16: expected text or a mapping, found nothing [bad_module]",
+            "7:9: unknown instruction 'module' (did you mean 'add_module'?) [bad_instruction]",
             "7:9: an instruction has exactly one key, found 2: update, module (its fields stand one level deeper)"
             " [several_instructions]",
-            "7:9: unknown instruction 'module' (did you mean 'add_module'?) [unknown_instruction]",
         ],
     ),
     "none": ("{}", ["6:9: an instruction has exactly one key, found none [no_instruction]"]),
@@ -104,19 +104,19 @@ INSTRUCTIONS = {
         "[update, m]",
         [
             "6:9: expected point_of_no_return, restart_new_emulator, restart_emulator or a mapping, found a list"
-            " [wrong_type]",
+            " [bad_instruction]",
         ],
     ),
     "a bare name that needs a value": (
         "update",
         [
             "6:9: expected point_of_no_return, restart_new_emulator, restart_emulator or a mapping,"
-            " found the text 'update' [unknown_value]",
+            " found the text 'update' [bad_instruction]",
         ],
     ),
     "a change that is none": (
         "update: {module: m, change: hard}",
-        ["6:37: expected soft, advanced, supervisor or a mapping, found the text 'hard' [unknown_value]"],
+        ["6:37: expected soft, advanced, supervisor or a mapping, found the text 'hard' [bad_change]"],
     ),
     "a change of another name": (
         "update: {module: m, change: {advance: 1}}",
@@ -127,33 +127,33 @@ INSTRUCTIONS = {
     ),
     "a negative timeout": (
         "update: {module: m, timeout: -1}",
-        ["6:38: expected 0 or more, found the number -1 [negative_number]"],
+        ["6:38: expected 0 or more, found the number -1 [bad_timeout]"],
     ),
     "a timeout of half a millisecond": (
         "update: {module: m, timeout: 0.5}",
-        ["6:38: expected a whole number, default or infinity, found the number 0.5 [unknown_value]"],
+        ["6:38: expected a whole number, default or infinity, found the number 0.5 [bad_timeout]"],
     ),
     "a timeout in a list": (
         "update: {module: m, timeout: [5]}",
-        ["6:38: expected a whole number, default or infinity, found a list [wrong_type]"],
+        ["6:38: expected a whole number, default or infinity, found a list [bad_timeout]"],
     ),
     "a purge of another kind": (
         "load_module: {module: m, pre_purge: hard}",
-        ["6:45: expected soft_purge or brutal_purge, found the text 'hard' [unknown_value]"],
+        ["6:45: expected soft_purge or brutal_purge, found the text 'hard' [bad_purge_method]"],
     ),
     "depends as a text": (
         "load_module: {module: m, depends: n}",
-        ["6:43: expected a list, found the text 'n' [wrong_type]"],
+        ["6:43: expected a list, found the text 'n' [bad_list]"],
     ),
     "a module that is a list": (
         "add_module: {module: [m]}",
-        ["6:30: expected text, found a list [wrong_type]"],
+        ["6:30: expected text, found a list [bad_module]"],
     ),
-    "a module that is nothing": ("load:", ["6:14: expected text or a mapping, found nothing [wrong_type]"]),
+    "a module that is nothing": ("load:", ["6:14: expected text or a mapping, found nothing [bad_module]"]),
     "a type of application": (
         "add_application: {application: a, type: eternal}",
         [
-            "6:49: expected permanent, transient, temporary, load or none, found the text 'eternal' [unknown_value]",
+            "6:49: expected permanent, transient, temporary, load or none, found the text 'eternal' [bad_start_type]",
         ],
     ),
     "code without a version": (
@@ -162,9 +162,9 @@ INSTRUCTIONS = {
     ),
     "a text where fields are needed": (
         "load_object_code: a",
-        ["6:27: expected a mapping, found the text 'a' [wrong_type]"],
+        ["6:27: expected a mapping, found the text 'a' [bad_instruction]"],
     ),
-    "a module among many": ("resume: [m, 5, true]", ["6:24: expected text, found true [wrong_type]"]),
+    "a module among many": ("resume: [m, 5, true]", ["6:24: expected text, found true [bad_module]"]),
     "both forms of suspend": (
         "suspend: {modules: [m], module: m}",
         ["6:33: the key 'module' cannot stand here [unknown_key]"],
@@ -176,21 +176,21 @@ INSTRUCTIONS = {
     ),
     "a mode that is none": (
         "code_change: {mode: sideways, changes: [m]}",
-        ["6:29: expected up or down, found the text 'sideways' [unknown_value]"],
+        ["6:29: expected up or down, found the text 'sideways' [bad_mode]"],
     ),
     "nodes that are a text": (
         "sync_nodes: {id: x, nodes: n}",
-        ["6:36: expected a list or a mapping, found the text 'n' [wrong_type]"],
+        ["6:36: expected a list or a mapping, found the text 'n' [bad_node]"],
     ),
-    "a call of a module alone": ("apply: [m]", ["6:16: expected at least 2 items, found 1 [too_few_items]"]),
-    "a call of nothing": ("apply: []", ["6:16: expected at least 2 items, found none [too_few_items]"]),
+    "a call of a module alone": ("apply: [m]", ["6:16: expected at least 2 items, found 1 [bad_instruction]"]),
+    "a call of nothing": ("apply: []", ["6:16: expected at least 2 items, found none [bad_instruction]"]),
     "a call with too much": (
         "apply: [m, f, [], x]",
-        ["6:27: expected at most 3 items, found 4 [too_many_items]"],
+        ["6:27: expected at most 3 items, found 4 [bad_instruction]"],
     ),
     "arguments that are no list": (
         "apply: [m, f, 5]",
-        ["6:23: expected a list, found the number 5 [wrong_type]"],
+        ["6:23: expected a list, found the number 5 [bad_args_list]"],
     ),
     "an undo without a function": (
         "apply: {module: m, function: f, undo: {module: m}}",
@@ -202,7 +202,7 @@ INSTRUCTIONS = {
     ),
     "a value for what has none": (
         "restart_emulator: now",
-        ["6:27: expected nothing or a mapping, found the text 'now' [wrong_type]"],
+        ["6:27: expected nothing or a mapping, found the text 'now' [bad_instruction]"],
     ),
     "a place that is none": (
         "load: {module: m, at: here}",
@@ -243,4 +243,4 @@ def test_mistakes_without_number_are_told_up_to_a_thousand(tmp_path: Path) -> No
     with pytest.raises(InvalidInput) as caught:
         read_appup(file)
     assert [d.location.line for d in caught.value.diagnostics if d.location] == [*range(6, 1_006), 1_005]
-    assert {d.code for d in caught.value.diagnostics} == {"unknown_instruction", "too_many_problems"}
+    assert {d.code for d in caught.value.diagnostics} == {"bad_instruction", "too_many_problems"}

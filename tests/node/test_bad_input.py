@@ -50,8 +50,8 @@ def goal(tmp_path: Path, instruction: str, vsn: str = "2") -> Path:
     ("instruction", "code", "place"),
     [
         ("update: {modul: shop.worker}", "unknown_key", "6:18"),
-        ("update: {module: [shop.worker]}", "wrong_type", "6:26"),
-        ("upgrade: shop.worker", "unknown_instruction", "6:9"),
+        ("update: {module: [shop.worker]}", "bad_module", "6:26"),
+        ("upgrade: shop.worker", "bad_instruction", "6:9"),
         ("update: shop.worke", "no_such_module", "6:9"),
     ],
 )

@@ -34,6 +34,12 @@ Json = fun
     J(A) when is_atom(A) -> ["\"", atom_to_list(A), "\""];
     J(I) when is_integer(I) -> integer_to_list(I) end,
 Tag = fun(T) when is_tuple(T) -> element(1, T); (T) -> T end,
+Thrown = fun
+    F({call, _, {atom, _, throw}, [{tuple, _, [{atom, _, error}, {tuple, _, [{atom, _, T} | _]}]}]}) -> [T];
+    F({call, _, {atom, _, throw}, [{tuple, _, [{atom, _, error}, {atom, _, T}]}]}) -> [T];
+    F(T) when is_tuple(T) -> F(tuple_to_list(T));
+    F([H | R]) -> F(H) ++ F(R);
+    F(_) -> [] end,
 Answer = fun
     ({translate_scripts, Mode, Scripts, Apps, PreApps}) ->
         systools_rc:translate_scripts(Mode, Scripts, lists:map(Application, Apps), lists:map(Application, PreApps));
@@ -42,8 +48,9 @@ Answer = fun
             {ok, Relup, _, Warnings} -> {ok, Relup, lists:map(Tag, Warnings)};
             {error, _, Reason} -> {error, Tag(Reason)}
         end;
-    (library) -> code:lib_dir();
-    ({vsn, App}) -> application:load(App), {ok, Vsn} = application:get_key(App, vsn), Vsn
+    (error_classes) ->
+        {ok, {_, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(systools_rc), [abstract_code]),
+        lists:usort(Thrown(Forms))
     end,
 Serve = fun S() ->
     case io:get_line("") of
@@ -73,22 +80,28 @@ class Oracle:
         pre_applications: Sequence[Application],
     ) -> Any:
         """Return OTP's answer as a JSON term."""
+        return self.translate_terms(erl(scripts), applications, pre_applications, direction)
+
+    def translate_terms(
+        self,
+        scripts: str,
+        applications: Sequence[Application],
+        pre_applications: Sequence[Application],
+        direction: Direction = "up",
+    ) -> Any:
+        """Return OTP's answer to scripts that are written as an Erlang term."""
         mode = "up" if direction == "up" else "dn"
-        question = ",".join([mode, erl(scripts), _applications(applications), _applications(pre_applications)])
+        question = ",".join([mode, scripts, _applications(applications), _applications(pre_applications)])
         return self._ask(f"{{translate_scripts,{question}}}")
 
-    def make_relup(self, top: Path, base: Path, libraries: Sequence[Path]) -> Any:
+    def error_classes(self) -> list[str]:
+        """Return the tags of all errors that `systools_rc` has."""
+        return list(self._ask("error_classes"))
+
+    def make_relup(self, top: Path, base: Path, library: Path) -> Any:
         """Return `{ok, Relup, Tags of warnings}` or `{error, Tag}` as a JSON term, for two .rel files."""
-        paths = ",".join(f'"{ebin}"' for library in libraries for ebin in sorted(library.glob("*/ebin")))
+        paths = ",".join(f'"{ebin}"' for ebin in sorted(library.glob("*/ebin")))
         return self._ask(f'{{make_relup,"{top.with_suffix("")}","{base.with_suffix("")}",[{paths}]}}')
-
-    def library(self) -> Path:
-        """Return the folder of OTP's own applications."""
-        return Path(self._ask("library")["s"])
-
-    def vsn(self, application: str) -> str:
-        """Return the version of one of OTP's own applications."""
-        return str(self._ask(f"{{vsn,{application}}}")["s"])
 
     def _ask(self, question: str) -> Any:
         stdin, stdout = self.process.stdin, self.process.stdout

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +41,7 @@ from relup.model.instructions import (
 )
 from relup.model.release import Application
 from relup.planner import translate
-from tests.planner.otp_oracle import Oracle, oracle
+from tests.planner.otp_oracle import Oracle
 from tests.planner.otp_terms import breaches, contents, outcome, rank_of
 
 NAMES = ("zebra", "mod_x", "foo", "kilo", "bar", "worker", "cache", "web")
@@ -121,16 +117,6 @@ def script_lists(draw: st.DrawFn) -> list[list[Instruction]]:
     cuts = sorted(draw(st.lists(st.integers(0, len(instructions)), max_size=2)))
     bounds = [0, *cuts, len(instructions)]
     return [instructions[a:b] for a, b in pairwise(bounds)]
-
-
-@pytest.fixture(scope="module")
-def otp() -> Iterator[Oracle]:
-    if shutil.which("erl") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no `erl` here, and a CI that does not ask OTP proves nothing")
-        pytest.skip("no `erl` to ask: apt install erlang-base erlang-sasl, or brew install erlang")
-    with oracle() as found:
-        yield found
 
 
 CIRCLE: list[list[Instruction]] = [

@@ -142,7 +142,7 @@ INSTRUCTIONS = {
     "a direction": ("{code_change, sideways, []}", ["2:15: expected up or down, found sideways [bad_mode]"]),
     "nodes": ('{sync_nodes, a, ["n"]}', ['2:18: expected the name of a node, found "n" [bad_node]']),
     "a node alone": ("{sync_nodes, a, n}", ["2:17: expected a list, found n [bad_list]"]),
-    "an empty name": ("{load_module, ''}", ["2:15: expected text, found an empty text [empty_text]"]),
+    "an empty name": ("{load_module, ''}", ["2:15: expected text, found an empty text [bad_module]"]),
     "data too deep for YAML": (
         f"{{apply, {{m, f, [{'{' * 50}{'}' * 50}]}}}}",
         ["2:17: in YAML, this would be nested too deep [too_deep]"],
