@@ -44,8 +44,10 @@ def read_route(path: str | Path) -> Route:
 def checked_route(piece: Piece) -> Route:
     """Return the plan that a parsed file holds; raise `InvalidInput` with everything that is wrong with it."""
     reader.raise_errors(reader.check(piece, "route" if _has_hops(piece) else "relup"))
-    reader.raise_errors(_gaps(piece))
-    return reader.decoded(piece, _decode)
+    route = reader.decoded(piece, _decode)
+    if _has_hops(piece):
+        reader.raise_errors(_gaps(route, piece))
+    return route
 
 
 def write_route(route: Route) -> str:
@@ -72,15 +74,12 @@ def _hops(piece: Piece) -> list[Piece]:
     return hops
 
 
-def _gaps(piece: Piece) -> Iterator[Diagnostic]:
-    """Find hops that do not begin where the one before them ends."""
-    for before, after in pairwise(_hops(piece) if _has_hops(piece) else ()):
-        goal, base = (_release(hop, end) for hop, end in ((before, "goal"), (after, "base")))
-        if goal != base:
-            message = f"this hop begins at {' '.join(base)}, the one before it ends at {' '.join(goal)}"
-            yield Diagnostic("broken_route", message, after.location)
-
-
-def _release(hop: Piece, end: str) -> tuple[str, str]:
-    fields = hop.fields()[end].fields()
-    return fields["name"].text(), fields["vsn"].text()
+def _gaps(route: Route, piece: Piece) -> Iterator[Diagnostic]:
+    """Find hops that do not begin with the release that the one before them ends with."""
+    for (before, after), (_, place) in zip(pairwise(route.hops), pairwise(_hops(piece)), strict=True):
+        if before.goal != after.base:
+            differ = "another" if str(before.goal) != str(after.base) else "not the same"
+            message = (
+                f"this hop begins with {after.base}, {differ} than {before.goal}, which the one before it ends with"
+            )
+            yield Diagnostic("broken_route", message, place.location)

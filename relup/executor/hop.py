@@ -43,11 +43,19 @@ class _Run:
         return milliseconds
 
 
+class Interrupted(BaseException):
+    """An upgrade was ended from outside, by its cause; `outcome` is what came of it."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(outcome)
+
+
 async def apply_hop(relup: Relup, target: Target, tell: Tell, clock: Callable[[], float], *, dry_run: bool) -> Outcome:
     """Apply *relup* to *target*, which its owner holds, and return how it ended.
 
     A *dry_run* stops after `prepare`: everything that can be known without touching a process.
-    Raises `Refused` with nothing touched.
+    Raises `Refused` with nothing touched, and `Interrupted` once an interruption has been undone.
     """
     parts = segments(relup.script)
     outcome = Outcome("done", relup.base.vsn, relup.goal.vsn, diagnostics=relup.warnings)
@@ -62,9 +70,10 @@ async def apply_hop(relup: Relup, target: Target, tell: Tell, clock: Callable[[]
             await _fold(run, parts)
         except BaseException as error:
             status, diagnostics = await _undo(run, _as_failure(error))
+            failed = replace(outcome, status=status, diagnostics=diagnostics, windows=tuple(run.windows))
             if not isinstance(error, Exception):
-                raise
-            return replace(outcome, status=status, diagnostics=diagnostics, windows=tuple(run.windows))
+                raise Interrupted(failed) from error
+            return failed
     return replace(outcome, diagnostics=(*outcome.diagnostics, *run.notes), windows=tuple(run.windows))
 
 

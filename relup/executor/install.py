@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from relup.diagnostics import Diagnostic, Refused, RelupError
-from relup.executor.hop import Tell, apply_hop, check_reversible, losses
+from relup.executor.hop import Interrupted, Tell, apply_hop, check_reversible, losses
 from relup.executor.outcome import Emit, Event, Outcome, Phase
 from relup.executor.target import Target
 from relup.model.relup import Relup
@@ -43,15 +44,21 @@ class _Journey:
     outcomes: list[Outcome] = field(default_factory=list)
 
     async def hop(self, relup: Relup, *, dry_run: bool = False) -> Outcome:
-        """Apply one hop; a refusal that is not the first hop's is a failure like any other."""
+        """Apply one hop; a refusal that is not the first hop's is a failure like any other.
+
+        Raises `Interrupted` for whatever else ends it.
+        """
+        untouched = Outcome("rolled_back", relup.base.vsn, relup.goal.vsn)
         try:
-            outcome = await apply_hop(relup, self.target, self.tell, self.clock, dry_run=dry_run)
+            return await apply_hop(relup, self.target, self.tell, self.clock, dry_run=dry_run)
         except RelupError as refusal:
             if not self.outcomes:
                 raise
-            outcome = Outcome("rolled_back", relup.base.vsn, relup.goal.vsn, diagnostics=refusal.diagnostics)
-        self.outcomes.append(outcome)
-        return outcome
+            return replace(untouched, diagnostics=refusal.diagnostics)
+        except Interrupted:
+            raise
+        except BaseException as error:
+            raise Interrupted(untouched) from error
 
 
 async def install(
@@ -62,23 +69,33 @@ async def install(
     emit: Emit,
     clock: Callable[[], float],
     options: Options = Options(),
+    interrupted: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
     """Apply *plan* to *target* and return how it ended.
 
-    Raises `Busy` and `Refused` with nothing touched. (OTP: `release_handler:install_release/1`.)
+    Raises `Busy` and `Refused` with nothing touched. An upgrade that is ended from outside is undone first; then
+    *interrupted* is told how it ended, and what ended it is raised again.
+    (OTP: `release_handler:install_release/1`.)
     """
     route = Route((plan,)) if isinstance(plan, Relup) else plan
-    if not options.allow_irreversible:
-        _refuse(list(_irreversible(route)))
+    _refuse([*_broken(route), *(() if options.allow_irreversible else _irreversible(route))])
     async with target.hold(owner):
-        _refuse([d for hop in route.hops[1:] for d in await target.inspect(hop)])
+        _refuse([d for hop in _later(route) for d in await target.inspect(hop)])
         journey = _Journey(target, _teller(emit, clock), clock)
         try:
-            await _travel(journey, route, options)
-        except BaseException:
+            await _travel(journey, route, dry_run=options.dry_run)
+        except Interrupted as stopped:
+            journey.outcomes.append(stopped.outcome)
             await _go_back(journey)
-            raise
+            interrupted(_sum(route, journey))
+            raise (stopped.__cause__ or stopped) from None
     return _sum(route, journey)
+
+
+def _later(route: Route) -> Iterator[Relup]:
+    """Yield what may have to be applied after the first hop: those that follow, and the way back over those before."""
+    yield from route.hops[1:]
+    yield from (back for hop in route.hops[:-1] if (back := hop.back()))
 
 
 def _teller(emit: Emit, clock: Callable[[], float]) -> Tell:
@@ -98,6 +115,13 @@ def _refuse(found: Sequence[Diagnostic]) -> None:
         raise Refused(found)
 
 
+def _broken(route: Route) -> Iterator[Diagnostic]:
+    for before, after in pairwise(route.hops):
+        if before.goal != after.base:
+            message = f"the hop {after} does not begin with the release that {before} ends with"
+            yield Diagnostic("broken_route", message, after.base.location)
+
+
 def _irreversible(route: Route) -> Iterator[Diagnostic]:
     for hop in route.hops:
         yield from check_reversible(hop)
@@ -108,11 +132,12 @@ def _irreversible(route: Route) -> Iterator[Diagnostic]:
             yield Diagnostic("no_way_back", message, hint=hint)
 
 
-async def _travel(journey: _Journey, route: Route, options: Options) -> None:
+async def _travel(journey: _Journey, route: Route, *, dry_run: bool) -> None:
     for number, hop in enumerate(route.hops, start=1):
         if len(route.hops) > 1:
             journey.tell("hop", f"{number} of {len(route.hops)}: {hop}")
-        outcome = await journey.hop(hop, dry_run=options.dry_run)
+        outcome = await journey.hop(hop, dry_run=dry_run)
+        journey.outcomes.append(outcome)
         match outcome.status:
             case "done":
                 journey.done.append(hop)
@@ -124,29 +149,41 @@ async def _travel(journey: _Journey, route: Route, options: Options) -> None:
 
 
 async def _go_back(journey: _Journey) -> None:
-    """Undo the hops that were made, by their downgrades; stop at one that does not succeed."""
-    while journey.done:
+    """Undo the hops that were made, by their downgrades; stop where one does not succeed, and say where that is."""
+    while journey.done and all(o.status != "operator_needed" for o in journey.outcomes):
         made = journey.done.pop()
-        back = made.back()
-        if back is None:
-            message = f"{made} was carried out and is not undone: no appup leads back"
-            stays = Diagnostic("no_way_back", message)
-            journey.outcomes.append(Outcome("operator_needed", made.goal.vsn, made.base.vsn, diagnostics=(stays,)))
-            return
+        journey.outcomes.append(await _back(journey, made))
+
+
+async def _back(journey: _Journey, made: Relup) -> Outcome:
+    back, outcome = made.back(), Outcome("operator_needed", made.goal.vsn, made.base.vsn)
+    if back:
         journey.tell("downgrade", str(back))
-        outcome = await journey.hop(replace(back, warnings=tuple(losses(segments(made.script)))))
-        if outcome.status != "done":
-            journey.outcomes[-1] = replace(outcome, status="operator_needed")
-            return
+        try:
+            outcome = await journey.hop(replace(back, warnings=tuple(losses(segments(made.script)))))
+        except Interrupted as stopped:
+            outcome = stopped.outcome
+    windows = tuple(replace(w, going_back=True) for w in outcome.windows)
+    if outcome.status == "done":
+        return replace(outcome, windows=windows)
+    why = "no appup leads back" if back is None else "its downgrade failed"
+    stays = Diagnostic("not_taken_back", f"{made} was carried out and is not undone, {why}: the node runs {made.goal}")
+    return Outcome("operator_needed", outcome.base, outcome.goal, windows, (*outcome.diagnostics, stays))
 
 
 def _sum(route: Route, journey: _Journey) -> Outcome:
     """Return what all hops came to: the way there is over when one failed, whatever the way back did."""
     outcomes, worst_first = journey.outcomes, ("operator_needed", "rolled_back", "ready", "done")
+    notes = [_not_prepared(route)] if len(route.hops) > 1 and outcomes[-1].status == "ready" else []
     return Outcome(
         min((o.status for o in outcomes), key=worst_first.index),
         route.base.vsn,
         route.goal.vsn,
         tuple(w for o in outcomes for w in o.windows),
-        (*route.warnings, *dict.fromkeys(d for o in outcomes for d in o.diagnostics)),
+        (*route.warnings, *dict.fromkeys(d for o in outcomes for d in o.diagnostics), *notes),
     )
+
+
+def _not_prepared(route: Route) -> Diagnostic:
+    message = f"of the {len(route.hops)} hops the first was prepared; of the others the files were read and compiled"
+    return Diagnostic("later_hops", message, severity="note")

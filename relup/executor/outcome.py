@@ -42,6 +42,8 @@ class WindowReport:
     """From the first process suspended to the last one resumed."""
     processes: int
     modules: tuple[str, ...]
+    going_back: bool = False
+    """Whether it was a window of the way back, after a later hop had failed."""
 
 
 @dataclass(frozen=True, slots=True)

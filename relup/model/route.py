@@ -32,8 +32,8 @@ class Route:
 
     @property
     def direction(self) -> Direction:
-        """Which way the first hop goes."""
-        return self.hops[0].direction
+        """Whether a hop goes up, or all of them go down."""
+        return "up" if any(hop.direction == "up" for hop in self.hops) else "down"
 
     def back(self) -> Route | None:
         """Return the route from the goal back to the base, or None when a hop has no way back."""

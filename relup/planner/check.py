@@ -1,7 +1,6 @@
 """What must hold of a script by itself, under the names that OTP gives to what does not.
 
-OTP stops at the first fault; these checks yield all of them. `code_change_not_suspended` is OTP's too, but
-its pattern matches no instruction, so OTP never reports it.
+OTP stops at the first fault; these checks yield all of them.
 """
 
 from __future__ import annotations
@@ -57,25 +56,3 @@ def check_object_code(before: Script, after: Script) -> Iterator[Diagnostic]:
         if isinstance(i, Load) and i.module not in fetched:
             message = f"module {i.module!r} is loaded, but no load_object_code fetches it"
             yield Diagnostic("no_object_code", message, i.location)
-
-
-def check_pairs(after: Script) -> Iterator[Diagnostic]:
-    """Find a suspend without resume, a stop without start, and what has no counterpart the other way."""
-    suspended = {s.module: s.location or i.location for i in after if isinstance(i, Suspend) for s in i.modules}
-    resumed = {m: i.location for i in after if isinstance(i, Resume) for m in i.modules}
-    changed = {c.module: c.location or i.location for i in after if isinstance(i, CodeChange) for c in i.changes}
-    stopped = {m: i.location for i in after if isinstance(i, Stop) for m in i.modules}
-    started = {m: i.location for i in after if isinstance(i, Start) for m in i.modules}
-    yield from _without("suspended_not_resumed", suspended, resumed, "is suspended and never resumed")
-    yield from _without("resumed_not_suspended", resumed, suspended, "is resumed and was not suspended")
-    yield from _without("code_change_not_suspended", changed, suspended, "changes its state without being suspended")
-    yield from _without("start_not_stop", started, stopped, "is started and was not stopped")
-    yield from _without("stop_not_start", stopped, started, "is stopped and never started")
-
-
-def _without(
-    code: str, these: Mapping[str, Location | None], those: Mapping[str, Location | None], what: str
-) -> Iterator[Diagnostic]:
-    for module, location in these.items():
-        if module not in those:
-            yield Diagnostic(code, f"module {module!r} {what}", location)

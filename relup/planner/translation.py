@@ -20,9 +20,10 @@ from typing import TypeAlias
 
 from relup.diagnostics import Diagnostic, InvalidInput
 from relup.model.instructions import Apply, Direction, Instruction, LoadObjectCode, LowLevel, PointOfNoReturn
+from relup.model.pairs import check_pairs
 from relup.model.release import Application
 from relup.planner.applications import by_name, check_applications, expand
-from relup.planner.check import check_object_code, check_pairs, check_point_of_no_return, split
+from relup.planner.check import check_object_code, check_point_of_no_return, split
 from relup.planner.collection import uncollected
 from relup.planner.lower import check_homes, component_script, homes, object_code
 from relup.planner.merge import check_versions, merge_object_code, place_restarts

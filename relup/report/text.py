@@ -62,7 +62,8 @@ def outcome_lines(outcome: Outcome, known: Sequence[Diagnostic] = ()) -> Iterato
     yield from _diagnostic_lines([d for d in outcome.diagnostics if d not in known])
     for number, window in enumerate(outcome.windows, start=1):
         length = f"{window.milliseconds:.1f} ms" if outcome.status != "ready" else "not opened"
-        yield f"window {number}: {window.processes} process(es), {len(window.modules)} module(s), {length}"
+        back = ", going back" if window.going_back else ""
+        yield f"window {number}: {window.processes} process(es), {len(window.modules)} module(s), {length}{back}"
     losses = outcome.status == "rolled_back" and any(d.code in LOSSES for d in outcome.diagnostics)
     verdict = "migrated_back" if losses else outcome.status
     yield VERDICTS[verdict].format(goal=outcome.goal, base=outcome.base)

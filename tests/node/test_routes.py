@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
-from relup.diagnostics import Refused
+from relup.diagnostics import Busy, Refused
 from relup.document import read_release
 from relup.executor import Event, Options, Outcome
+from relup.model.instructions import LowLevel, RestartEmulator, Resume, Suspend
+from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.planner import plan
 from relup.targets.python.home import Home
@@ -182,7 +186,7 @@ def test_a_hop_without_a_way_back_is_refused_unless_it_is_the_last(tmp_path: Pat
             assert [d.code for d in refusal.value.diagnostics] == ["no_way_back"]
             outcome = await travel(service, along, allow_irreversible=True)
             assert outcome.status == "operator_needed"
-            assert "no_way_back" in [d.code for d in outcome.diagnostics]
+            assert "not_taken_back" in [d.code for d in outcome.diagnostics]
             assert service.handler.running.vsn == "2"
             assert await states(service) == both("up to 2")
 
@@ -239,5 +243,122 @@ def test_the_history_has_one_line_for_the_whole_route(tmp_path: Path) -> None:
             await travel(service, route([tmp_path / "1", *(release(tmp_path, n) for n in (2, 3))]))
             (line,) = [e for e in Home(tmp_path / "home", "shop").history() if e["what"] == "upgrade"]
             assert (line["from"], line["via"], line["to"], line["outcome"]) == ("1", ["2"], "3", "done")
+
+    asyncio.run(scenario())
+
+
+def test_a_route_that_could_not_go_back_is_refused_before_its_first_hop(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            along = route([tmp_path / "1", release(tmp_path, 2), release(tmp_path, 3)])
+            (tmp_path / "1" / "shop" / "worker.py").unlink()
+            with pytest.raises(Refused) as refusal:
+                await travel(service, along)
+            assert "stale_plan" in [d.code for d in refusal.value.diagnostics]
+            assert await states(service) == both()
+
+    asyncio.run(scenario())
+
+
+def test_an_upgrade_that_could_not_go_back_by_itself_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            along = route([tmp_path / "1", release(tmp_path, 2)])
+            (tmp_path / "1" / "shop" / "worker.py").unlink()
+            with pytest.raises(Refused):
+                await travel(service, along, within=60)
+
+    asyncio.run(scenario())
+
+
+def without(script: Sequence[LowLevel], *kinds: type) -> tuple[LowLevel, ...]:
+    return tuple(i for i in script if not isinstance(i, kinds))
+
+
+Edit: TypeAlias = Callable[[Relup, Relup], tuple[Relup, Relup]]
+EDITS: dict[str, tuple[Edit, str]] = {
+    "no suspend": (
+        lambda one, two: (one, replace(two, script=without(two.script, Suspend, Resume))),
+        "code_change_not_suspended",
+    ),
+    "a suspend without its resume": (
+        lambda one, two: (one, replace(two, script=without(two.script, Resume))),
+        "suspended_not_resumed",
+    ),
+    "a restart of the emulator": (
+        lambda one, two: (one, replace(two, script=(*two.script, RestartEmulator()))),
+        "not_on_this_node",
+    ),
+    "a way back that does nothing": (lambda one, two: (replace(one, way_back=()), two), "changed_not_loaded"),
+    "another base": (lambda one, two: (one, replace(two, base=replace(two.base, vsn="77"))), "broken_route"),
+}
+
+
+@pytest.mark.parametrize(("edit", "code"), EDITS.values(), ids=EDITS.keys())
+def test_an_edited_plan_is_refused_before_its_first_hop(tmp_path: Path, edit: Edit, code: str) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            along = route([tmp_path / "1", *(release(tmp_path, n) for n in (2, 3))])
+            with pytest.raises(Refused) as refusal:
+                await travel(service, Route(edit(*along.hops)))
+            assert code in [d.code for d in refusal.value.diagnostics]
+            assert await states(service) == both()
+
+    asyncio.run(scenario())
+
+
+def test_where_the_way_back_stops_is_said(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            middle = release(tmp_path, 2)
+            text = (middle / "shop" / "worker.py").read_text()
+            (middle / "shop" / "worker.py").write_text(text.replace('return [*state, "down from 2"]', "raise OSError"))
+            along = route([tmp_path / "1", middle, release(tmp_path, 3, fault="raise OSError")])
+            outcome = await travel(service, along)
+            assert outcome.status == "operator_needed"
+            (stays,) = [d for d in outcome.diagnostics if d.code == "not_taken_back"]
+            assert "the node runs shop 2" in stays.message
+            assert service.handler.running.vsn == "2"
+            assert [w.going_back for w in outcome.windows] == [False, False, True]
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_stops_in_the_middle_tells_how_its_route_ended(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            along = route([tmp_path / "1", *(release(tmp_path, n) for n in (2, 3))])
+            stopping: list[asyncio.Task[None]] = []
+
+            def emit(event: Event) -> None:
+                if event.phase == "hop" and event.message.startswith("2 "):
+                    stopping.append(asyncio.create_task(service.handler.finish()))
+
+            outcome = await service.handler.install(along, owner="a test", emit=emit, options=Options())
+            await asyncio.gather(*stopping)
+            assert outcome.status == "rolled_back"
+            assert {"interrupted", "migrated_down"} <= {d.code for d in outcome.diagnostics}
+            assert service.handler.running.vsn == "1"
+
+    asyncio.run(scenario())
+
+
+def test_an_upgrade_over_a_mixed_route_waits_for_the_confirmation_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            up = route([tmp_path / "1", *(release(tmp_path, n) for n in (2, 3))])
+            await travel(service, up, within=60)
+            down_and_up = Route((*[hop for hop in [up.hops[1].back()] if hop], up.hops[1]))
+            with pytest.raises(Refused, match="not confirmed"):
+                await travel(service, down_and_up)
+
+    asyncio.run(scenario())
+
+
+def test_who_asks_what_runs_during_an_upgrade_is_told_that_the_node_is_busy(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as service, service.handler.hold("another"):
+            with pytest.raises(Busy, match="another"):
+                service.handler.refuse_busy()
 
     asyncio.run(scenario())

@@ -117,6 +117,7 @@ class Control:
             case {"op": "status"}:
                 return await status(self._handler)
             case {"op": "releases"}:
+                self._handler.refuse_busy()
                 return asdict(self._handler.records)
             case {"op": "history"}:
                 return self._home.history()

@@ -76,7 +76,7 @@ class ReleaseHandler:
     @asynccontextmanager
     async def hold(self, owner: str) -> AsyncIterator[None]:
         """Take the node for *owner*; raise `Busy` naming the one who has it."""
-        self._refuse_busy()
+        self.refuse_busy()
         self._owner, self._upgrade, self._recorded = owner, asyncio.current_task(), self.records
         self._idle.clear()
         try:
@@ -102,7 +102,8 @@ class ReleaseHandler:
         """Who is upgrading the node now."""
         return self._owner
 
-    def _refuse_busy(self) -> None:
+    def refuse_busy(self) -> None:
+        """Raise `Busy` naming who is upgrading the node: what runs now may not run a moment later."""
         if self._finished:
             raise Refused([Diagnostic("stopping", f"node {self.node.name!r} is about to stop")])
         if self._owner:
@@ -120,17 +121,21 @@ class ReleaseHandler:
     ) -> Outcome:
         """Apply *plan*; with *confirm_within* seconds, go back unless `confirm` comes in time."""
         route = Route((plan,)) if isinstance(plan, Relup) else plan
-        if confirm_within is not None and route.back() is None:
-            message = f"{route} has no way back, so it cannot be taken back when nobody confirms it"
-            raise Refused([Diagnostic("no_way_back", message, hint="write the down entries of its appups")])
+        if confirm_within is not None:
+            await self._refuse_without_way_back(route)
         self._refuse_unconfirmed(route)
+        ended: list[Outcome] = []
+        clock = self._clocks.monotonic
         try:
-            outcome = await install(route, self, owner=owner, emit=emit, clock=self._clocks.monotonic, options=options)
+            outcome = await install(
+                route, self, owner=owner, emit=emit, clock=clock, options=options, interrupted=ended.append
+            )
         except RelupError:
             raise
         except asyncio.CancelledError:
             stopped = Diagnostic("interrupted", "the upgrade was interrupted: the node is about to stop")
-            outcome = Outcome("rolled_back", route.base.vsn, route.goal.vsn, diagnostics=(stopped,))
+            (outcome,) = ended or [Outcome("rolled_back", route.base.vsn, route.goal.vsn)]
+            outcome = replace(outcome, diagnostics=(stopped, *outcome.diagnostics))
             if not self._finished:
                 self._write_history(owner, route, outcome)
                 raise
@@ -140,6 +145,15 @@ class ReleaseHandler:
             self._set_deadline(route, confirm_within)
         self._write_history(owner, route, outcome)
         return outcome
+
+    async def _refuse_without_way_back(self, route: Route) -> None:
+        """Refuse what could not go back by itself when nobody confirms it."""
+        back = route.back()
+        if back is None:
+            message = f"{route} has no way back, so it cannot be taken back when nobody confirms it"
+            raise Refused([Diagnostic("no_way_back", message, hint="write the down entries of its appups")])
+        if found := [d for hop in back.hops for d in await self.inspect(hop)]:
+            raise Refused(found)
 
     def _refuse_unconfirmed(self, route: Route) -> None:
         """Refuse to build on an upgrade that may still go back by itself."""
@@ -166,7 +180,7 @@ class ReleaseHandler:
 
         Old code that is still in use stays and is named: OTP kills whoever uses it (`make_permanent`).
         """
-        self._refuse_busy()
+        self.refuse_busy()
         was_provisional = self.records.provisional
         try:
             self._record(replace(self.records, permanent=self.records.current), self.running)

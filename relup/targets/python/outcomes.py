@@ -27,6 +27,9 @@ def outcome_from_data(data: dict[str, Any]) -> Outcome:
         data["status"],
         data["base"],
         data["goal"],
-        tuple(WindowReport(w["milliseconds"], w["processes"], tuple(w["modules"])) for w in data["windows"]),
+        tuple(
+            WindowReport(w["milliseconds"], w["processes"], tuple(w["modules"]), w["going_back"])
+            for w in data["windows"]
+        ),
         tuple(diagnostic_from_data(d) for d in data["diagnostics"]),
     )

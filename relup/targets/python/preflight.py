@@ -11,6 +11,8 @@ from pathlib import Path
 from relup.diagnostics import Diagnostic, Location, Refused, in_words
 from relup.document import source_path
 from relup.model.instructions import Load, Remove
+from relup.model.pairs import check_pairs
+from relup.model.policy import check_policy
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.runtime import Node
@@ -51,7 +53,7 @@ def check_goal(goal: Release, sources: Mapping[str, Source]) -> Iterator[Diagnos
 
 
 def check_whole(relup: Relup) -> Iterator[Diagnostic]:
-    """Find modules that differ between base and goal and that the plan leaves alone, as an edited plan may."""
+    """Find what an edited plan does wrong: it leaves a module alone, parts a pair, or asks what no node can do."""
     base, goal = relup.base.fingerprints(), relup.goal.fingerprints()
     touched = {i.module for i in relup.script if isinstance(i, Load | Remove)}
     for module in sorted(base.keys() | goal.keys()):
@@ -59,6 +61,9 @@ def check_whole(relup: Relup) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "changed_not_loaded", f"the plan leaves {module!r} alone, which changes", hint="plan again"
             )
+    for script in (relup.script, relup.way_back or ()):
+        yield from check_pairs(script)
+        yield from check_policy(script, "python")
     if relup.goal.kind != "python":
         yield Diagnostic("different_kinds", f"{relup.goal} is a release of a {relup.goal.kind} node")
 
