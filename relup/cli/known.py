@@ -20,13 +20,12 @@ def known_releases(
     """
     folders = map(Path, through) if through else (folder for release in beside for folder in _around(release))
     found, warnings = read_releases(dict.fromkeys(folders), libraries)
-    output.warn(warnings)
+    output.warn(dict.fromkeys(warnings))
     yield from found
 
 
 def _around(release: Release) -> Iterator[Path]:
-    """Yield where the neighbours of a release lie; OTP keeps several in one root."""
+    """Yield where the neighbours of a release lie: beside its folder, or in it where OTP keeps several in one root."""
     root = Path(release.root).resolve()
-    if release.kind == "beam":
-        yield root
-    yield root.parent
+    several = release.kind == "beam" and len({rel.parent for rel in root.glob("releases/*/*.rel")}) > 1
+    yield root if several else root.parent

@@ -18,7 +18,7 @@ from relup.model.route import Route
 from relup.planner import written_out
 
 Text = tuple[str, tuple[Diagnostic, ...]]
-"""What a file says in the other language, and warnings of what it cannot say there."""
+"""What a file says in the other language, and warnings of what it cannot say there, or does not say."""
 
 
 def import_(output: Output, file: str, vsn: str | None, target: str | None) -> int:
@@ -43,16 +43,19 @@ def give(output: Output, text: Text, target: str | None) -> int:
 
 
 def relup_text(plan: Relup | Route) -> Text:
-    """Return a plan as OTP's relup file, which has no routes."""
+    """Return a plan as OTP's relup file, which has no routes, with the plan's warnings: the file does not keep them."""
     match plan:
         case Relup():
             relup = otp_relup(plan)
-            return write_otp_relup(relup), tuple(not_in_otp(relup))
-        case Route((hop,)):
-            return relup_text(hop)
+            return write_otp_relup(relup), (*plan.warnings, *not_in_otp(relup))
+        case Route((hop,), warnings):
+            text, told = relup_text(hop)
+            return text, (*warnings, *told)
         case Route():
             message = f"there is no direct way, and OTP's relup file cannot say {plan}"
-            raise InvalidInput([Diagnostic("not_in_otp", message, hint="write one relup for each hop")])
+            raise InvalidInput(
+                [Diagnostic("not_in_otp", message, plan.goal.location, hint="write one relup for each hop")]
+            )
         case _:
             assert_never(plan)
 

@@ -26,7 +26,7 @@ class Output:
     def result(self, data: Any, lines: Iterable[str]) -> None:
         """Give the command's result: *data* as one JSON document, or *lines*."""
         if self.as_json:
-            click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+            click.echo(json_text(data))
         else:
             for line in lines:
                 click.echo(line)
@@ -63,9 +63,14 @@ class Output:
         from relup.targets.python.wire import error_to_data
 
         if self.as_json:
-            click.echo(json.dumps(error_to_data(error), ensure_ascii=False, indent=2))
+            click.echo(json_text(error_to_data(error)))
         for diagnostic in error.diagnostics:
             click.echo(str(diagnostic), err=True)
+
+
+def json_text(data: Any) -> str:
+    """Return *data* as a JSON document that people can read."""
+    return json.dumps(data, ensure_ascii=False, indent=2)
 
 
 def write_file(path: str, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ import click
 from relup.cli.known import known_releases
 from relup.cli.live import base
 from relup.cli.output import Output
-from relup.diagnostics import Diagnostic, Refused
-from relup.document import read_release
-from relup.document.route import read_route, route_to_data
+from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused
+from relup.document import read_document, read_release
+from relup.document.route import route_to_data
+from relup.model.appup import Appup
 from relup.model.instructions import Direction
-from relup.model.release import Release
+from relup.model.otp_relup import OtpRelup
+from relup.model.release import Application, Release
+from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.planner import find_route
 from relup.report.route import route_lines
@@ -42,13 +45,14 @@ class Request:
 
 def apply(output: Output, request: Request, new: str) -> int:
     """Upgrade to a release folder, or by a saved plan, which was looked at already and is applied as it is."""
-    path = Path(new)
-    saved = read_route(path) if path.is_file() and path.name != "release.yaml" and path.suffix != ".rel" else None
+    wanted = _wanted(Path(new))
+    if isinstance(wanted, Route) and (request.through or request.via):
+        raise click.UsageError("a saved plan is applied as it is: --through and --via are for a release")
     with connect(base(), request.node) as client:
-        if saved:
-            return _carry_out(output, client, request, saved, ask=False)
-        running = read_release(Path(client.ask("releases")["current"]["root"]))
-        route = _route(output, request, running, read_release(path))
+        if isinstance(wanted, Route):
+            return _carry_out(output, client, request, wanted, ask=False)
+        running = _recorded(client.ask("releases")["current"], "which runs")
+        route = _route(output, request, running, wanted)
         if route.base.vsn == route.goal.vsn:
             output.result({"status": "nothing_to_do"}, [f"{request.node} runs {running} already"])
             return 0
@@ -59,9 +63,45 @@ def downgrade(output: Output, request: Request, vsn: str | None) -> int:
     """Go back to a release that ran on this node before."""
     with connect(base(), request.node) as client:
         records = client.ask("releases")
-        running = read_release(Path(records["current"]["root"]))
-        goal = read_release(Path(_earlier(records, vsn)["root"]))
-        return _carry_out(output, client, request, _route(output, request, running, goal, "down"), ask=True)
+        running = _recorded(records["current"], "which runs")
+        goal = _recorded(_earlier(records, vsn), "which ran before")
+        return _carry_out(output, client, request, _way_down(output, request, running, goal), ask=True)
+
+
+def _wanted(path: Path) -> Release | Route:
+    """Return the release or the saved plan at *path*; raise `InvalidInput` for what is neither."""
+    match read_document(path):
+        case Release() | Route() as wanted:
+            return wanted
+        case Relup() as hop:
+            return Route((hop,))
+        case Appup():
+            what = "an appup"
+        case OtpRelup():
+            what = "a relup file of OTP"
+        case Application():
+            what = "an .app file"
+    message = f"this is {what}, and neither a release nor a plan that `relup plan -o` wrote"
+    raise InvalidInput([Diagnostic("nothing_to_apply", message, Location(str(path), 1, 1))])
+
+
+def _recorded(record: dict[str, str], which: str) -> Release:
+    """Return a release that the node has a record of; raise `InvalidInput` that says which one cannot be read."""
+    try:
+        return read_release(Path(record["root"]))
+    except InvalidInput as error:
+        what = f"{record['name']} {record['vsn']}, {which}, cannot be read"
+        raise InvalidInput(replace(d, message=f"{what}: {d.message}") for d in error.diagnostics) from None
+
+
+def _way_down(output: Output, request: Request, running: Release, goal: Release) -> Route:
+    """Return the route on which every hop goes down; what came by a mixed one may have to go back by one."""
+    try:
+        return _route(output, request, running, goal, "down")
+    except InvalidInput as error:
+        if all(d.code != "no_route" for d in error.diagnostics):
+            raise
+        return _route(output, request, running, goal)
 
 
 def _route(

@@ -32,6 +32,8 @@ _TELLING: Mapping[str, frozenset[str]] = {
 
 _OTP_RELUP = re.compile(rb'\s*(?:%[^\n]*\n\s*)*\{\s*"[^"]*"\s*,')
 """How a relup file of OTP begins; JSON, which may begin with a brace and a text too, goes on with a colon."""
+_PLAN = re.compile(rb'\s*(?:#|\w+\s*:|\{\s*"[^"]*"\s*:)')
+"""How a plan of relup's own begins, which may be named `relup` too."""
 
 
 def read_document(path: str | Path, libraries: Sequence[str | Path] = ()) -> Document:
@@ -50,7 +52,8 @@ def read_document(path: str | Path, libraries: Sequence[str | Path] = ()) -> Doc
         from relup.document.erlang.app import read_application  # noqa: PLC0415
 
         return read_application(file)
-    if file.name == "relup" or _OTP_RELUP.match(read_bytes(file)):
+    text = read_bytes(file)
+    if _OTP_RELUP.match(text) or (file.name == "relup" and not _PLAN.match(text)):
         from relup.document.erlang.otp_relup import read_otp_relup  # noqa: PLC0415
 
         return read_otp_relup(file)

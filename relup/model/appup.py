@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from relup.diagnostics import Location
 from relup.model.instructions import Direction, Instruction
+from relup.model.pcre import compiled
 
 Inverse: TypeAlias = Literal["inverse"]
 
@@ -23,8 +24,16 @@ class VersionPattern:
         """Say whether this names *vsn*."""
         if not self.regex:
             return self.text == vsn
-        found = re.search(self.text, vsn)
+        found = compiled(self.text).search(vsn)
         return found is not None and found.group(0) == vsn
+
+    def fault(self) -> str | None:
+        """Return why nothing can be matched with this, None when it can; `matches` raises `re.error` then."""
+        try:
+            self.matches("")
+        except re.error as error:
+            return str(error)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,29 +28,33 @@ def no_route(
         sound = nx.subgraph_view(graph, filter_edge=lambda x, y: ways.hop(x, y, allowed) is not None)
         from_here, to_there = nx.descendants(sound, leg[0]), nx.ancestors(sound, leg[1])
         if leg[1] not in from_here:
-            if len(graph) > 2:
-                yield _absent(ways, _reach(graph, leg, from_here, to_there), _missing(ways, graph, leg, allowed))
+            if len(ways.releases) > 2:
+                reach = _reach(graph, leg, from_here, to_there)
+                yield _absent(ways, leg, reach, _missing(ways, graph, leg, allowed))
             else:
-                yield _nothing_known(leg, strangers)
+                yield _nothing_known(ways, leg, strangers)
             yield from _wrong(ways, {leg[0], *from_here}, {leg[1], *to_there})
             return
     raise AssertionError("there is a route over every leg")
 
 
-def _nothing_known(leg: tuple[str, str], strangers: Sequence[Release]) -> Diagnostic:
-    given = f": {shortened(list(map(str, strangers)))} cannot be between them" if strangers else ""
+def _nothing_known(ways: Ways, leg: tuple[str, str], strangers: Sequence[Release]) -> Diagnostic:
+    given = f": {shortened(list(dict.fromkeys(map(str, strangers))))} cannot be between them" if strangers else ""
     message = f"no release between {leg[0]} and {leg[1]} is known, so there is no route either{given}"
-    return Diagnostic("no_route", message, hint="name the folder of the releases in between: --through DIR")
+    hint = "name the folder of the releases in between: --through DIR"
+    return Diagnostic("no_route", message, ways.releases[leg[1]].location, hint=hint)
 
 
-def _absent(ways: Ways, reach: str, missing: Sequence[Way]) -> Diagnostic:
+def _absent(ways: Ways, leg: tuple[str, str], reach: str, missing: Sequence[Way]) -> Diagnostic:
     lacks = [d for way in missing for d in lacking(way.direction, *ways.ends(way))]
     hint = f"{' and '.join(_entries(ways, missing))} would close the gap" if lacks else None
-    return Diagnostic("no_route", reach, lacks[0].location if lacks else None, hint=hint)
+    return Diagnostic("no_route", reach, lacks[0].location if lacks else ways.releases[leg[1]].location, hint=hint)
 
 
 def _reach(graph: nx.DiGraph[str], leg: tuple[str, str], from_here: Collection[str], to_there: Collection[str]) -> str:
     start, end = leg
+    if len(graph) == 2:
+        return f"no route leads from {start} to {end}: no other release may stand between them"
     over, near, far = (
         shortened([v for v in graph if v in these]) or "no other" for these in ({*graph} - {*leg}, from_here, to_there)
     )

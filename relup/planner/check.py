@@ -5,20 +5,15 @@ OTP stops at the first fault; these checks yield all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from relup.diagnostics import Diagnostic, Location
+from relup.diagnostics import Diagnostic
 from relup.model.instructions import (
     Apply,
-    CodeChange,
     Instruction,
     Load,
     LoadObjectCode,
     PointOfNoReturn,
-    Resume,
-    Start,
-    Stop,
-    Suspend,
 )
 from relup.planner.names import keyword
 

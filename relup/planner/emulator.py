@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from relup.diagnostics import Diagnostic
-from relup.model.instructions import LowLevel, RestartEmulator, RestartNewEmulator
+from relup.model.instructions import Instruction, LowLevel, RestartEmulator, RestartNewEmulator
 from relup.model.release import Release
 
 _SASL_OF_R15 = "2.2"
@@ -23,7 +23,7 @@ def restarts(newer: Release, older: Release) -> Iterator[RestartNewEmulator]:
 
 
 def check_emulator(base: Release, goal: Release) -> Iterator[Diagnostic]:
-    """Find releases that OTP cannot upgrade, and warn of what a new emulator means."""
+    """Find releases that OTP cannot upgrade, and warn of a new emulator."""
     for release in (base, goal) if base.kind == goal.kind == "beam" else ():
         if not release.application("sasl"):
             message = f"{release} has no application sasl, so the node has no release handler"
@@ -31,15 +31,20 @@ def check_emulator(base: Release, goal: Release) -> Iterator[Diagnostic]:
     if base.erts != goal.erts:
         message = f"ERTS changes from {base.erts} to {goal.erts}: the node restarts and every state is lost"
         yield Diagnostic("erts_vsn_changed", message, goal.location, "warning")
-        if is_before_r15(base):
-            message = f"{base} has a sasl from before R15: the emulator restarts last, and runs new code before that"
-            hint = "compile the new code with the old emulator"
-            yield Diagnostic("pre_R15_emulator_upgrade", message, goal.location, "warning", hint)
 
 
-def is_before_r15(base: Release) -> bool:
-    """Say whether *base* has a release handler that can only restart the emulator at the end."""
-    sasl = base.application("sasl")
+def check_restart(older: Release, up: Sequence[Instruction]) -> Iterator[Diagnostic]:
+    """Warn when the restart that *up* begins with has to come last, whether the appups or ERTS ask for it."""
+    restart = next((i for i in up if isinstance(i, RestartNewEmulator)), None)
+    if restart and is_before_r15(older):
+        message = f"{older} has a sasl from before R15: the emulator restarts last, and runs new code before that"
+        hint = "compile the new code with the old emulator"
+        yield Diagnostic("pre_R15_emulator_upgrade", message, restart.location, "warning", hint)
+
+
+def is_before_r15(older: Release) -> bool:
+    """Say whether *older* has a release handler that can only restart the emulator at the end."""
+    sasl = older.application("sasl")
     return sasl is not None and sasl.vsn < _SASL_OF_R15
 
 

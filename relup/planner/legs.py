@@ -7,14 +7,23 @@ added before everything else, and removed after it, as OTP does.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from relup.diagnostics import Diagnostic, Location
 from relup.model.appup import Appup, Entry
 from relup.model.explanation import Origin, Source
-from relup.model.instructions import AddApplication, Direction, Instruction, RemoveApplication, RestartEmulator
+from relup.model.instructions import (
+    AddApplication,
+    AddModule,
+    DeleteModule,
+    Direction,
+    Instruction,
+    LoadModule,
+    RemoveApplication,
+    RestartEmulator,
+    Update,
+)
 from relup.model.release import Application, NodeKind, Release
 from relup.planner.emulator import restarts
 from relup.planner.inverse import inverse
@@ -97,12 +106,10 @@ def choose(base: Release, goal: Release) -> Direction | None:
 def check_patterns(appup: Appup) -> Iterator[Diagnostic]:
     """Find versions that are written as regular expressions and are none."""
     for e in (*appup.up, *appup.down):
-        if e.version.regex:
-            try:
-                re.compile(e.version.text)
-            except re.error as error:
-                message = f"{e.version.text!r} is no regular expression: {error}"
-                yield Diagnostic("bad_version_pattern", message, e.location or appup.location)
+        fault = e.version.fault()
+        if fault:
+            message = f"{e.version.text!r} is no regular expression that can be matched: {fault}"
+            yield Diagnostic("bad_version_pattern", message, e.location or appup.location)
 
 
 def check_appups(newer: Release, older: Release) -> Iterator[Diagnostic]:
@@ -123,7 +130,8 @@ def check_appups(newer: Release, older: Release) -> Iterator[Diagnostic]:
 def leg(direction: Direction, newer: Release, older: Release, *, restart_emulator: bool = False) -> Leg:
     """Return the way up to *newer*, or down from it; with *restart_emulator* the node restarts at its end.
 
-    An application without an entry contributes nothing; `lacking` finds it.
+    An application without an entry contributes nothing, and nothing is said of what depends on its modules:
+    `lacking` finds it.
     """
     before, after = (older, newer) if direction == "up" else (newer, older)
     have = {a.name for a in before.applications}
@@ -131,9 +139,12 @@ def leg(direction: Direction, newer: Release, older: Release, *, restart_emulato
     sources = [Source(None, "erts", (i,), i.location) for i in restarts(newer, older)]
     sources += [_added(a) for a in after.as_written() if a.name not in have]
     faults: list[Diagnostic] = []
+    unsaid: set[str] = set()
     for pair in pairs(newer, older):
         found = entry(direction, pair)
-        if found is not None:
+        if found is None:
+            unsaid.update(pair.newer.modules, pair.older.modules)
+        else:
             script = _script(direction, pair, found, after)
             instructions = tuple(i for i in script if not isinstance(i, Diagnostic))
             origin: Origin = "inverse" if found.instructions == "inverse" else "entry"
@@ -144,7 +155,18 @@ def leg(direction: Direction, newer: Release, older: Release, *, restart_emulato
     if newer.kind == "beam":
         known = {m for release in (newer, older) for a in release.applications for m in a.modules}
         sources = [replace(s, instructions=tuple(with_elixir_names(i, known) for i in s.instructions)) for s in sources]
+    if unsaid:
+        sources = [replace(s, instructions=tuple(_freed(i, unsaid) for i in s.instructions)) for s in sources]
     return Leg(direction, before, after, tuple(sources), tuple(faults))
+
+
+def _freed(i: Instruction, unsaid: Collection[str]) -> Instruction:
+    """Return the instruction without its dependence on the modules *unsaid*."""
+    match i:
+        case Update() | LoadModule() | AddModule() | DeleteModule():
+            return replace(i, depends=tuple(m for m in i.depends if m not in unsaid))
+        case _:
+            return i
 
 
 def _added(a: Application) -> Source:
@@ -177,6 +199,15 @@ def _well_formed(instructions: Sequence[Instruction]) -> tuple[Instruction | Dia
 def lacking(direction: Direction, newer: Release, older: Release) -> Iterator[Diagnostic]:
     """Yield what says so for each changed application that has no entry in *direction*."""
     return (d for pair in pairs(newer, older) for d in _lacks(direction, pair))
+
+
+def lacking_down(base: Release, goal: Release) -> Iterator[Diagnostic]:
+    """Yield what is missing if this is a downgrade: those appups of *base* that have no entry.
+
+    Where *base* has none it is not asked for one, or every upgrade without an entry would want an appup of the
+    release that it comes from.
+    """
+    return (d for pair in pairs(base, goal) if pair.newer.appup for d in _lacks("down", pair))
 
 
 def _lacks(direction: Direction, pair: Pair) -> Iterator[Diagnostic]:

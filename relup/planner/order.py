@@ -58,7 +58,8 @@ def check_graph(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
                     "undef_module",
                     f"module {i.module!r} depends on {name!r}, which has no instruction",
                     i.location,
-                    hint=did_you_mean(name, first) or "leave it out of `depends`, or load it too",
+                    hint=did_you_mean(name, first.keys() - {i.module, *i.depends})
+                    or "leave it out of `depends`, or load it too",
                 )
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused, errors
 from relup.model.instructions import Direction
+from relup.model.policy import NOT_ON_THIS_NODE, check_policy
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.planner.advice import advise
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_coverage, check_unversioned, notes
-from relup.planner.emulator import check_emulator, is_before_r15, restarting_last
-from relup.planner.legs import Leg, check_appups, choose, lacking, leg
+from relup.planner.emulator import check_emulator, check_restart, is_before_r15, restarting_last
+from relup.planner.legs import Leg, check_appups, choose, lacking, lacking_down, leg
 from relup.planner.names import check_names
 from relup.planner.order import Rank
-from relup.planner.policy import NOT_ON_THIS_NODE, check_policy
 from relup.planner.translation import Stages, check, stages
 
 
@@ -61,22 +61,24 @@ def planned(
     warnings_as_errors: bool,
 ) -> Planned:
     """Return what `plan` returns, and how it came about; raise what it raises."""
+    _raise(tuple(_check_same(base, goal)))
     chosen = direction or choose(base, goal)
     way = chosen or "up"
     newer, older = (goal, base) if way == "up" else (base, goal)
     there = leg(way, newer, older, restart_emulator=restart_emulator)
     back = leg(_opposite(way), newer, older, restart_emulator=restart_emulator)
     no_way_back = tuple(lacking(_opposite(way), newer, older))
+    legs = [there] if no_way_back else [there, back]
     found = [
-        *_check_same(base, goal),
         *check_emulator(base, goal),
+        *(d for taken in legs if taken.direction == "up" for d in check_restart(older, taken.instructions())),
         *check_appups(newer, older),
         *lacking(way, newer, older),
-        *(lacking("down", base, goal) if not chosen and any(a.appup for a in base.applications) else ()),
+        *(() if chosen else lacking_down(base, goal)),
         *_check_leg(there),
         *check_unversioned(there),
     ]
-    found += _irreversible(no_way_back) if no_way_back else _news(_check_leg(back), found)
+    found += [*_irreversible(no_way_back), *_news(_check_leg(back), found)]
     advice = tuple(advise(there.instructions()))
     _raise([*errors(found), *(_treated_as_errors([*found, *advice]) if warnings_as_errors else ())])
     made = _translated(there, rank)

@@ -2,14 +2,15 @@
 
 Users skip releases; authors write entries from the release before. So the known releases are a graph, whose
 edges are the plans that can be made, and the cheapest path through it is the route. Guessing would be worse
-than refusing: an entry that exists and is wrong is not routed around, of routes that cost the same it is said
-which was taken and why, and a route that goes up and down is taken only when there is no other.
+than refusing: an entry that exists and is wrong is not routed around unasked, of routes that cost the same it
+is said which was taken and why, and a route that goes up and down is taken only when there is no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice, pairwise, product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, groupby, islice, pairwise, product
 from typing import TypeAlias
 
 import networkx as nx
@@ -25,7 +26,7 @@ from relup.planner.cost import Cost, hop_cost, route_cost
 from relup.planner.legs import FILE_PROBLEM, NO_RELUP, lacking
 from relup.planner.names import did_you_mean
 from relup.planner.planning import plan
-from relup.planner.ways import Way, Ways, direction_by_number
+from relup.planner.ways import Way, Ways, ambiguous, direction_by_number
 
 Path: TypeAlias = tuple[str, ...]
 """Versions, from the base to the goal."""
@@ -46,37 +47,48 @@ def find_route(
 
     It leads through *known* releases of the same name, and through the versions *via*, in that order. With a
     *direction* every hop has it; without one, hops of one direction are preferred to a route that mixes them.
-    Raises what `plan` raises, unless all that is missing is an entry; then InvalidInput that says what would
-    close the gap. OTP has no counterpart: it looks up direct entries only.
+    Neighbours of one version with different contents are left out. Raises what `plan` raises; where an entry is
+    missing, InvalidInput with that and with what would close the gap. OTP has no counterpart: it looks up direct
+    entries only.
     """
     passed = [v for v, _ in groupby(v for v in via if v not in (base.vsn, goal.vsn))]
-    absent: tuple[Diagnostic, ...] = ()
+    faults: tuple[Diagnostic, ...] = ()
     try:
         direct = plan(base, goal, direction)
     except (InvalidInput, Refused) as error:
-        absent = _routable(error, passed)
+        if not _routable(error, passed):
+            raise
+        faults = error.diagnostics
     else:
         if not passed:
             return Route((direct,))
     given = sorted(known, key=lambda r: r.root)
     strangers = [r for r in given if (r.name, r.kind) != (base.name, base.kind)]
-    ways = Ways([base, goal, *(r for r in given if (r.name, r.kind) == (base.name, base.kind))])
+    beside = [r for r in given if (r.name, r.kind) == (base.name, base.kind) and r.vsn not in (base.vsn, goal.vsn)]
+    doubtful = ambiguous(beside)
+    if wrong := (*_all(ambiguous([base, goal])), *(d for vsn in passed for d in doubtful.get(vsn, ()))):
+        raise InvalidInput((*faults, *wrong))
+    ways = Ways([base, goal, *(r for r in beside if r.vsn not in doubtful)])
     _check_known(base, ways, passed)
     points = (base.vsn, *passed, goal.vsn)
     preferences = _preferences(base, goal, direction)
     for allowed in preferences:
         paths = _cheapest(ways, points, allowed)
         if paths:
-            return _route(ways, paths, allowed, passed)
-    raise InvalidInput((*absent, *no_route(ways, points, preferences[-1], strangers)))
+            route = _route(ways, paths, allowed, passed)
+            return replace(route, warnings=(*route.warnings, *_left_out(ways, route, faults), *_untold(doubtful)))
+    strangers += [r for r in beside if r.vsn in doubtful]
+    raise InvalidInput((*faults, *_all(doubtful), *no_route(ways, points, preferences[-1], strangers)))
 
 
-def _routable(error: InvalidInput | Refused, passed: Sequence[str]) -> tuple[Diagnostic, ...]:
-    """Return which entries are missing; raise the error again when a route is no answer to it."""
+def _routable(error: InvalidInput | Refused, passed: Sequence[str]) -> bool:
+    """Say whether a route may be the answer: an entry is missing, or is not what is wanted."""
     codes = {d.code for d in error.diagnostics}
-    if codes & _NEVER or (not passed and not codes & _MISSING):
-        raise error
-    return tuple(d for d in error.diagnostics if d.code in _MISSING)
+    return not codes & _NEVER and bool(passed or codes & _MISSING)
+
+
+def _all(doubtful: Mapping[str, Sequence[Diagnostic]]) -> Iterator[Diagnostic]:
+    return chain.from_iterable(doubtful.values())
 
 
 def _check_known(base: Release, ways: Ways, passed: Sequence[str]) -> None:
@@ -87,6 +99,7 @@ def _check_known(base: Release, ways: Ways, passed: Sequence[str]) -> None:
             Diagnostic(
                 "unknown_version",
                 f"no release {base.name} {vsn!r} is known; known are {versions}",
+                base.location,
                 hint=did_you_mean(vsn, ways.releases.keys()),
             )
             for vsn in unknown
@@ -142,15 +155,19 @@ def _route(ways: Ways, paths: Sequence[Path], allowed: Sequence[Direction], pass
     chosen, *others = paths
     hops = tuple(hop for leg in pairwise(chosen) if (hop := ways.hop(*leg, allowed)))
     route = Route(hops)
-    return Route(hops, (_note(ways, route, passed), *_mixed(route), *_tie(chosen, others), *_left_out(ways)))
+    return Route(hops, (_note(ways, route, passed), *_mixed(route), *_tie(chosen, others)))
 
 
 def _note(ways: Ways, route: Route, passed: Sequence[str]) -> Diagnostic:
-    direct = Way(route.base.vsn, route.goal.vsn, route.hops[0].direction)
+    direct = _direct(route)
     why = next((f"{d.message}; " for d in lacking(direct.direction, *ways.ends(direct))), "")
     over = f" over {', '.join(passed)}" if passed else ""
     message = f"{why}the cheapest route{over} is {route}: {route_cost(route)}"
     return Diagnostic("route", message, severity="note")
+
+
+def _direct(route: Route) -> Way:
+    return Way(route.base.vsn, route.goal.vsn, route.direction)
 
 
 def _mixed(route: Route) -> Iterator[Diagnostic]:
@@ -176,9 +193,16 @@ def _detour(chosen: Path, other: Path) -> Path:
     return other[differ[0] - 1 : differ[-1] + 2]
 
 
-def _left_out(ways: Ways) -> Iterator[Diagnostic]:
-    wrong = ways.wrong()
-    if wrong:
-        named = shortened([f"{way} [{problems[0].code}]" for way, problems in wrong.items()])
-        location = next(iter(wrong.values()))[0].location
+def _left_out(ways: Ways, route: Route, faults: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
+    """Name the ways that are wrong, and with them the direct one, if it has *faults* beside entries that it lacks."""
+    wrong = {_direct(route): [d for d in faults if d.code not in _MISSING]} | ways.wrong()
+    first = {way: problems[0] for way, problems in wrong.items() if problems}
+    if first:
+        named = shortened([f"{way} [{problem.code}]" for way, problem in first.items()])
+        location = next(iter(first.values())).location
         yield Diagnostic("ways_left_out", f"left out, as their plans are wrong: {named}", location, "warning")
+
+
+def _untold(doubtful: Mapping[str, Sequence[Diagnostic]]) -> Iterator[Diagnostic]:
+    for d in _all(doubtful):
+        yield replace(d, severity="warning", message=f"left out: {d.message}")

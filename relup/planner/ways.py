@@ -41,7 +41,11 @@ class Ways:
 
     def __init__(self, releases: Iterable[Release]) -> None:
         """Take the *releases*; raise `InvalidInput` when two of them are one version with different contents."""
-        self.releases = _by_version(releases)
+        given = tuple(releases)
+        problems = [d for found in ambiguous(given).values() for d in found]
+        if problems:
+            raise InvalidInput(sorted(problems, key=str))
+        self.releases = _by_version(given)
         self._open = {
             (start, end): tuple(self._with_entries(start, end)) for start, end in permutations(self.releases, 2)
         }
@@ -104,14 +108,20 @@ def direction_by_number(start: str, end: str) -> Direction:
 def _by_version(releases: Iterable[Release]) -> Mapping[str, Release]:
     """Return the releases by version, oldest first."""
     found: dict[str, Release] = {}
-    problems: list[Diagnostic] = []
     for release in releases:
-        other = found.setdefault(release.vsn, release)
-        if replace(other, root="") != replace(release, root=""):
-            problems.append(_ambiguous(other, release))
-    if problems:
-        raise InvalidInput(sorted(problems, key=str))
+        found.setdefault(release.vsn, release)
     return {vsn: found[vsn] for vsn in sorted(found, key=natural)}
+
+
+def ambiguous(releases: Iterable[Release]) -> dict[str, list[Diagnostic]]:
+    """Return the versions that releases with different contents have, and what is to be said of them."""
+    first: dict[str, Release] = {}
+    found: dict[str, list[Diagnostic]] = {}
+    for release in releases:
+        other = first.setdefault(release.vsn, release)
+        if replace(other, root="") != replace(release, root=""):
+            found.setdefault(release.vsn, []).append(_ambiguous(other, release))
+    return found
 
 
 def _ambiguous(one: Release, other: Release) -> Diagnostic:

@@ -8,6 +8,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic
 from relup.executor import Outcome
+from relup.model.instructions import Load, Remove
 from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Segment, Window, segments
@@ -46,7 +47,8 @@ def _part_lines(number: int, part: Segment) -> Iterator[str]:
             yield f"{number:3}. window"
             rows = {
                 "suspends": [s.module for s in part.suspensions],
-                "loads": list(part.modules()),
+                "loads": [c.module for c in part.code if isinstance(c, Load)],
+                "removes": [c.module for c in part.code if isinstance(c, Remove)],
                 "code_change": [c.module for c in part.changes()],
                 "calls": [describe(c).removeprefix("apply ") for c in part.calls],
             }

@@ -41,6 +41,11 @@ def test_a_route_is_shown_with_its_cost_and_the_plan_of_each_hop(commands: Comma
     assert shown.count("code_change up shop.worker") == 2
 
 
+def test_a_plan_may_have_the_name_that_otp_gives_its_own(commands: Commands, releases: Path) -> None:
+    commands.run("plan", releases / "1", releases / "2", "-o", releases / "relup")
+    assert json.loads(commands.run("check", releases / "relup", "--json").stdout)["ok"]
+
+
 def test_a_saved_route_is_read_again(commands: Commands, releases: Path, tmp_path: Path) -> None:
     commands.run("plan", releases / "1", releases / "3", "-o", tmp_path / "plan.yaml")
     assert str(read_route(tmp_path / "plan.yaml")) == "shop 1 → 2 → 3"

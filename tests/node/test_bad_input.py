@@ -132,6 +132,13 @@ def test_a_release_folder_that_is_a_file(commands: Commands, tmp_path: Path) -> 
     assert "release" in commands.run("plan", path, ANEMONE / "2", exit_code=3).stderr
 
 
+def test_the_folder_of_the_running_release_is_gone(commands: Commands, node: NodeProcess, tmp_path: Path) -> None:
+    folder = goal(tmp_path, "load_module: shop.worker")
+    (tmp_path / "1").rename(tmp_path / "elsewhere")
+    (line,) = commands.run("apply", "shop", folder, "--yes", exit_code=3).stderr.splitlines()
+    assert line == f"{tmp_path / '1'}:1:1: shop 1, which runs, cannot be read: there is no such file [no_such_file]"
+
+
 def test_a_node_that_is_not_there(commands: Commands) -> None:
     for command in (["status"], ["stop"], ["history"], ["confirm"], ["rpc"], ["downgrade"], ["apply"]):
         rest = {"rpc": ["1"], "apply": [str(ANEMONE / "2")]}.get(command[0], [])

@@ -107,6 +107,23 @@ def test_a_missing_way_back_is_a_warning() -> None:
     assert "no appup entry takes shop 2 → 1: shop.appup.yaml has down entries to 0" in found.warnings[0].message
 
 
+def test_faults_of_the_way_back_are_errors_also_when_another_application_has_none() -> None:
+    bank = {v: app(v, {"bank": v}, "bank") for v in "12"}
+    there = {v: app(v, {"cart": v}) for v in "12"}
+    one = release("1", there["1"], bank["1"])
+    up = {"1": [replace(CART, depends=("bank",))]}
+
+    def two(*down: Instruction) -> Release:
+        only_up = appup({"1": [LoadModule("bank")]}, {}, name="bank")
+        return release("2", replace(there["2"], appup=appup(up, {"1": down})), replace(bank["2"], appup=only_up))
+
+    assert codes(one, two(LoadModule("nope", location=at(113)))) == [
+        ("no_such_module", 113),
+        ("changed_not_loaded", 110),
+    ]
+    assert [d.code for d in plan(one, two(*up["1"])).warnings] == ["irreversible"]
+
+
 @pytest.mark.parametrize(
     ("patterns", "found"),
     [
@@ -121,6 +138,41 @@ def test_the_first_match_of_a_pattern_must_be_the_whole_version(patterns: list[s
     listed = {p: [CART] for p in patterns}
     goal = release("2", replace(TWO.applications[0], appup=appup(listed, listed)))
     assert (codes(release("1", app("1.10", {"cart": "old"})), goal) == []) is found
+
+
+@pytest.mark.parametrize(
+    ("vsn", "pattern", "expected"),
+    [
+        ("1.5", r"1\.[[:digit:]]+", []),
+        ("1.5", r"1\.[^[:alpha:]\D]", []),
+        ("1.5", r"\A1\.5\z", []),
+        ("1.5", r"\G1\.5\Z", []),
+        ("1.5", r"\Q1.5\E", []),
+        ("1+5", r"\Q1+5", []),
+        ("1.1", r"(?<n>1)\.\k<n>", []),
+        ("1-5", r"1[\w-.]5", []),
+        ("1 5", r"1\h\R?5", []),
+        ("1.A", r"1\.\x{41}", []),
+        ("1.5", r"1\.\o{65}", []),
+        ("1.rc", r"1\.RC(?i)", ["no_relup"]),
+        ("1.rc", r"1\.(?i)RC|x", []),
+        ("2.rc", r"(1(?i)RC|2\.RC)", []),
+        ("1.\u0665", r"1\.\d", ["no_relup"]),
+        ("1.5{,2}", r"1\.5{,2}", []),
+        ("1.55", r"1\.5{,2}", ["no_relup"]),
+        ("1.[", r"1\.[[5&&~~]", []),
+        ("1.5", r"1\.\p{N}", ["bad_version_pattern"]),
+        ("1.5", r"1(\.)5(?1)?", ["bad_version_pattern"]),
+        ("1.5", r"(?|(1)\.5|(2))", ["bad_version_pattern"]),
+        ("1.5", r"1\.[[:number:]]", ["bad_version_pattern"]),
+        ("1.5", r"1\.[5", ["bad_version_pattern"]),
+    ],
+)
+def test_a_pattern_is_what_it_is_to_otp_or_an_error(vsn: str, pattern: str, expected: list[str]) -> None:
+    listed = {f"re:{pattern}": [CART]}
+    goal = release("2", replace(TWO.applications[0], appup=appup(listed, listed)))
+    found = [code for code, _ in codes(release("1", app(vsn, {"cart": "old"})), goal, direction="up")]
+    assert [code for code in dict.fromkeys(found) if code != "changed_not_loaded"] == expected
 
 
 def test_the_first_entry_that_matches_wins() -> None:
@@ -212,7 +264,11 @@ WRONG: dict[str, tuple[Release, list[tuple[str, int | None]]]] = {
         release("2", app("2", {"cart": "n"}, appup=appup({"re:(1": [CART]}, {"1": [CART]}))),
         [("bad_version_pattern", 10)],
     ),
-    "nodes of different kinds": (replace(TWO, kind="beam"), [("different_kinds", None)]),
+    "nodes of different kinds": (replace(TWO, kind="beam", erts="13"), [("different_kinds", None)]),
+    "another release, whatever its appups lack": (
+        replace(release("3", app("3", {"cart": ""})), name="other"),
+        [("different_releases", None)],
+    ),
 }
 
 
@@ -226,6 +282,16 @@ def test_a_misspelt_module_is_answered_with_the_one_that_was_meant() -> None:
     with pytest.raises(InvalidInput, match=r"shop.appup.yaml:13:3: .*'crat'.*did you mean 'cart'\?") as error:
         plan(ONE, goal_with(CART, DeleteModule("crat", location=at(13))))
     assert error.value.exit_code == 3
+
+
+def test_a_module_is_not_meant_to_depend_on_itself() -> None:
+    files = {"cart_s": "x", "cart_l": "y"}
+    for depends, hint in (("cart_t",), "cart_l"), (("cart_t", "cart_l"), None):
+        goal = goal_with(Update("cart_s", depends=depends), LoadModule("cart_l"), files=files)
+        with pytest.raises(InvalidInput) as error:
+            plan(release("1", app("1", files)), goal)
+        said = f"did you mean {hint!r}?" if hint else "leave it out of `depends`, or load it too"
+        assert [d.hint for d in error.value.diagnostics if d.code == "undef_module"] == [said]
 
 
 def test_a_fault_that_an_inverse_list_repeats_is_named_once() -> None:
@@ -295,6 +361,18 @@ def test_a_release_handler_from_before_r15_restarts_last() -> None:
     assert [d.code for d in made.warnings] == ["erts_vsn_changed", "pre_R15_emulator_upgrade"]
 
 
+def test_a_restart_that_an_appup_asks_for_comes_last_too() -> None:
+    restart = appup({"1": [RestartNewEmulator(location=at(12)), CART]}, {"1": [CART]})
+    old = beam("1", app("1", {"cart": "old"}), sasl="2.1.10")
+    sasl = Application("sasl", "4.2", appup=appup({"2.1.10": []}, {"2.1.10": []}, "4.2", "sasl"))
+    new = replace(old, vsn="2", applications=(sasl, app("2", {"cart": "new"}, appup=restart)))
+    up, down = plan(old, new), plan(new, old)
+    assert up.script[-1] == RestartNewEmulator()
+    assert down.way_back == up.script
+    for made in (up, down):
+        assert [(d.code, d.location) for d in made.warnings] == [("pre_R15_emulator_upgrade", at(12))]
+
+
 def test_a_restart_that_is_asked_for_is_the_last_step_both_ways() -> None:
     goal = beam("2", app("2", {"cart": "new"}, appup=BOTH_WAYS))
     made = plan(beam("1", app("1", {"cart": "old"})), goal, restart_emulator=True)
@@ -311,6 +389,21 @@ def test_a_module_that_nobody_has_is_a_warning_on_beam_where_otp_plans_it() -> N
 
 def test_a_missing_appup_of_a_beam_release_is_a_file_problem() -> None:
     assert codes(beam("1", app("1", {"cart": "old"})), beam("2", app("2", {"cart": "new"}))) == [("file_problem", 4)]
+
+
+def test_only_an_appup_that_is_there_is_asked_for_a_way_down_from_the_base() -> None:
+    """Whether the appups are the goal's or, on the way down, the base's is not known without an entry."""
+    also = app("1", {"sys": "x"}, "sys", appup=appup({}, {}, "1", "sys"))
+    bank = app("5", {"bank": "x"}, "bank", appup=appup({"4": []}, {"4": []}, "5", "bank"))
+    old = beam("1", also, app("1", {"cart": "old"}), bank)
+    new = beam("2", also, app("2", {"cart": "new"}), replace(bank, vsn="6", appup=None))
+    with pytest.raises(InvalidInput) as error:
+        plan(old, new)
+    assert [(d.code, d.location and d.location.file) for d in error.value.diagnostics] == [
+        ("file_problem", "2/release.yaml"),
+        ("file_problem", "5/release.yaml"),
+        ("no_relup", "bank.appup.yaml"),
+    ]
 
 
 def test_a_release_without_sasl_cannot_be_upgraded() -> None:

@@ -20,7 +20,7 @@ from relup.model.route import Route
 from relup.model.versions import natural
 from relup.planner import Cost, find_route, hop_cost, plan, route_cost
 from relup.planner.ways import Way, Ways
-from tests.planner.build import app, release
+from tests.planner.build import app, appup, at, release
 from tests.planner.versions import WAYS, versions
 
 
@@ -33,7 +33,7 @@ def said(route: Route) -> list[str]:
 
 
 def found(ways: str, base: str, goal: str, **rest: Any) -> Route:
-    known = versions(ways)
+    known = {vsn: replace(r, location=at(1, f"{vsn}/release.yaml")) for vsn, r in versions(ways).items()}
     return find_route(known[base], known[goal], known.values(), **rest)
 
 
@@ -81,6 +81,15 @@ FORK = "1+2.9 1+2.10 2.9+3 2.10+3"
         ),
         pytest.param(
             "1+2=wrong 2+4 1+3=two 3+4", "1", "4", {}, "1 3 4", ["route", "ways_left_out"], id="wrong ways are left out"
+        ),
+        pytest.param(
+            "1+3=wrong 1+2 2+3",
+            "1",
+            "3",
+            {"via": ["2"]},
+            "1 2 3",
+            ["route", "ways_left_out"],
+            id="via leads past a wrong entry",
         ),
         pytest.param("2+1 1+0", "2", "0", {}, "2 1 0", ["route"], id="what is up is the appups' business"),
     ],
@@ -147,13 +156,51 @@ def test_the_same_release_in_two_folders_counts_once() -> None:
     )
 
 
-def test_two_releases_of_one_version_are_told_apart_by_nobody() -> None:
-    known = versions(CHAIN)
-    other = replace(versions("1+2=two 2+3")["2"], root="/else/2")
+def beside(ways: str, *vsns: str) -> list[Release]:
+    """Releases of these versions that lie elsewhere and hold something else."""
+    other = versions(ways)
+    return [replace(other[vsn], root=f"/else/{vsn}") for vsn in vsns]
+
+
+@pytest.mark.parametrize(
+    ("ways", "via", "codes"),
+    [
+        pytest.param(CHAIN, [], ["no_relup", "ambiguous_release", "no_route"], id="which may be what is missing"),
+        pytest.param(CHAIN, ["2"], ["no_relup", "ambiguous_release"], id="which is wanted"),
+        pytest.param(f"{CHAIN} 1+3", ["2"], ["ambiguous_release"], id="which is wanted, beside a direct entry"),
+    ],
+)
+def test_two_releases_of_one_version_are_told_apart_by_nobody(ways: str, via: list[str], codes: list[str]) -> None:
+    known = versions(ways)
     with pytest.raises(InvalidInput) as error:
-        find_route(known["1"], known["3"], [*known.values(), other])
-    assert [d.code for d in error.value.diagnostics] == ["ambiguous_release"]
+        find_route(known["1"], known["3"], [*known.values(), *beside("1+2=two 2+3", "2")], "up", via)
+    assert [d.code for d in error.value.diagnostics] == codes
     assert "two different releases shop 2: one in /else/2, one in /releases/2" in str(error.value)
+
+
+def test_neighbours_that_nobody_can_tell_apart_are_left_out_of_a_route_that_does_not_need_them() -> None:
+    known = versions("1+2 2+3 1+2.5 2.5+3")
+    route = find_route(known["1"], known["3"], [*known.values(), *beside("1+2=two", "2")])
+    assert (path(route), said(route)) == ("1 2.5 3", ["route", "ambiguous_release"])
+    assert route.warnings[1].message.startswith("left out: there are two different releases shop 2")
+    assert route.warnings[1].severity == "warning"
+
+
+def test_the_ends_of_a_route_win_over_neighbours_of_their_version() -> None:
+    known = versions("1+2 2+3", "4")
+    others = beside("1+3=two 3+4", "1", "3", "4")
+    assert path(find_route(known["1"], known["3"], [*others[:2], *known.values()])) == "1 2 3"
+    with pytest.raises(InvalidInput) as error:
+        find_route(known["1"], known["4"], [others[0], others[2], *known.values()], "up")
+    assert [d.code for d in error.value.diagnostics] == ["no_relup", "no_route"]
+
+
+def test_two_ends_of_one_version_have_no_route_between_them() -> None:
+    one = versions("1+2")["1"]
+    goal = replace(one, applications=(replace(one.applications[0], vsn="1.5"),))
+    with pytest.raises(InvalidInput) as error:
+        find_route(one, goal, [one, goal], "up")
+    assert [d.code for d in error.value.diagnostics] == ["no_relup", "ambiguous_release"]
 
 
 def test_a_pair_is_planned_once() -> None:
@@ -235,10 +282,20 @@ def test_a_restart_outweighs_everything_else() -> None:
             id="what is wanted on the way is not",
         ),
         pytest.param(
+            "1~2 1~3 2~4 3~4",
+            "1",
+            "4",
+            {"via": ["3", "2"]},
+            "no route leads from 3 to 2: no other release may stand between them "
+            "(a `down` entry to 2 in the appup of shop 3 would close the gap) [no_route]",
+            id="what is known is at the ends",
+        ),
+        pytest.param(
             "1+2=typo 2+3",
             "1",
             "3",
             {},
+            "3/release.yaml:1:3: no route leads from 1 to 3 over 2: from 1 the appups lead to no other; "
             "to 3 they lead from 2 [no_route]",
             id="nothing is missing, something is wrong",
         ),
@@ -261,6 +318,24 @@ def test_ways_that_exist_and_are_wrong_are_told_once() -> None:
     told = [d for d in error.diagnostics if "exists but is wrong" in d.message]
     assert [d.code for d in told] == ["no_such_module"]
     assert told[0].message.startswith("the way 1 → 2 exists but is wrong: load_module names module 'tilll'")
+
+
+def two_applications(*vsns: str, bank: dict[str, str]) -> list[Release]:
+    """Releases of shop, with a wrong entry 1+3, and of a bank whose version is another one."""
+    known = versions("1+2 2+3 1+3=typo 3-1", "1 2 3")
+    banks = {v: appup({k: [] for k in entries.split()}, {}, v, "bank") for v, entries in bank.items()}
+    return [release(v, *known[v].applications, app(v, {"bank": ""}, "bank", appup=banks.get(v)), root=v) for v in vsns]
+
+
+def test_a_wrong_entry_beside_a_missing_one_is_an_error_without_a_route_and_a_warning_with_one() -> None:
+    one, three = two_applications("1", "3", bank={"3": "2"})
+    with pytest.raises(InvalidInput) as error:
+        find_route(one, three)
+    assert [d.code for d in error.value.diagnostics][:3] == ["no_relup", "no_such_module", "no_route"]
+    one, two, three = two_applications("1", "2", "3", bank={"2": "1", "3": "2"})
+    route = find_route(one, three, [two])
+    assert (path(route), said(route)) == ("1 2 3", ["route", "ways_left_out"])
+    assert route.warnings[1].message == "left out, as their plans are wrong: 1 → 3 [no_such_module]"
 
 
 def test_two_applications_need_two_entries() -> None:
@@ -304,8 +379,9 @@ def test_another_release_is_no_goal_whatever_it_leads_over() -> None:
 def test_an_unknown_version_is_an_error_with_the_nearest_one() -> None:
     error = refusal("1+2.10 2.10+3", "1", "3", via=["2.1", "7"])
     assert [str(d) for d in error.diagnostics] == [
-        "no release shop '2.1' is known; known are 1, 2.10, 3 (did you mean '2.10'?) [unknown_version]",
-        "no release shop '7' is known; known are 1, 2.10, 3 [unknown_version]",
+        "1/release.yaml:1:3: no release shop '2.1' is known; known are 1, 2.10, 3 "
+        "(did you mean '2.10'?) [unknown_version]",
+        "1/release.yaml:1:3: no release shop '7' is known; known are 1, 2.10, 3 [unknown_version]",
     ]
 
 

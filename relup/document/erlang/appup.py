@@ -51,6 +51,9 @@ def appup_piece(text: str, file: str, vsn: str | None = None) -> Piece:
 def read_source(path: Path, vsn: str | None) -> Source:
     """Return what the file at *path* says; raise `InvalidInput` when it is no appup of OTP."""
     text = decode(read_bytes(path), str(path))
+    if path.suffix in (".yaml", ".yml"):
+        hint = "only an .appup or .appup.src has to be imported"
+        raise InvalidInput([Diagnostic("not_erlang", "this is YAML already", Location(str(path), 1, 1), hint=hint)])
     try:
         return _source(text, str(path), vsn)
     except InvalidInput as error:

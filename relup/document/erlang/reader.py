@@ -26,6 +26,8 @@ _IN_TEXT = re.compile(r"%VSN%|\{\{vsn\}\}")
 _IN_BYTES = re.compile(rb"%VSN%|\{\{vsn\}\}")
 """What build tools replace by the version, wherever it stands in a text."""
 
+_SAY = "`relup import --vsn` fills it in, or an .app file beside the appup"
+
 _CODING = re.compile(rb"%.*?coding *[:=] *([A-Za-z0-9-]+)")
 _DECLARED = ((re.compile(rb"latin-1(?![a-z0-9])"), "latin-1"), (re.compile(rb"utf-8(?![a-z0-9])"), "utf-8"))
 
@@ -92,7 +94,7 @@ def _flaws(read: Iterable[Read], vsn: str | None) -> Iterator[Flaw]:
                 yield program(f"the variable {short(name)}", spot)
             case Variable() | String() | Binary() if vsn is None and waiting is None and _filled(term, "") is not term:
                 waiting = term.spot or (1, 1)
-                yield Flaw("needs_vsn", "a build tool would fill in the version here", waiting, "give it with --vsn")
+                yield Flaw("needs_vsn", "a build tool would fill in the version here", waiting, _SAY)
             case _:
                 rest += _parts(term)[::-1]
 

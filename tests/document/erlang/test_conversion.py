@@ -353,8 +353,16 @@ def test_a_template_takes_its_version_from(case: str, tmp_path: Path) -> None:
         assert (found.code, found.location, found.hint) == (
             "needs_vsn",
             Location(str(path), 1, 2),
-            "give it with --vsn",
+            "`relup import --vsn` fills it in, or an .app file beside the appup",
         )
+
+
+@pytest.mark.parametrize("name", ["a.appup.yaml", "release.yml"])
+def test_yaml_is_not_taken_for_a_script(name: str, tmp_path: Path) -> None:
+    file = written(tmp_path, name, "# a comment\nname: a\n")
+    with pytest.raises(InvalidInput) as caught:
+        import_appup(file)
+    assert [(d.code, d.location) for d in caught.value.diagnostics] == [("not_erlang", Location(str(file), 1, 1))]
 
 
 def test_a_version_that_is_given_changes_no_file_that_says_one(tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""What was asked for and cannot be done is said, and nothing that was asked for is passed over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from relup.cli.app import relup
+from relup.document.route import read_route
+from tests.node.test_routes import release
+
+
+def run(*arguments: object, exit_code: int = 0) -> Result:
+    """Run a command in this process; it must end with *exit_code*."""
+    result = CliRunner().invoke(relup, [*map(str, arguments)])
+    assert result.exit_code == exit_code, result.output
+    return result
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Path:
+    for vsn in (1, 2):
+        release(tmp_path / "releases", vsn)
+    return tmp_path / "releases"
+
+
+# ── plans ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_relup_file_of_otp_wants_entries_for_both_directions(releases: Path, tmp_path: Path) -> None:
+    release(releases, 2, down=False)
+    file = tmp_path / "saved"
+    wanted = ("plan", releases / "1", releases / "2", "-o", file, "--format")
+    assert run(*wanted, "otp", exit_code=3).stderr.count("[no_relup]") == 1
+    assert not file.exists()
+    run(*wanted, "text")
+    exported = run("export", file)
+    assert "[irreversible]" in exported.stderr
+    assert '{"1"' in exported.stdout
+
+
+def test_warnings_of_a_plan_are_said_beside_otps_file(releases: Path) -> None:
+    appup = releases / "2" / "shop.appup.yaml"
+    appup.write_text(
+        appup.read_text().replace("update: {module: shop.worker, change: advanced}", "restart_application: shop")
+    )
+    text, otp = (run("plan", releases / "1", releases / "2", "--format", form) for form in ("text", "otp"))
+    said = [line for line in text.stdout.splitlines() if "warning: " in line]
+    assert said
+    assert otp.stderr.splitlines() == said
+
+
+def test_a_plan_is_saved_as_json_when_that_is_asked_for(releases: Path, tmp_path: Path) -> None:
+    saved = {form: tmp_path / f"plan.{form}" for form in ("text", "json")}
+    for form, file in saved.items():
+        run("plan", releases / "1", releases / "2", "--format", form, "-o", file)
+    assert json.loads(saved["json"].read_text())["direction"] == "up"
+    assert read_route(saved["json"]) == read_route(saved["text"])
+
+
+def test_otps_file_has_no_room_for_an_explanation(releases: Path) -> None:
+    wanted = ("plan", releases / "1", releases / "2", "--format", "otp", "--explain")
+    assert "--explain" in run(*wanted, exit_code=2).stderr
+
+
+# ── what is applied ────────────────────────────────────────────────────────────────────────────────────
+
+NO_PLAN = {
+    "2/shop.appup.yaml": ("", "an appup"),
+    "shop.appup": ('{"2", [], []}.', "an appup"),
+    "relup": ('{"2", [], []}.', "a relup file of OTP"),
+    "otp.txt": ('%% coding: utf-8\n{"2", [], []}.', "a relup file of OTP"),
+    "shop.app": (
+        '{application, shop, [{description, ""}, {vsn, "2"}, {modules, []}, {registered, []}, {applications, []}]}.',
+        "an .app file",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_PLAN)
+def test_a_document_that_leads_nowhere_is_named(releases: Path, name: str) -> None:
+    text, what = NO_PLAN[name]
+    if text:
+        (releases / name).write_text(text)
+    (line,) = run("apply", "nobody", releases / name, exit_code=3).stderr.splitlines()
+    assert line.startswith(f"{releases / name}:1:1: this is {what}")
+    assert line.endswith("[nothing_to_apply]")
+
+
+def test_a_saved_plan_is_its_own_route(releases: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    run("plan", releases / "1", releases / "2", "-o", plan)
+    for option in ("--via", "--through"):
+        assert option in run("apply", "nobody", plan, option, releases, exit_code=2).stderr
+    assert "no_such_node" in run("apply", "nobody", plan, exit_code=4).stderr
+
+
+# ── drawings ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_folder_without_releases_is_not_drawn(releases: Path) -> None:
+    empty = releases / "none"
+    empty.mkdir()
+    assert run("graph", empty, exit_code=3).stderr.startswith(f"{empty}:1:1: there is no release to draw here")
+    for vsn in (1, 2):
+        (releases / str(vsn) / "release.yaml").write_text("name: [")
+    said = run("graph", releases, exit_code=3).stderr
+    assert said.count("this release is left out") == 2
+    assert said.splitlines()[-1].endswith("[no_release]")
+
+
+def test_a_file_named_for_another_format_is_not_written(releases: Path) -> None:
+    picture = releases / "order.png"
+    assert ".svg" in run("graph", releases, "-o", picture, exit_code=2).stderr
+    assert not picture.exists()
+    run("graph", releases, "-o", picture, "--format", "dot")
+    run("graph", releases, "-o", releases / "ORDER.SVG")
+    assert (releases / "ORDER.SVG").read_text().startswith("<svg")
