@@ -37,7 +37,7 @@ from relup.model.instructions import (
 )
 from relup.model.release import Application
 from relup.planner.names import no_such_module
-from relup.planner.order import Component, Expanded, module_instructions
+from relup.planner.order import Component
 
 Homes: TypeAlias = Mapping[str, Application]
 """Which application each module belongs to."""
@@ -48,9 +48,9 @@ def homes(applications: Sequence[Application]) -> Homes:
     return {m: a for a in reversed(applications) for m in a.modules}
 
 
-def check_homes(script: Sequence[Expanded], where: Homes) -> Iterator[Diagnostic]:
+def check_homes(instructions: Sequence[ModuleInstruction], where: Homes) -> Iterator[Diagnostic]:
     """Find modules to load that no application of the release to come has."""
-    for i in module_instructions(script):
+    for i in instructions:
         if i.module not in where and not isinstance(i, DeleteModule):
             yield no_such_module(i, i.module, where.keys())
 

@@ -11,20 +11,22 @@ from relup.model.instructions import (
     Instruction,
     LoadObjectCode,
     LowLevel,
+    ModuleInstruction,
     RestartEmulator,
     RestartNewEmulator,
 )
 from relup.planner.lower import Homes
-from relup.planner.order import Expanded, module_instructions
 
 
-def check_versions(before: Sequence[Instruction], script: Sequence[Expanded], where: Homes) -> Iterator[Diagnostic]:
+def check_versions(
+    before: Sequence[Instruction], instructions: Sequence[ModuleInstruction], where: Homes
+) -> Iterator[Diagnostic]:
     """Find code that is fetched from two versions of one application."""
     fetched: dict[str, str] = {}
     for i in before:
         if isinstance(i, LoadObjectCode):
             yield from _version(i, fetched, i.application, i.vsn)
-    for i in module_instructions(script):
+    for i in instructions:
         home = where.get(i.module)
         if home and not isinstance(i, DeleteModule):
             yield from _version(i, fetched, home.name, home.vsn)

@@ -51,11 +51,11 @@ def keyword(instruction: object) -> str:
     return "purge" if name == "PurgeModules" else re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def did_you_mean(name: str, candidates: Collection[str]) -> str | None:
-    """Return the hint that names the nearest candidate, or None when nothing is near."""
+def did_you_mean(name: str, candidates: Collection[str], but: Collection[str] = ()) -> str | None:
+    """Return the hint that names the nearest candidate *but* some, or None when nothing is near."""
     if len(candidates) > _MOST_CANDIDATES:
         return None
-    near = get_close_matches(name, sorted(candidates), n=1)
+    near = get_close_matches(name, sorted(set(candidates).difference(but)), n=1)
     return f"did you mean {near[0]!r}?" if near else None
 
 

@@ -36,12 +36,11 @@ Component: TypeAlias = tuple[ModuleInstruction, ...]
 
 def module_instructions(script: Iterable[Instruction]) -> list[ModuleInstruction]:
     """Return the instructions that may depend on each other, in the order written."""
-    return [i for i in script if isinstance(i, Update | LoadModule | AddModule | DeleteModule)]
+    return [i for i in script if isinstance(i, ModuleInstruction)]
 
 
-def check_graph(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
+def check_graph(instructions: Sequence[ModuleInstruction]) -> Iterator[Diagnostic]:
     """Find modules with two instructions, and dependencies on modules that have none."""
-    instructions = module_instructions(script)
     first: dict[str, ModuleInstruction] = {}
     for i in instructions:
         if i.module not in first:
@@ -58,7 +57,7 @@ def check_graph(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
                     "undef_module",
                     f"module {i.module!r} depends on {name!r}, which has no instruction",
                     i.location,
-                    hint=did_you_mean(name, first.keys() - {i.module, *i.depends})
+                    hint=did_you_mean(name, first, but=(i.module, *i.depends))
                     or "leave it out of `depends`, or load it too",
                 )
 

@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from relup.diagnostics import Diagnostic, InvalidInput
-from relup.model.instructions import Apply, Direction, Instruction, LoadObjectCode, LowLevel, PointOfNoReturn
+from relup.model.instructions import (
+    Apply,
+    Direction,
+    Instruction,
+    LoadObjectCode,
+    LowLevel,
+    ModuleInstruction,
+    PointOfNoReturn,
+)
 from relup.model.pairs import check_pairs
 from relup.model.release import Application
 from relup.planner.applications import by_name, check_applications, expand
@@ -27,7 +35,7 @@ from relup.planner.check import check_object_code, check_point_of_no_return, spl
 from relup.planner.collection import uncollected
 from relup.planner.lower import check_homes, component_script, homes, object_code
 from relup.planner.merge import check_versions, merge_object_code, place_restarts
-from relup.planner.order import Component, Expanded, Rank, check_graph, grouped
+from relup.planner.order import Component, Expanded, Rank, check_graph, grouped, module_instructions
 from relup.planner.syntax import check_syntax
 
 Scripts: TypeAlias = Sequence[Sequence[Instruction]]
@@ -80,13 +88,14 @@ def check(
         yield from check_point_of_no_return(script)
     before, after = _collect(scripts)
     posterior, prior, where = by_name(applications), by_name(pre_applications), homes(applications)
-    yield from check_object_code(before, after)
-    yield from check_pairs(after)
-    yield from check_applications(after, posterior, prior)
-    expanded = tuple(expand(after, posterior, prior))
-    yield from check_graph(expanded)
-    yield from check_homes(expanded, where)
-    yield from check_versions(before, expanded, where)
+    others = [i for i in after if not isinstance(i, ModuleInstruction)]
+    yield from check_object_code(before, others)
+    yield from check_pairs(others)
+    yield from check_applications(others, posterior, prior)
+    instructions = module_instructions(expand(after, posterior, prior))
+    yield from check_graph(instructions)
+    yield from check_homes(instructions, where)
+    yield from check_versions(before, instructions, where)
 
 
 def stages(
