@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,10 +91,6 @@ def _bad_patterns(piece: Piece) -> Iterator[Diagnostic]:
 
 
 def _bad_regex(piece: Piece) -> Iterator[Diagnostic]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's advice on its own dialect; the pattern is OTP's
-            re.compile(piece.text())
-    except (re.error, RecursionError, OverflowError) as error:
-        message = " ".join(f"this is not a regular expression: {error}".split())
-        yield Diagnostic("bad_regex", message, piece.location)
+    fault = VersionPattern(piece.text(), regex=True).fault()
+    if fault:
+        yield Diagnostic("bad_regex", f"this is not a regular expression: {fault}", piece.location)

@@ -67,18 +67,18 @@ _OUTSIDE = re.compile(
     rf"""{_BOTH}
     | (?P<again>\\[1-9][0-9]*) | (?:\\k[<'{{]|\\g\{{|\(\?P=)(?P<same>[A-Za-z_]\w*)[>'}})]
     | \(\?(?:P?<|')(?P<name>[A-Za-z_]\w*)[>']
-    | (?P<only>\\[CKLPUXcgklopux] | \(\?[|RPC&0-9+]|\(\?[ims-]*[0-9xJUX] | \(\*
+    | (?P<only>\\[CKLPUXcgklopux] | \(\?[|RPC&0-9+]|\(\?[is-]*[0-9mxJUX] | \(\*
       | \[(?=:[^]]*:\]|\.[^]]*\.\]|=[^]]*=\]))
     | \\(?P<escaped>.) | (?P<set>\[\^?) | (?P<bar>\|) | (?P<close>\))
-    | (?P<options>\(\?[ims]*(?:-[ims]+)?)\) | (?P<comment>\(\?\#[^)]*\))
-    | (?P<open>\((?!\?)|\(\?(?:[=!>]|<[=!]|[ims]*(?:-[ims]+)?:))
+    | (?P<options>\(\?[is]*(?:-[is]+)?)\) | (?P<comment>\(\?\#[^)]*\))
+    | (?P<open>\((?!\?)|\(\?(?:[=!>]|<[=!]|[is]*(?:-[is]+)?:))
     | (?P<times>\{{[0-9]+(?:,[0-9]*)?\}}) | (?P<brace>\{{) | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
 _INSIDE = re.compile(
     rf"""{_BOTH}
-    | (?P<octal>\\[1-7][0-7]{{0,2}}) | (?P<only>\\[CHLNPUVcgklopux] | \[[.=] | \[:\^)
+    | (?P<octal>\\[1-7][0-7]{{0,2}}) | (?P<only>\\[CHLNPUVcgklopux] | \[[.=] | \[:[\^<>])
     | \\(?P<escaped>.) | \[:(?P<posix>[a-z]+):\] | (?P<end>\]) | (?P<hyphen>-) | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
