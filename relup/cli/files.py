@@ -23,12 +23,13 @@ def check(output: Output, paths: Sequence[str], libraries: Sequence[str]) -> int
             match read_document(Path(path), libraries):
                 case Release() as release:
                     releases.append(release)
+                    found += [fault for a in release.applications for fault in a.faults]
                 case _:
                     pass
         except RelupError as error:
             found += error.diagnostics
     for old, new in pairwise(releases):
-        found += _check_pair(old, new)
+        found += [d for d in _check_pair(old, new) if d not in found]
     bad = errors(found)
     verdict = f"{len(bad)} error(s)" if bad else f"{len(paths)} path(s) hold"
     output.result({"ok": not bad, "diagnostics": [diagnostic_to_data(d) for d in found]}, [*map(str, found), verdict])

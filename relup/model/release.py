@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from relup.diagnostics import Location
+from relup.diagnostics import Diagnostic, Location
 from relup.model.appup import Appup
 from relup.model.instructions import ApplicationType
 
@@ -32,6 +32,8 @@ class Application:
     """Of each module whose file is there, in hex: SHA-256 of Python's source, MD5 as `beam_lib:md5/1` has it."""
     appup: Appup | None = field(default=None, hash=False)
     location: Location | None = field(default=None, compare=False, repr=False)
+    faults: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    """What is wrong with its appup (BEAM only), which stops nobody who does not need it; a plan does not carry it."""
 
 
 @dataclass(frozen=True, slots=True)

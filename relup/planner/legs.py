@@ -116,6 +116,7 @@ def check_appups(newer: Release, older: Release) -> Iterator[Diagnostic]:
     """Find appups that are for another application or another version than the release they came with."""
     for pair in pairs(newer, older):
         application, appup = pair.newer, pair.newer.appup
+        yield from application.faults
         if appup is None:
             continue
         yield from check_patterns(appup)
@@ -211,9 +212,10 @@ def lacking_down(base: Release, goal: Release) -> Iterator[Diagnostic]:
 
 
 def _lacks(direction: Direction, pair: Pair) -> Iterator[Diagnostic]:
-    """Yield what is missing; of an appup with faulty patterns nobody knows what it has."""
+    """Yield what is missing; of an appup that is faulty itself nobody knows what it has."""
     appup = pair.newer.appup
-    if entry(direction, pair) is None and not (appup and any(check_patterns(appup))):
+    faulty = pair.newer.faults or (appup and any(check_patterns(appup)))
+    if entry(direction, pair) is None and not faulty:
         yield _no_relup(direction, pair)
 
 

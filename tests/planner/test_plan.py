@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from relup.diagnostics import InvalidInput
+from relup.diagnostics import Diagnostic, InvalidInput
 from relup.model.appup import Appup, Entry, VersionPattern
 from relup.model.instructions import (
     AddModule,
@@ -385,6 +385,14 @@ def test_a_module_that_nobody_has_is_a_warning_on_beam_where_otp_plans_it() -> N
     there = appup({"1": [CART, DeleteModule("crat", location=at(13))]}, {"1": [CART]})
     made = plan(beam("1", app("1", {"cart": "old"})), beam("2", app("2", {"cart": "new"}, appup=there)))
     assert [(d.code, d.severity, d.location) for d in made.warnings] == [("no_such_module", "warning", at(13))]
+
+
+def test_an_appup_with_faults_is_told_when_its_application_changes() -> None:
+    fault = Diagnostic("bad_term", "a term is expected here", at(7))
+    old, cart = app("1", {"cart": "old"}), app("2", {"cart": "new"}, faults=(fault,))
+    assert codes(beam("1", old), beam("2", cart)) == [("bad_term", 7)]
+    base, goal = beam("1", cart, sasl="4.1"), beam("2", cart, sasl="4.2")
+    assert codes(base, goal) == [("file_problem", None)]
 
 
 def test_a_missing_appup_of_a_beam_release_is_a_file_problem() -> None:

@@ -61,7 +61,7 @@ def _application(line: Line, app: AppFile, known: Needs, problems: list[Diagnost
     shipped = list(shipped_appup(line.name, line.vsn, (ebin / appup, ebin / yaml, ebin.parent / "priv" / yaml)))
     beams = {m.name: ebin / f"{m.name}.beam" for m in app.modules}
     prints = {module: fingerprint(beam) for module, beam in beams.items() if is_file(beam)}
-    problems += [f for f in (*shipped, *prints.values()) if isinstance(f, Diagnostic)]
+    problems += [f for f in prints.values() if isinstance(f, Diagnostic)]
     return Application(
         name=line.name,
         vsn=line.vsn,
@@ -71,6 +71,7 @@ def _application(line: Line, app: AppFile, known: Needs, problems: list[Diagnost
         fingerprints={m: f for m, f in prints.items() if isinstance(f, str)},
         appup=next((a for a in shipped if isinstance(a, Appup)), None),
         location=line.location,
+        faults=tuple(f for f in shipped if isinstance(f, Diagnostic)),
     )
 
 

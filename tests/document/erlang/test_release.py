@@ -390,13 +390,6 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         ["{}/lib/a-1/ebin/a.app:3:18: 'a' includes 'b': it cannot need it too [included_and_used]"],
     ),
-    "two appups": (
-        CART_2 | {"lib/cart-2/ebin/cart.appup": ERLANG, "lib/cart-2/priv/cart.appup.yaml": YAML},
-        [
-            "{}/lib/cart-2/priv/cart.appup.yaml:1:1: the application 'cart' has two appups, the other is"
-            " {}/lib/cart-2/ebin/cart.appup [duplicate_appup]"
-        ],
-    ),
     "a damaged module": (
         CART_2 | {"lib/cart-2/ebin/cart.beam": "-module(cart)."},
         ["{}/lib/cart-2/ebin/cart.beam:1:1: this module is damaged: it is not a BEAM file [not_a_beam_file]"],
@@ -410,15 +403,27 @@ def test_a_release_is_refused(case: str, tmp_path: Path) -> None:
     assert problems(build(tmp_path, files)) == wanted
 
 
+FAULTY = {
+    "two appups": ({"ebin/cart.appup": ERLANG, "priv/cart.appup.yaml": YAML}, "duplicate_appup"),
+    "one that is no term": ({"ebin/cart.appup": "{"}, "bad_term"),
+}
+
+
+@pytest.mark.parametrize(("files", "code"), FAULTY.values(), ids=FAULTY.keys())
+def test_a_faulty_appup_stops_nobody_who_does_not_need_it(files: dict[str, str], code: str, tmp_path: Path) -> None:
+    built = build(tmp_path, CART_2 | {f"lib/cart-2/{place}": text for place, text in files.items()})
+    cart = read_release(built).applications[-1]
+    assert cart.appup is None
+    assert [(d.code, d.location is not None) for d in cart.faults] == [(code, True)]
+
+
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     files = shop('{cart,"1"}', '{till,"1"}') | {
         "lib/cart-1/ebin/cart.app": app("cart", "1", "[lists]", "[gone]"),
-        "lib/cart-1/ebin/cart.appup": "{",
         "lib/stdlib-5/ebin/lists.beam": "",
     }
     codes = [line.rpartition("[")[2][:-1] for line in problems(build(tmp_path, files))]
     assert sorted(codes) == [
-        "bad_term",
         "duplicate_modules",
         "not_a_beam_file",
         "not_found",
