@@ -19,6 +19,7 @@ from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.instructions import Direction
 from relup.model.naming import shortened
 from relup.model.release import Release
+from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.model.versions import natural
 from relup.planner.absence import no_route
@@ -52,16 +53,36 @@ def find_route(
     entries only.
     """
     passed = [v for v, _ in groupby(v for v in via if v not in (base.vsn, goal.vsn))]
-    faults: tuple[Diagnostic, ...] = ()
+    match _direct(base, goal, direction, passed):
+        case Relup() as direct if not passed:
+            return Route((direct,))
+        case Relup():
+            return _indirect(base, goal, known, direction, passed, ())
+        case faults:
+            return _indirect(base, goal, known, direction, passed, faults)
+
+
+def _direct(
+    base: Release, goal: Release, direction: Direction | None, passed: Sequence[str]
+) -> Relup | tuple[Diagnostic, ...]:
+    """Return the plan that needs no releases in between, or why there is none; raise what a route is no answer to."""
     try:
-        direct = plan(base, goal, direction)
+        return plan(base, goal, direction)
     except (InvalidInput, Refused) as error:
         if not _routable(error, passed):
             raise
-        faults = error.diagnostics
-    else:
-        if not passed:
-            return Route((direct,))
+        return error.diagnostics
+
+
+def _indirect(
+    base: Release,
+    goal: Release,
+    known: Iterable[Release],
+    direction: Direction | None,
+    passed: Sequence[str],
+    faults: tuple[Diagnostic, ...],
+) -> Route:
+    """Return the cheapest route over known releases; *faults* are those of the direct way."""
     given = sorted(known, key=lambda r: r.root)
     strangers = [r for r in given if (r.name, r.kind) != (base.name, base.kind)]
     beside = [r for r in given if (r.name, r.kind) == (base.name, base.kind) and r.vsn not in (base.vsn, goal.vsn)]
@@ -73,8 +94,7 @@ def find_route(
     points = (base.vsn, *passed, goal.vsn)
     preferences = _preferences(base, goal, direction)
     for allowed in preferences:
-        paths = _cheapest(ways, points, allowed)
-        if paths:
+        if paths := _cheapest(ways, points, allowed):
             route = _route(ways, paths, allowed, passed)
             return replace(route, warnings=(*route.warnings, *_left_out(ways, route, faults), *_untold(doubtful)))
     strangers += [r for r in beside if r.vsn in doubtful]
