@@ -53,16 +53,14 @@ def find_route(
     entries only.
     """
     passed = [v for v, _ in groupby(v for v in via if v not in (base.vsn, goal.vsn))]
-    match _direct(base, goal, direction, passed):
-        case Relup() as direct if not passed:
-            return Route((direct,))
-        case Relup():
-            return _indirect(base, goal, known, direction, passed, ())
-        case faults:
-            return _indirect(base, goal, known, direction, passed, faults)
+    direct = _planned(base, goal, direction, passed)
+    if isinstance(direct, Relup) and not passed:
+        return Route((direct,))
+    faults = () if isinstance(direct, Relup) else direct
+    return _over_others(base, goal, known, direction=direction, passed=passed, faults=faults)
 
 
-def _direct(
+def _planned(
     base: Release, goal: Release, direction: Direction | None, passed: Sequence[str]
 ) -> Relup | tuple[Diagnostic, ...]:
     """Return the plan that needs no releases in between, or why there is none; raise what a route is no answer to."""
@@ -74,10 +72,11 @@ def _direct(
         return error.diagnostics
 
 
-def _indirect(
+def _over_others(
     base: Release,
     goal: Release,
     known: Iterable[Release],
+    *,
     direction: Direction | None,
     passed: Sequence[str],
     faults: tuple[Diagnostic, ...],
