@@ -17,6 +17,8 @@ from relup.model.instructions import (
 )
 from relup.planner.lower import Homes
 
+_RESTARTS = (RestartNewEmulator, RestartEmulator)
+
 
 def check_versions(
     before: Sequence[Instruction], instructions: Sequence[ModuleInstruction], where: Homes
@@ -72,7 +74,7 @@ def place_restarts(
     """Put one restart into the new emulator first on the way up, every other restart last."""
     new = next((i for i in after if isinstance(i, RestartNewEmulator)), None)
     last = next((i for i in after if isinstance(i, RestartEmulator)), None)
-    rest = [i for i in after if not isinstance(i, RestartNewEmulator | RestartEmulator)]
+    rest = [i for i in after if not isinstance(i, _RESTARTS)] if new or last else after
     if new and direction == "up":
         before = (new, *before)
     elif new and not last:

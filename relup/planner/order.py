@@ -16,14 +16,10 @@ import networkx as nx
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import (
-    AddModule,
     ApplicationInstruction,
-    DeleteModule,
     Instruction,
-    LoadModule,
     LowLevel,
     ModuleInstruction,
-    Update,
 )
 from relup.planner.names import did_you_mean, keyword
 
@@ -77,7 +73,7 @@ def grouped(
     """
     first = _components(module_instructions(script), rank)
     for i in script:
-        if not isinstance(i, Update | LoadModule | AddModule | DeleteModule):
+        if not isinstance(i, ModuleInstruction):
             yield i
         elif i.module in first:
             yield first.pop(i.module)
