@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from relup.model.appup import VersionPattern
+from tests.support import require_erl
 
 _SERVER = r"""
 Serve = fun S() ->
@@ -37,10 +36,7 @@ Ask = Callable[[str, str], str]
 @pytest.fixture(scope="module")
 def otp() -> Iterator[Ask]:
     """What OTP says of a pattern and a version: yes, no, or that it is no pattern."""
-    if shutil.which("erl") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no `erl` here, and a CI that does not ask OTP proves nothing")
-        pytest.skip("no `erl` to ask: apt install erlang-base, or brew install erlang")
+    require_erl()
     command = ["erl", "-noshell", "-eval", _SERVER]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from relup.document.erlang.terms import Atom, Binary, Fun, List, Map, Number, String, Term, Tuple
+from tests.support import require_erl
 
 _SERVER = r"""
 Codes = fun(L) -> ["[", lists:join(",", [integer_to_list(C) || C <- L]), "]"] end,
@@ -129,10 +127,7 @@ def _ordered(term: Any) -> Any:
 @contextmanager
 def started(folder: Path) -> Iterator[Otp]:
     """Start an Erlang, and end it with its input."""
-    if shutil.which("erl") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no `erl` here, and a CI that does not ask OTP proves nothing")
-        pytest.skip("no `erl` to ask: apt install erlang-base, or brew install erlang")
+    require_erl()
     command = ["erl", "-noshell", "-eval", _SERVER]
     environment = {**os.environ, "ERL_CRASH_DUMP_SECONDS": "0"}
     pipe = subprocess.PIPE

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pytest
+from tests.support import require_erl
 
 CORE: Mapping[str, str] = {"kernel": "9", "stdlib": "5"}
 
@@ -53,10 +52,7 @@ def shop(*lines: str) -> dict[str, str]:
 
 def erl(program: str, folder: Path, arguments: Sequence[str] = ()) -> list[str]:
     """Run a program in a real Erlang, in *folder*; return the lines it prints. It must end with `halt().`."""
-    if shutil.which("erl") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no `erl` here, and a CI that does not ask OTP proves nothing")
-        pytest.skip("no `erl` to ask: apt install erlang-base erlang-sasl, or brew install erlang")
+    require_erl()
     command = ["erl", "-noshell", *arguments, "-eval", program]
     environment = {**os.environ, "ERL_CRASH_DUMP_SECONDS": "0"}
     done = subprocess.run(
