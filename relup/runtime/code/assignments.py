@@ -20,8 +20,8 @@ from relup.runtime.code.clone import real
 from relup.runtime.code.effects import Recorded
 from relup.runtime.code.kinds import is_a
 from relup.runtime.code.staging import Beside
-from relup.runtime.code.targets import Dotted, Target, targets
 from relup.runtime.code.writes import MISSING, Container
+from relup.syntax.targets import Dotted, Target, targets
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from types import FunctionType
 from relup.runtime.code.kinds import is_a
 from relup.runtime.code.rebinding import Found, Importer, Question, find
 from relup.runtime.code.source import Version
-from relup.runtime.code.uses import Use
+from relup.syntax.uses import Use
 
 
 @dataclass(frozen=True, slots=True)

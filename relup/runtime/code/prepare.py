@@ -24,9 +24,9 @@ from relup.runtime.code.source import Version, forget_lines
 from relup.runtime.code.staged import Prepared, Staged, replaced
 from relup.runtime.code.staging import Beside
 from relup.runtime.code.tables import source_text
-from relup.runtime.code.uses import uses
 from relup.runtime.code.view import exclusive, installed
 from relup.runtime.code.writes import World, Write, effective
+from relup.syntax.uses import uses
 
 
 def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:

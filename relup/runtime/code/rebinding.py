@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from relup.runtime.code.imports import Import
 from relup.runtime.code.writes import MISSING, Container, World
+from relup.syntax.imports import Import
 
 
 class Origin(NamedTuple):

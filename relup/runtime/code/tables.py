@@ -16,9 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from relup.runtime.code.imports import Import, table
 from relup.runtime.code.source import Version
-from relup.runtime.code.uses import Use, uses
+from relup.syntax.imports import Import, table
+from relup.syntax.uses import Use, uses
 
 
 @dataclass(slots=True, eq=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relup.runtime.code import StagingError
-from relup.runtime.code.targets import targets
+from relup.syntax.targets import targets
 from tests.runtime.code.releases import Running, found, process
 
 BASE = {

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from relup.runtime.code.imports import bindings
+from relup.syntax.imports import bindings
 
 CALLS = frozenset({"setattr", "delattr"})
 WHOLE = ("__init__", "__new__", "__post_init__")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from relup.runtime.code.imports import bindings, blocks, is_type_checking
+from relup.syntax.imports import bindings, blocks, is_type_checking
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 PLAIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property", "override", "overload", "final"})
