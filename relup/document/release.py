@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
+from relup.document.code import PythonCode
 from relup.document.erlang.layout import rel_file
 from relup.document.piece import Piece
 from relup.document.shipped import shipped_appup
@@ -79,6 +80,7 @@ def checked_release(piece: Piece, file: Path) -> Release:
         applications=tuple([named[name] for name in start_order(needs)]),
         root=str(root.resolve()),
         location=piece.location,
+        code=PythonCode(root),
     )
 
 

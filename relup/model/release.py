@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location
 from relup.model.appup import Appup
+from relup.model.code import Code, NoCode
 from relup.model.instructions import ApplicationType
 
 NodeKind: TypeAlias = Literal["python", "beam"]
@@ -52,6 +53,8 @@ class Release:
     location: Location | None = field(default=None, compare=False, repr=False)
     written: tuple[str, ...] = field(default=(), compare=False, repr=False)
     """The applications in the order of the `.rel` file (BEAM only), for the planner; a plan does not carry it."""
+    code: Code = field(default=NoCode(), compare=False, repr=False)
+    """What its modules say, read from their files when it is asked for; a plan does not carry it."""
 
     def application(self, name: str) -> Application | None:
         """Return the application of that name, or None."""

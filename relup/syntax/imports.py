@@ -47,6 +47,11 @@ def table(text: bytes | str) -> tuple[Import, ...]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return ()
+    return imports_of(tree)
+
+
+def imports_of(tree: ast.Module) -> tuple[Import, ...]:
+    """Return the imports of a module's syntax tree."""
     return tuple(_statements(tree.body, typing_only=False))
 
 

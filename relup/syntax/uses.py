@@ -84,9 +84,9 @@ class _Reader:
             yield from self.expression(expression)
 
     def expression(self, node: ast.AST) -> Iterator[Use]:
-        dotted = _dotted(node)
-        if dotted:
-            yield Use(dotted, getattr(node, "lineno", 0))
+        found = dotted(node)
+        if found:
+            yield Use(found, getattr(node, "lineno", 0))
             return
         if isinstance(node, ast.Lambda):
             yield from self.values([*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)])
@@ -99,10 +99,10 @@ class _Reader:
     def called(self, functions: list[ast.expr]) -> Iterator[Use]:
         """Return what functions of this module read when they are called now, on the line of the call."""
         for function in functions:
-            dotted = _dotted(function.func if isinstance(function, ast.Call) else function)
-            target = self.callables.get(dotted[0]) if dotted else None
-            if target is not None and dotted[0] not in self.followed:
-                self.followed.add(dotted[0])
+            name = dotted(function.func if isinstance(function, ast.Call) else function)[:1]
+            target = self.callables.get(name[0]) if name else None
+            if target is not None and name[0] not in self.followed:
+                self.followed.add(name[0])
                 for use in self.inside(target):
                     yield use._replace(line=function.lineno)
 
@@ -134,6 +134,11 @@ def uses(text: bytes | str) -> tuple[Use, ...]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return ()
+    return uses_of(tree)
+
+
+def uses_of(tree: ast.Module) -> tuple[Use, ...]:
+    """Return what a module's syntax tree reads at import time, in its order."""
     future = any(isinstance(n, ast.ImportFrom) and n.module == "__future__" and _lazy(n) for n in tree.body)
     reader = _Reader(future, dict(_callables(tree.body)))
     return tuple(dict.fromkeys(reader.statements(tree.body, in_class=False)))
@@ -153,20 +158,21 @@ def _callables(body: list[ast.stmt]) -> Iterator[tuple[str, Function | ast.Class
                     yield from _callables(block)
 
 
-def _dotted(node: ast.AST) -> tuple[str, ...]:
+def dotted(node: ast.AST) -> tuple[str, ...]:
+    """Return the parts of a dotted name, nothing for any other expression."""
     match node:
         case ast.Name(id=name, ctx=ast.Load()):
             return (name,)
         case ast.Attribute(value=value, attr=name):
-            head = _dotted(value)
+            head = dotted(value)
             return (*head, name) if head else ()
         case _:
             return ()
 
 
 def _plain(decorator: ast.expr) -> bool:
-    dotted = _dotted(decorator)
-    return bool(dotted) and (dotted[-1] in PLAIN_DECORATORS or dotted[-1] in ("setter", "getter", "deleter"))
+    name = dotted(decorator)
+    return bool(name) and (name[-1] in PLAIN_DECORATORS or name[-1] in ("setter", "getter", "deleter"))
 
 
 def _is_main(test: ast.expr) -> bool:

@@ -1,0 +1,69 @@
+"""What the modules of a release say of themselves, for whoever reasons about code without running it.
+
+A release's files may be many and large, and most questions are about few of them, so a module is read when somebody
+asks for it. A release that came with a plan has no files: nothing is known of its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from relup.syntax.outline import Outline
+
+
+@dataclass(frozen=True, slots=True)
+class PythonModule:
+    """A module of a Python release."""
+
+    name: str
+    path: str
+    package: bool
+    """Whether it is a package, an `__init__.py`."""
+    outline: Outline = field(repr=False)
+
+    @property
+    def base(self) -> str:
+        """The package that its relative imports count from."""
+        return self.name if self.package else self.name.rpartition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class BeamModule:
+    """A module of a BEAM release, as its `.beam` file says."""
+
+    name: str
+    path: str
+    exports: frozenset[tuple[str, int]] = field(repr=False)
+    """Functions that can be called from outside, with their arities."""
+    imports: tuple[tuple[str, str, int], ...] = field(repr=False)
+    """Functions of other modules that it calls by name: module, function, arity."""
+    behaviours: tuple[str, ...]
+    attributes: Mapping[str, tuple[Any, ...]] = field(repr=False, hash=False)
+    """All attributes, `vsn` among them, each with its values as terms."""
+
+
+ModuleCode: TypeAlias = PythonModule | BeamModule
+
+
+class Code(Protocol):
+    """The modules of one release."""
+
+    def module(self, name: str) -> ModuleCode | None:
+        """Return what a module says; None when it is not there, or cannot be read."""
+
+    def text(self, name: str) -> bytes | None:
+        """Return the text of a Python module; None when there is none."""
+
+
+class NoCode:
+    """The code of a release whose files nobody has."""
+
+    __slots__ = ()
+
+    def module(self, name: str) -> None:
+        """Know nothing."""
+
+    def text(self, name: str) -> None:
+        """Know nothing."""
