@@ -13,12 +13,14 @@ from relup.cli.otp import Text, give, relup_text
 from relup.cli.output import Output, json_text, write_file
 from relup.document import read_release
 from relup.document.explanation import explanation_to_data
+from relup.document.membership import members_to_data
 from relup.document.route import route_to_data, write_route
 from relup.model.relup import Relup
 from relup.model.route import Route
-from relup.planner import explain, find_route
+from relup.planner import explain, find_route, members
 from relup.planner import plan as make_plan
 from relup.report.explain import explain_lines
+from relup.report.membership import members_lines
 from relup.report.route import route_lines
 
 
@@ -45,13 +47,15 @@ def plan(output: Output, request: Request) -> int:
     route = find_route(base, goal, known, via=request.via)
     if request.form == "otp":
         return give(output, _otp_text(route), request.file)
+    modules = [members(hop.base, hop.goal, hop.script) for hop in route.hops]
     explanations = [explain(hop.base, hop.goal, hop.direction) for hop in route.hops] if request.explain else []
     data = route_to_data(route)
     if request.file:
         write_file(request.file, f"{json_text(data)}\n" if request.form == "json" else write_route(route))
+    data |= {"modules": [*map(members_to_data, modules)]}
     data |= {"explanations": [*map(explanation_to_data, explanations)]} if explanations else {}
     lines = [line for explanation in explanations for line in ("", *explain_lines(explanation))]
-    output.result(data, [*route_lines(route), *lines])
+    output.result(data, [*route_lines(route), *(line for hop in modules for line in members_lines(hop)), *lines])
     return 0
 
 

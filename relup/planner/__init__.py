@@ -1,5 +1,6 @@
 """From two releases and their appups to one plan; pure, and the only room that knows networkx."""
 
+from relup.planner.closure import members
 from relup.planner.cost import Cost, hop_cost, route_cost
 from relup.planner.explain import explain
 from relup.planner.graph import dependency_graph, version_graph
@@ -15,6 +16,7 @@ __all__ = [
     "explain",
     "find_route",
     "hop_cost",
+    "members",
     "plan",
     "route_cost",
     "stages",

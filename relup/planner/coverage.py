@@ -3,12 +3,14 @@
 OTP refuses a missing appup entry but not an incomplete one: the changed module it forgets keeps its old
 code and the upgrade reports success. Files tell the truth, so their fingerprints are compared with what
 the instructions do, module by module. Releases without fingerprints cannot be compared and are not.
+A module whose comments changed, and nothing else, needs no instruction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location
@@ -28,6 +30,7 @@ from relup.model.instructions import (
 from relup.model.release import Application, Release
 from relup.planner.legs import Leg
 from relup.planner.names import keyword
+from relup.syntax.meaning import same_meaning
 
 Effect: TypeAlias = Literal["loaded", "removed"]
 _CORE = ("erts", "kernel", "stdlib", "sasl")
@@ -41,6 +44,12 @@ class _Files:
     before: Mapping[str, str]
     after: Mapping[str, str]
     effects: Mapping[str, Effect]
+    same: Callable[[str], bool]
+    """Whether the texts of a module differ in nothing but comments, layout and docstrings."""
+
+    def changed(self, module: str) -> bool:
+        """Say whether *module* does something else in the new release than in the old one."""
+        return self.before.get(module) != self.after.get(module) and not self.same(module)
 
     def unmet(self, module: str) -> tuple[str, str, str] | None:
         """Return code, complaint and remedy when *module* does not end as the new release has it."""
@@ -51,7 +60,7 @@ class _Files:
             return "removed_not_deleted", "is not in the new release, and no instruction deletes it", "delete_module"
         if old is None and new is not None and effect is None:
             return "new_not_loaded", "is new, and no instruction adds it", "add_module"
-        if new is not None and old != new and effect is None:
+        if new is not None and effect is None and self.changed(module):
             return "changed_not_loaded", "changed, and no instruction loads it", "update or load_module"
         return None
 
@@ -80,9 +89,10 @@ def check_unversioned(leg: Leg) -> Iterator[Diagnostic]:
     for before, after in _comparable(leg):
         if before.vsn == after.vsn and before.fingerprints != after.fingerprints:
             names = sorted(before.fingerprints.keys() | after.fingerprints.keys())
-            changed = [m for m in names if before.fingerprints.get(m) != after.fingerprints.get(m)]
+            changed = [m for m in names if files.changed(m)]
             left = [m for m in changed if files.unmet(m)]
-            yield _unversioned(after, left or changed, bool(left))
+            if changed:
+                yield _unversioned(after, left or changed, bool(left))
 
 
 def _unversioned(application: Application, modules: Sequence[str], left: bool) -> Diagnostic:
@@ -107,7 +117,12 @@ def notes(leg: Leg) -> Iterator[Diagnostic]:
 
 
 def _files(leg: Leg) -> _Files:
-    return _Files(leg.before.fingerprints(), leg.after.fingerprints(), dict(_effects(leg)))
+    return _Files(leg.before.fingerprints(), leg.after.fingerprints(), dict(_effects(leg)), partial(_same, leg))
+
+
+def _same(leg: Leg, module: str) -> bool:
+    before, after = leg.before.code.text(module), leg.after.code.text(module)
+    return before is not None and after is not None and same_meaning(before, after)
 
 
 def _comparable(leg: Leg) -> Iterator[tuple[Application, Application]]:

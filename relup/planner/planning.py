@@ -11,6 +11,7 @@ from relup.model.policy import NOT_ON_THIS_NODE, check_policy
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.planner.advice import advise
+from relup.planner.closure import check_closure
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_coverage, check_unversioned, notes
 from relup.planner.emulator import check_emulator, check_restart, is_before_r15, restarting_last
@@ -82,12 +83,14 @@ def planned(
     advice = tuple(advise(there.instructions()))
     _raise([*errors(found), *(_treated_as_errors([*found, *advice]) if warnings_as_errors else ())])
     made = _translated(there, rank)
+    way_back = None if no_way_back else _translated(back, rank).script
+    _raise(tuple(check_closure([(there, made.script), *([(back, way_back)] if way_back else [])])))
     relup = Relup(
         direction=way,
         base=base,
         goal=goal,
         script=made.script,
-        way_back=None if no_way_back else _translated(back, rank).script,
+        way_back=way_back,
         warnings=(*found, *advice, *notes(there)),
     )
     return Planned(relup, there, made)

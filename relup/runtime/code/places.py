@@ -3,7 +3,8 @@
 A module that does not change is not executed again, but what it reads later lies in the new release: data files,
 submodules nobody listed, its own package's folder. With its old `__file__` and `__path__` it would go on reading
 the old folder, which somebody deletes one day. So these entries are part of the swap wherever the new folder has
-the same text; the code objects keep the file name they were compiled under.
+the same text, or one that differs in comments and docstrings only; the code objects keep the file name they were
+compiled under, and its lines.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from relup.runtime.code.finder import ReleaseLoader, root, spec_for
 from relup.runtime.code.order import Order, ancestors
 from relup.runtime.code.source import Version
+from relup.syntax.meaning import same_meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,9 @@ def moved(wanted: Order, current: Mapping[str, Version]) -> dict[str, Moved]:
         version = current.get(name)
         if version is None or name in found or str(path) == version.source.path:
             continue
-        if _text(path) == version.source.text:
-            found[name] = _move(version, path)
+        text = _text(path)
+        if text is not None and same_meaning(version.source.text, text):
+            found[name] = _move(version, path, text)
     return found
 
 
@@ -42,7 +45,7 @@ def differing(wanted: Order, current: Mapping[str, Version]) -> list[str]:
     """Return the modules that run, have another text in the new release, and are not upgraded."""
     changing = {*wanted.sources, *wanted.removed}
     known = ((n, p) for n, p in wanted.known.items() if n in current and n not in changing)
-    return [n for n, path in known if _text(path) != current[n].source.text]
+    return [n for n, path in known if not same_meaning(current[n].source.text, _text(path) or b"")]
 
 
 def _candidates(wanted: Order, current: Mapping[str, Version]) -> Iterator[tuple[str, Path]]:
@@ -62,11 +65,11 @@ def _text(path: Path) -> bytes | None:
         return None
 
 
-def _move(version: Version, path: Path) -> Moved:
-    source = replace(version.source, path=str(path))
+def _move(version: Version, path: Path, text: bytes) -> Moved:
+    source = replace(version.source, path=str(path), text=text)
     loader = ReleaseLoader(source, version.file, {})
     spec = spec_for(loader)
     entries: dict[str, Any] = {"__file__": source.path, "__loader__": loader, "__spec__": spec}
     if source.package:
         entries["__path__"] = [str(path.parent)]
-    return Moved(replace(version, source=source), entries)
+    return Moved(replace(version, source=source, digest=source.digest), entries)

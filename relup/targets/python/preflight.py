@@ -6,6 +6,7 @@ Each check is a generator of diagnostics and raises nothing; the transaction ref
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Location, Refused, in_words
@@ -17,6 +18,7 @@ from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.runtime import Node
 from relup.runtime.code import Source
+from relup.syntax.meaning import same_meaning
 
 
 def check_base(relup: Relup, running: Release, node: Node) -> Iterator[Diagnostic]:
@@ -57,7 +59,7 @@ def check_whole(relup: Relup) -> Iterator[Diagnostic]:
     base, goal = relup.base.fingerprints(), relup.goal.fingerprints()
     touched = {i.module for i in relup.script if isinstance(i, Load | Remove)}
     for module in sorted(base.keys() | goal.keys()):
-        if base.get(module) != goal.get(module) and module not in touched:
+        if base.get(module) != goal.get(module) and module not in touched and not _same(relup, module):
             yield Diagnostic(
                 "changed_not_loaded", f"the plan leaves {module!r} alone, which changes", hint="plan again"
             )
@@ -66,6 +68,21 @@ def check_whole(relup: Relup) -> Iterator[Diagnostic]:
         yield from check_policy(script, "python")
     if relup.goal.kind != "python":
         yield Diagnostic("different_kinds", f"{relup.goal} is a release of a {relup.goal.kind} node")
+
+
+def _same(relup: Relup, module: str) -> bool:
+    """Say whether a module's texts, as they were planned, differ in nothing but comments, layout and docstrings."""
+    texts = [_planned_text(release, module) for release in (relup.base, relup.goal)]
+    return texts[0] is not None and texts[1] is not None and same_meaning(texts[0], texts[1])
+
+
+def _planned_text(release: Release, module: str) -> bytes | None:
+    path = source_path(Path(release.root), module)
+    try:
+        text = path.read_bytes() if path else b""
+    except OSError:
+        return None
+    return text if sha256(text).hexdigest() == release.fingerprints().get(module) else None
 
 
 def load_sources(goal: Release) -> Mapping[str, Source]:

@@ -1,0 +1,161 @@
+"""Which modules must change together on a Python node, found in the texts before there is a node to ask.
+
+Names that imports bound are rebound when a module is loaded. What was computed from them at import (a subclass, a
+decorated function, a default) is not: the module that computed it goes on with old objects for ever. So a set of
+modules is closed when no module outside it evaluates a name of the set while it is imported, to a fixpoint: whoever is
+found joins the set, and so do those that use *it* early. A node asks the same question of what it has loaded, with
+the values at hand, and has the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from re import escape, search
+
+from relup.diagnostics import Diagnostic, Location
+from relup.model.code import Code, NoCode, PythonModule
+from relup.model.instructions import LowLevel
+from relup.model.membership import Dependant, Difference, Member, Members
+from relup.model.release import Release
+from relup.model.windows import Window, segments
+from relup.planner.legs import Leg
+from relup.planner.resolution import Step, imported, meanings, python_module
+from relup.syntax.meaning import same_meaning
+from relup.syntax.uses import Use
+
+
+def dependants(release: Release, changing: Collection[str]) -> tuple[Dependant, ...]:
+    """Return the modules that a set of modules is not closed without, each once, in the order of being found.
+
+    *release* is the one that runs: what its modules computed is what would stay.
+    """
+    code, closed, found = release.code, set(changing), list[Dependant]()
+    leading = _Leading(release, code)
+    fresh: Collection[str] = closed
+    while fresh:
+        more = [d for m in leading.to(fresh) if m not in closed and (d := _dependant(code, m, closed))]
+        found += more
+        fresh = {d.module for d in more}
+        closed |= fresh
+    return tuple(found)
+
+
+class _Leading:
+    """The modules whose imports lead to others, directly or through re-exports; texts that name none are not parsed."""
+
+    def __init__(self, release: Release, code: Code) -> None:
+        self._code = code
+        self._rest = {m: None for a in release.applications for m in a.modules}
+        self._found: dict[str, None] = {}
+
+    def to(self, modules: Collection[str]) -> list[str]:
+        """Return every module found so far that may lead to one of *modules*, or to one that was asked for before."""
+        fresh = set(modules)
+        while fresh:
+            names = {m.rpartition(".")[2] for m in fresh}
+            pattern = rb"\b(?:" + b"|".join(escape(n).encode() for n in sorted(names)) + rb")\b"
+            mentioned = [m for m in self._rest if self._mentions(m, pattern, fresh)]
+            fresh = {m for m in mentioned if self._imports(m, {*fresh, *self._found, *modules})}
+            self._found |= dict.fromkeys(m for m in mentioned if m in fresh)
+            for m in fresh:
+                del self._rest[m]
+        return list(self._found)
+
+    def _mentions(self, module: str, pattern: bytes, fresh: Collection[str]) -> bool:
+        text = self._code.text(module)
+        if text is None:
+            return False
+        package = module.rpartition(".")[0]
+        return bool(search(pattern, text)) or ((package in fresh or module in fresh) and b"from ." in text)
+
+    def _imports(self, name: str, modules: Collection[str]) -> bool:
+        module = python_module(self._code, name)
+        if module is None:
+            return False
+        entries = [e for e in module.outline.imports if not e.typing_only]
+        if any(e.loads in modules or imported(self._code, module, e).module in modules for e in entries):
+            return True
+        inside = (u for u in module.outline.uses if u.path)
+        return any(_leads(self._code, module, use, modules) is not None for use in inside)
+
+
+def _dependant(code: Code, name: str, changing: Collection[str]) -> Dependant | None:
+    module = python_module(code, name)
+    if module is None:
+        return None
+    for use in module.outline.uses:
+        of = _leads(code, module, use, changing)
+        if of is not None:
+            return Dependant(name, module.path, use.line, str(use), of)
+    return None
+
+
+def _leads(code: Code, module: PythonModule, use: Use, changing: Collection[str]) -> str | None:
+    """Return the module of *changing* that an early use leads to, None when it leads to none."""
+    steps = _written(code, module, use) if use.path else meanings(code, module, use.names)
+    return next((s.module for s in steps if s.module in changing and s.module != module.name), None)
+
+
+def _written(code: Code, module: PythonModule, use: Use) -> Iterator[Step]:
+    """Yield what an import in a class body, or in a function that is called at once, leads to."""
+    written, _, attribute = use.path.partition(" ")
+    level = len(written) - len(written.lstrip("."))
+    base = module.base.rsplit(".", level - 1)[0] if level > 1 else module.base
+    tail = written.lstrip(".")
+    path = ".".join(filter(None, (base if level else "", tail)))
+    here = python_module(code, path)
+    yield Step(path, (attribute,) if attribute else ())
+    if attribute and code.module(f"{path}.{attribute}"):
+        yield Step(f"{path}.{attribute}", ())
+    elif attribute and here is not None:
+        yield from meanings(code, here, (attribute,))
+
+
+def check_closure(ways: Iterable[tuple[Leg, Sequence[LowLevel]]]) -> Iterator[Diagnostic]:
+    """Find modules that a window of a script would leave with objects of the code it replaces; each is told once."""
+    told: set[tuple[str, str]] = set()
+    for leg, script in ways:
+        for found, place in _left(leg, script):
+            if (found.module, found.name) not in told:
+                told.add((found.module, found.name))
+                yield _not_closed(found, place)
+
+
+def _left(leg: Leg, script: Sequence[LowLevel]) -> Iterator[tuple[Dependant, Location | None]]:
+    if leg.before.kind != "python" or isinstance(leg.before.code, NoCode):
+        return
+    for window in segments(script):
+        if isinstance(window, Window):
+            places = {c.module: c.location for c in window.code}
+            for found in dependants(leg.before, places):
+                yield found, places.get(found.of) or next(iter(places.values()))
+
+
+def _not_closed(found: Dependant, place: Location | None) -> Diagnostic:
+    message = (
+        f"{found.module!r} evaluates {found.name!r} of {found.of!r} when it is imported ({found.path}:{found.line}),"
+        " so it would go on using the old one"
+    )
+    return Diagnostic("not_closed", message, place, hint=f"load it in the same window: load_module: {found.module}")
+
+
+def members(base: Release, goal: Release, script: Sequence[LowLevel]) -> Members:
+    """Return the modules of each window of *script*, from *base* to *goal*, and why each is in its set."""
+    before, after = base.fingerprints(), goal.fingerprints()
+    found = []
+    for window in segments(script):
+        if isinstance(window, Window):
+            differences = {m: _difference(m, base, goal, before.get(m), after.get(m)) for m in window.modules()}
+            changing = {m for m, d in differences.items() if d not in ("same", "comments")}
+            why = {d.module: d for d in dependants(base, changing)} if goal.kind == "python" else {}
+            found.append(tuple(Member(m, d, why.get(m)) for m, d in differences.items()))
+    return tuple(found)
+
+
+def _difference(module: str, base: Release, goal: Release, before: str | None, after: str | None) -> Difference:
+    if before is None or after is None:
+        return "new" if before is None else "gone"
+    if before == after:
+        return "same"
+    texts = base.code.text(module), goal.code.text(module)
+    return "comments" if texts[0] and texts[1] and same_meaning(texts[0], texts[1]) else "changed"
