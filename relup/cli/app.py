@@ -61,6 +61,23 @@ def demo(as_json: bool) -> None:
 
 
 @relup.command()
+@click.argument("old", type=click.Path())
+@click.argument("new", type=click.Path())
+@click.option(
+    "-o", "--output", "folder", type=click.Path(), metavar="DIR", help="Write the appups there, not into NEW."
+)
+@library
+@as_json
+def new(old: str, new: str, folder: str | None, libraries: tuple[str, ...], as_json: bool) -> None:
+    """Draft the appups that lead from release OLD to NEW and back.
+
+    What has to be answered is marked TODO; `relup check` refuses it until it is."""
+    from relup.cli.new import new as work
+
+    finish(as_json, lambda output: work(output, (old, new), folder, libraries))
+
+
+@relup.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path())
 @library
 @as_json

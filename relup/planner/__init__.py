@@ -2,6 +2,7 @@
 
 from relup.planner.closure import members
 from relup.planner.cost import Cost, hop_cost, route_cost
+from relup.planner.draft import draft
 from relup.planner.explain import explain
 from relup.planner.graph import dependency_graph, version_graph
 from relup.planner.planning import plan
@@ -13,6 +14,7 @@ __all__ = [
     "Cost",
     "Stages",
     "dependency_graph",
+    "draft",
     "explain",
     "find_route",
     "hop_cost",

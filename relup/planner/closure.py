@@ -30,7 +30,7 @@ def dependants(release: Release, changing: Collection[str]) -> tuple[Dependant, 
     *release* is the one that runs: what its modules computed is what would stay.
     """
     code, closed, found = release.code, set(changing), list[Dependant]()
-    leading = _Leading(release, code)
+    leading = Leading(release)
     fresh: Collection[str] = closed
     while fresh:
         more = [d for m in leading.to(fresh) if m not in closed and (d := _dependant(code, m, closed))]
@@ -40,11 +40,12 @@ def dependants(release: Release, changing: Collection[str]) -> tuple[Dependant, 
     return tuple(found)
 
 
-class _Leading:
+class Leading:
     """The modules whose imports lead to others, directly or through re-exports; texts that name none are not parsed."""
 
-    def __init__(self, release: Release, code: Code) -> None:
-        self._code = code
+    def __init__(self, release: Release) -> None:
+        """Look among the modules of *release*, which is a Python node's."""
+        self._code = release.code
         self._rest = {m: None for a in release.applications for m in a.modules}
         self._found: dict[str, None] = {}
 

@@ -62,7 +62,7 @@ def planned(
     warnings_as_errors: bool,
 ) -> Planned:
     """Return what `plan` returns, and how it came about; raise what it raises."""
-    _raise(tuple(_check_same(base, goal)))
+    _raise(tuple(check_same(base, goal)))
     chosen = direction or choose(base, goal)
     way = chosen or "up"
     newer, older = (goal, base) if way == "up" else (base, goal)
@@ -106,7 +106,8 @@ def _opposite(direction: Direction) -> Direction:
     return "down" if direction == "up" else "up"
 
 
-def _check_same(base: Release, goal: Release) -> Iterator[Diagnostic]:
+def check_same(base: Release, goal: Release) -> Iterator[Diagnostic]:
+    """Find two releases that are no versions of one release."""
     if base.name != goal.name:
         message = f"{goal} is another release than {base}: an upgrade leads from one version of a release to another"
         yield Diagnostic("different_releases", message, goal.location)

@@ -33,12 +33,12 @@ class Role:
     name: str
     """The class, by its qualified name; on BEAM the behaviour as the module says it."""
     line: int
-    classes: tuple[Class, ...] = ()
-    """The class and its bases in the release, the nearest first; none on BEAM."""
+    classes: tuple[tuple[str, Class], ...] = ()
+    """The class and its bases in the release, each with its module, the nearest first; none on BEAM."""
 
     def method(self, name: str) -> Method | None:
         """Return a method that the class has or inherits within the release."""
-        return next((c.methods[name] for c in self.classes if name in c.methods), None)
+        return next((c.methods[name] for _, c in self.classes if name in c.methods), None)
 
 
 def roles(code: Code, module: ModuleCode | None) -> tuple[Role, ...]:
@@ -57,10 +57,10 @@ def _python(code: Code, module: PythonModule) -> Iterator[Role]:
         lineage = list(_lineage(code, module, cls))
         behaviour = next((found for found in lineage if isinstance(found, str)), None)
         if behaviour:
-            yield Role(behaviour, cls.name, cls.line, tuple(c for c in lineage if isinstance(c, Class)))
+            yield Role(behaviour, cls.name, cls.line, tuple(c for c in lineage if not isinstance(c, str)))
 
 
-def _lineage(code: Code, module: PythonModule, cls: Class) -> Iterator[Class | Behaviour]:
+def _lineage(code: Code, module: PythonModule, cls: Class) -> Iterator[tuple[str, Class] | Behaviour]:
     """Yield the class, its bases in the release, and the behaviours that they end in, the nearest first."""
     seen: set[tuple[str, str]] = set()
     pending = [(module, cls)]
@@ -69,7 +69,7 @@ def _lineage(code: Code, module: PythonModule, cls: Class) -> Iterator[Class | B
         if (here.name, found.name) in seen:
             continue
         seen.add((here.name, found.name))
-        yield found
+        yield here.name, found
         for base in filter(None, found.bases):
             for step in meanings(code, here, base):
                 there, name = python_module(code, step.module), ".".join(step.names)

@@ -9,7 +9,6 @@ parser in docstrings (`p_…`, `t_…`), they count.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from typing import Any
 
 Documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -68,8 +67,3 @@ def alike(one: Any, two: Any) -> bool:
 def _same_constant(one: object, two: object) -> bool:
     """Say whether two constants are the same value: 1, 1.0 and True are equal and three values, as are 0.0 and -0.0."""
     return type(one) is type(two) and repr(one) == repr(two)
-
-
-def all_alike(ones: Iterable[ast.AST], twos: Iterable[ast.AST]) -> bool:
-    """Say whether two sequences of nodes do the same."""
-    return alike(list(ones), list(twos))

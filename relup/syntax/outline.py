@@ -34,10 +34,12 @@ class Method:
     line: int
     keys: frozenset[str]
     """Entries and attributes of its state, as `['name']` or `.name`, and keys of mappings that it makes."""
-    names: frozenset[str]
-    """Every name that it reads."""
+    names: frozenset[tuple[str, ...]]
+    """Every dotted name that it reads."""
     extra: tuple[str, ...]
-    """What it reads of its parameter `extra`, as written."""
+    """What a `code_change` reads of its parameter `extra`, as written."""
+    first: tuple[str, ...]
+    """What an `init` returns, as written: the first state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Class:
     methods: Mapping[str, Method]
     fields: tuple[str, ...]
     """Attributes of its instances: annotated, in `__slots__`, or set on `self` when one is made."""
+    kinds: frozenset[tuple[str, ...]] = frozenset()
+    """The dotted names in the annotations of its fields."""
     children: tuple[Child, ...] = ()
 
 
@@ -183,20 +187,33 @@ def _class(node: ast.ClassDef, within: str) -> Class:
         decorators=tuple(dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list),
         methods={f.name: _method(f) for f in functions},
         fields=tuple(dict.fromkeys(_fields(node, functions))),
+        kinds=frozenset(_kinds(node)),
         children=tuple(_children(node)),
     )
 
 
 def _method(node: Function) -> Method:
     parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
-    state = parameters[-2] if node.name == "code_change" and len(parameters) > 2 else parameters[-1:][0:1]
-    held = state if isinstance(state, str) else "".join(state)
+    changes = node.name == "code_change" and len(parameters) > 2
+    state = parameters[-2 if changes else -1] if parameters else ""
     return Method(
         line=node.lineno,
-        keys=frozenset(_keys(node, held)),
-        names=frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name)),
-        extra=tuple(dict.fromkeys(_of(node, parameters[-1]))) if node.name == "code_change" and parameters else (),
+        keys=frozenset(_keys(node, state)),
+        names=frozenset(filter(None, map(dotted, ast.walk(node)))),
+        extra=tuple(dict.fromkeys(_of(node, parameters[-1]))) if changes else (),
+        first=tuple(_returned(node)) if node.name == "init" else (),
     )
+
+
+def _returned(node: Function) -> Iterator[str]:
+    """Yield the expressions that a function returns; of a local name, what it was assigned last."""
+    assigned = {
+        t.id: n.value for n in ast.walk(node) if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
+    }
+    for part in ast.walk(node):
+        if isinstance(part, ast.Return) and part.value is not None:
+            value = part.value
+            yield ast.unparse(assigned.get(value.id, value) if isinstance(value, ast.Name) else value)
 
 
 def _keys(node: ast.AST, state: str) -> Iterator[str]:
@@ -237,6 +254,11 @@ def _fields(node: ast.ClassDef, functions: list[Function]) -> Iterator[str]:
                 for n in ast.walk(function)
                 if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and dotted(n.value) == (first,)
             )
+
+
+def _kinds(node: ast.ClassDef) -> Iterator[tuple[str, ...]]:
+    annotations = [n.annotation for n in node.body if isinstance(n, ast.AnnAssign)]
+    yield from filter(None, (dotted(part) for a in annotations for part in ast.walk(a)))
 
 
 def _children(node: ast.ClassDef) -> Iterator[Child]:

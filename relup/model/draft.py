@@ -1,0 +1,39 @@
+"""An appup that was generated, with the reasons for each of its parts, for somebody to review."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relup.model.instructions import Instruction
+
+TODO = "TODO"
+"""How a comment begins that an engineer has to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """One instruction, and what is said of it."""
+
+    instruction: Instruction
+    comments: tuple[str, ...] = ()
+
+    def todos(self) -> int:
+        """Return how many of the comments have to be answered."""
+        return sum(c.startswith(TODO) for c in self.comments)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What leads between two versions of one application."""
+
+    application: str
+    older: str
+    newer: str
+    up: tuple[Drafted, ...]
+    down: tuple[Drafted, ...]
+    comments: tuple[str, ...] = ()
+    """What is said of the whole."""
+
+    def todos(self) -> int:
+        """Return how many comments have to be answered."""
+        return sum(d.todos() for d in (*self.up, *self.down))

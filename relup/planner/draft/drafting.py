@@ -1,0 +1,89 @@
+"""Drafts: the appups that a careful engineer would start from, between two releases.
+
+What changed is found by what modules do, not by their files; what must go along is found by who holds what; the
+order is that of the import graph as far as it matters. What cannot be known is asked, in a comment that `relup check`
+refuses until it is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from relup.diagnostics import InvalidInput, errors
+from relup.model.draft import Draft, Drafted
+from relup.model.instructions import ModuleInstruction
+from relup.model.naming import shortened
+from relup.model.release import Release
+from relup.planner.collection import uncollected
+from relup.planner.coverage import check_unversioned
+from relup.planner.draft.changes import Change, changes
+from relup.planner.draft.depends import dependencies_first, needs, reduced
+from relup.planner.draft.instructions import back, drafted
+from relup.planner.draft.members import Joined, Members, members
+from relup.planner.legs import Leg
+from relup.planner.planning import check_same
+
+
+@uncollected
+def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
+    """Return a draft for each application whose version differs, in the order of *newer*.
+
+    Raises InvalidInput when the two are no versions of one release, or when code changed and its version did not:
+    no appup could say so.
+    """
+    wrong = [*check_same(older, newer), *errors(check_unversioned(Leg("up", older, newer, ())))]
+    if wrong:
+        raise InvalidInput(wrong)
+    changed, differences = changes(older, newer)
+    found = members(older, newer, changed, differences)
+    return tuple(_draft(found, change) for change in changed)
+
+
+def _draft(found: Members, change: Change) -> Draft:
+    name = change.newer.name
+    joined = {j.module: j for j in found.of[name]}
+    library = name in found.libraries
+    depends = {} if library else _depends(found, joined)
+    up = [drafted(found, joined[m], depends.get(m, ())) for m in _order(found, joined, depends)]
+    down = [back(found, d.instruction, library) for d in up if isinstance(d.instruction, ModuleInstruction)]
+    return Draft(
+        application=name,
+        older=change.older.vsn,
+        newer=change.newer.vsn,
+        up=tuple(up),
+        down=tuple(_mirrored(down, up, change.older.vsn)),
+        comments=tuple(_said(change, library)),
+    )
+
+
+def _depends(found: Members, joined: Mapping[str, Joined]) -> dict[str, tuple[str, ...]]:
+    """Return what each module depends on: who needs it now, and for what is deleted, who used it."""
+    scene = found.scene
+    stay = [m for m in joined if m not in found.deleted]
+    needed: dict[str, list[str]] = {m: needs(scene.new, m, joined) for m in stay}
+    for gone in (m for m in joined if m in found.deleted):
+        needed[gone] = [m for m in stay if gone in needs(scene.old, m, {gone})]
+    return {m: tuple(d) for m, d in reduced(needed).items()}
+
+
+def _order(found: Members, joined: Mapping[str, Joined], depends: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the modules as a reader expects them: what is needed first, what goes last."""
+    order = dependencies_first({m: depends.get(m, ()) for m in joined})
+    return [*(m for m in order if m not in found.deleted), *(m for m in order if m in found.deleted)]
+
+
+def _mirrored(down: Sequence[ModuleInstruction], up: Sequence[Drafted], vsn: str) -> Iterator[Drafted]:
+    """Yield the way back, dependents first, with what is said of states."""
+    for instruction, there in zip(reversed(down), reversed(up), strict=True):
+        asked = bool(there.todos())
+        said = (f"its state goes back to that of {vsn}",) if asked else ()
+        yield replace(there, instruction=instruction, comments=said)
+
+
+def _said(change: Change, library: bool) -> Iterator[str]:
+    yield f"a draft: {change.newer.name} {change.older.vsn} to {change.newer.vsn}, and back"
+    if library:
+        yield "A library is taken whole, changed or not: its modules hold each other's objects."
+    if change.commented:
+        yield f"Only comments and docstrings changed in {shortened(change.commented)}: there is nothing to load."

@@ -1,0 +1,100 @@
+"""One module's instruction in a draft, with the reasons for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from relup.model.code import BeamModule, PythonModule
+from relup.model.draft import TODO, Drafted
+from relup.model.instructions import (
+    AddModule,
+    Advanced,
+    DeleteModule,
+    LoadModule,
+    ModuleInstruction,
+    Soft,
+    SupervisorChange,
+    Update,
+)
+from relup.planner.draft.members import Joined, Members
+from relup.planner.draft.servers import verdicts
+from relup.planner.draft.supervisors import children
+from relup.planner.roles import Role, roles
+
+
+def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Drafted:
+    """Return the instruction for one module on the way up."""
+    scene, name = members.scene, joined.module
+    if name in members.deleted:
+        return Drafted(DeleteModule(name, depends), tuple(_deleted(roles(scene.old, scene.old.module(name)), depends)))
+    if name in members.added:
+        return _added(members, joined, depends)
+    found = roles(scene.new, scene.new.module(name))
+    behaviours = {r.behaviour for r in found}
+    why = (joined.why,) if joined.why else ()
+    if "server" in behaviours:
+        change, said = _server(members, name, found)
+        return Drafted(Update(name, change, depends), (*why, *said))
+    if "supervisor" in behaviours:
+        said = ("a supervisor: its child specs are read again", *children(scene, name, found))
+        return Drafted(Update(name, SupervisorChange(), depends), (*why, *said))
+    return Drafted(LoadModule(name, depends), why)
+
+
+def back(members: Members, up: ModuleInstruction, library: bool) -> ModuleInstruction:
+    """Return what leads back from the instruction for a module on the way up."""
+    name, depends = up.module, up.depends
+    if name in members.added:
+        return DeleteModule(name, depends)
+    if name in members.deleted:
+        return _new(members, name, library, depends)
+    return up
+
+
+def _new(members: Members, name: str, library: bool, depends: tuple[str, ...]) -> ModuleInstruction:
+    """Return the instruction for a module that comes; one of a library waits until somebody imports it."""
+    lazy = library and members.scene.after.kind == "python"
+    return LoadModule(name, depends) if lazy else AddModule(name, depends)
+
+
+def _added(members: Members, joined: Joined, depends: tuple[str, ...]) -> Drafted:
+    instruction = _new(members, joined.module, joined.application in members.libraries, depends)
+    return Drafted(
+        instruction, ("new" if isinstance(instruction, AddModule) else "new: run when something imports it",)
+    )
+
+
+def _deleted(found: Sequence[Role], depends: Sequence[str]) -> Iterator[str]:
+    yield f"gone: deleted after {', '.join(depends)}, which used it" if depends else "gone"
+    processes = [r for r in found if r.behaviour in ("server", "supervisor")]
+    if processes:
+        names = ", ".join(r.name for r in processes)
+        yield f"{TODO}: processes of {names} must end before this, one line for each:"
+        yield "  - apply: {module: supervisor, function: terminate_child, args: [SUPERVISOR, CHILD]}"
+
+
+def _server(members: Members, name: str, found: Sequence[Role]) -> tuple[Advanced | Soft, Sequence[str]]:
+    """Return how the states of a server's module change, and what is said of it."""
+    module = members.scene.new.module(name)
+    match module:
+        case BeamModule():
+            return Advanced([]), list(_beam_server(module, found))
+        case PythonModule():
+            judged = list(verdicts(members.scene, name))
+            reasons = [r for verdict in judged for r in verdict.reasons]
+            todos = [t for verdict in judged for t in verdict.todos]
+            return (Advanced(), [*reasons, *todos]) if judged else (Soft(), ["a server: its state is what it was"])
+        case None:
+            raise AssertionError("a module that nobody can read has no servers")
+        case _:
+            assert_never(module)
+
+
+def _beam_server(module: BeamModule, found: Sequence[Role]) -> Iterator[str]:
+    """Ask what a `.beam` file cannot tell: whether the state changed."""
+    yield f"a {', '.join(r.name for r in found if r.behaviour == 'server')}"
+    if {("code_change", 3), ("code_change", 4)} & module.exports:
+        yield f"{TODO}: did its state change, does its code_change take it over both ways, and what is its Extra?"
+    else:
+        yield f"{TODO}: it has no code_change: write one, or make this a plain update if its state is what it was"

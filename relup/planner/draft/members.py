@@ -1,0 +1,108 @@
+"""Which modules a draft takes along: those that differ, and those that would keep something of the old code.
+
+An application without processes of its own is a library, and is taken whole: how its modules hold each other's objects
+cannot be seen from outside, and with whole libraries real upgrades went right where others did not. Whoever evaluates
+names of the set at import joins it, in either direction, and so does a server that keeps instances of its classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from re import search
+
+from relup.model.release import Application, Release
+from relup.planner.closure import Leading, dependants
+from relup.planner.draft.changes import Change, Differences
+from relup.planner.draft.data import data_of, in_words
+from relup.planner.draft.scene import Scene
+from relup.planner.resolution import python_module
+from relup.planner.roles import roles
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A module that is taken along: which application's draft names it, and why when it does not differ itself."""
+
+    module: str
+    application: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The modules of all drafts."""
+
+    scene: Scene
+    of: Mapping[str, Sequence[Joined]]
+    """By application, those that differ first."""
+    libraries: frozenset[str]
+    """The applications that have no processes of their own."""
+    added: frozenset[str]
+    deleted: frozenset[str]
+
+
+def members(older: Release, newer: Release, changes: Sequence[Change], differences: Differences) -> Members:
+    """Return the modules that each application's draft has to name."""
+    hosts = _hosting(older) | _hosting(newer)
+    libraries = frozenset(c.newer.name for c in changes if _is_library(c, hosts))
+    joined = {m: Joined(m, c.newer.name) for c in changes for m in (*c.changed, *c.added, *c.deleted)}
+    if newer.kind == "python":
+        whole = (Joined(m, c.newer.name, "part of a library, which is taken whole") for c in changes for m in _rest(c))
+        joined |= {j.module: j for j in whole if j.application in libraries and j.module not in joined}
+    scene = Scene(older, newer, differences, joined.keys())
+    homes = {c.newer.name for c in changes}
+    while more := [j for j in _joining(scene, hosts, joined, homes) if j.module not in joined]:
+        joined |= {j.module: j for j in reversed(more)}
+    return Members(
+        replace(scene, loaded=frozenset(joined)),
+        {c.newer.name: [j for j in joined.values() if j.application == c.newer.name] for c in changes},
+        libraries,
+        frozenset(m for c in changes for m in c.added),
+        frozenset(m for c in changes for m in c.deleted),
+    )
+
+
+def _rest(change: Change) -> Iterator[str]:
+    if change.changed or change.added or change.deleted:
+        yield from (m for m in change.newer.modules if m in set(change.older.modules))
+
+
+def _hosting(release: Release) -> set[str]:
+    """Return the modules of a Python release that define servers, supervisors or applications."""
+    if release.kind != "python":
+        return set()
+    names = [m for a in release.applications for m in a.modules]
+    first = {m for m in names if search(rb"\brelup\b", release.code.text(m) or b"") and _hosts(release, m)}
+    return first | {m for m in Leading(release).to(first) if _hosts(release, m)}
+
+
+def _hosts(release: Release, module: str) -> bool:
+    return bool(roles(release.code, release.code.module(module)))
+
+
+def _is_library(change: Change, hosts: set[str]) -> bool:
+    return change.newer.start is None and change.older.start is None and hosts.isdisjoint(change.whole)
+
+
+def _joining(scene: Scene, hosts: set[str], joined: Mapping[str, Joined], homes: set[str]) -> Iterator[Joined]:
+    """Yield who must join the modules that were found so far."""
+    if scene.after.kind != "python":
+        return
+    for release in (scene.before, scene.after):
+        for found in dependants(release, joined):
+            why = f"evaluates {found.name} of {found.of} when it is imported (line {found.line})"
+            yield Joined(found.module, _home(release, found.module, joined, found.of, homes), why)
+    for name in sorted(hosts - joined.keys()):
+        module = python_module(scene.new, name)
+        kept = [d for r in roles(scene.new, module) if module for d in data_of(scene, module, r)]
+        if kept and python_module(scene.old, name):
+            yield Joined(name, _home(scene.after, name, joined, kept[0][0], homes), in_words(scene, *kept[0]))
+
+
+def _home(release: Release, module: str, joined: Mapping[str, Joined], of: str, homes: set[str]) -> str:
+    """Return whose draft names a module: its own application's when that changes, else that of whom it goes with."""
+    own: Application | None = next((a for a in release.applications if module in a.modules), None)
+    if own and own.name in homes:
+        return own.name
+    return joined[of].application if of in joined else next(iter(joined.values())).application

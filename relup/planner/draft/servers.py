@@ -1,0 +1,97 @@
+"""What becomes of the states of a module's servers: whether code that makes or reads them changed, and what to do then.
+
+Whether a state fits new code cannot be decided, but what a careful engineer would look at can be found: what `init`
+returns, the entries that callbacks read and write, the classes whose instances are kept, and a `code_change` that
+somebody wrote for this version. Where one of these differs, the state is taken to have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from relup.model.code import Code, PythonModule
+from relup.model.draft import TODO
+from relup.planner.draft.data import Data, data_of, in_words
+from relup.planner.draft.scene import Scene
+from relup.planner.draft.stub import stub
+from relup.planner.resolution import python_module
+from relup.planner.roles import Role, roles
+
+CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "terminate")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why the states of one server class are taken to change, and what remains to be done about it."""
+
+    reasons: tuple[str, ...]
+    todos: tuple[str, ...]
+
+
+def servers(code: Code, name: str) -> tuple[Role, ...]:
+    """Return the server classes of a module."""
+    return tuple(r for r in roles(code, code.module(name)) if r.behaviour == "server")
+
+
+def verdicts(scene: Scene, name: str) -> Iterator[Verdict]:
+    """Yield one verdict for each server class of a module whose states change."""
+    module = python_module(scene.new, name)
+    before = {r.name: r for r in servers(scene.old, name)}
+    for role in servers(scene.new, name) if module else ():
+        old = before.get(role.name)
+        if module is not None and old is not None:
+            data = data_of(scene, module, role)
+            reasons = (*_reasons(scene, old, role), *(in_words(scene, *d) for d in data))
+            if reasons:
+                todos = tuple(_todos(scene, module, old, role, data))
+                yield Verdict(tuple(f"{role.name}: {reason}" for reason in reasons), todos)
+
+
+def _reasons(scene: Scene, old: Role, new: Role) -> Iterator[str]:
+    if _written(scene, old, new):
+        yield f"its code_change {'is new' if old.method('code_change') is None else 'changed'}"
+    begun, begins = old.method("init"), new.method("init")
+    if begun and begins and begun.first != begins.first:
+        yield f"init returns {_short(begins.first)}, before {_short(begun.first)}"
+    was, now = state_keys(old), state_keys(new)
+    words = (("its state has", sorted(now - was)), ("its state no longer has", sorted(was - now)))
+    yield from (f"{word} {', '.join(keys)}" for word, keys in words if keys)
+
+
+def _written(scene: Scene, old: Role, new: Role) -> bool:
+    """Say whether the class's `code_change`, its own or a base's, is new or was changed for this version."""
+    if new.method("code_change") is None:
+        return False
+    changed = any((c.name, "code_change") in scene.differences[m].methods for m, c in new.classes if _differs(scene, m))
+    return changed or old.method("code_change") is None
+
+
+def _differs(scene: Scene, module: str) -> bool:
+    return module in scene.differences
+
+
+def state_keys(role: Role) -> frozenset[str]:
+    """Return the entries and attributes of its state that a server's callbacks name."""
+    return frozenset(k for name in CALLBACKS if (m := role.method(name)) for k in m.keys)
+
+
+def _short(values: tuple[str, ...]) -> str:
+    text = " or ".join(values) or "nothing"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _todos(scene: Scene, module: PythonModule, old: Role, new: Role, data: tuple[Data, ...]) -> Iterator[str]:
+    method, where = new.method("code_change"), f"{new.name} in {module.name}"
+    if method is None:
+        yield f"{TODO}: {where} has no code_change; review this one, and add it to the class:"
+        yield from stub(state_keys(old), state_keys(new), scene.old_vsn(module.name), [cls.name for _, cls in data])
+        return
+    its = f"the code_change of {where} (line {method.line})"
+    if not _written(scene, old, new):
+        yield f"{TODO}: {its} is that of {scene.old_vsn(module.name)}: does it take over these states?"
+    if not any(n[-1] == "Down" for n in method.names):
+        yield f"{TODO}: {its} does not look for Down: what becomes of the states on the way down?"
+    if method.extra:
+        wanted = ", ".join(f"extra{e}" for e in method.extra)
+        yield f"{TODO}: {its} reads {wanted}: say what that is, as change: {{advanced: ...}}, in both lists"

@@ -1,0 +1,70 @@
+"""How two texts of one module differ: which classes and functions do something else, and what instances lack.
+
+This is what decides whether the state of a server is still what its code expects. Comments and docstrings are no
+difference (see `meaning`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from relup.syntax.imports import blocks
+from relup.syntax.meaning import alike, bare
+
+Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What differs; empty when the texts do the same."""
+
+    same: bool
+    """Whether the modules do the same as a whole."""
+    classes: frozenset[str] = frozenset()
+    """Classes that both have and that differ, by qualified name."""
+    methods: frozenset[tuple[str, str]] = frozenset()
+    """Methods of those, as class and name, that only one has or that differ."""
+
+
+def difference(before: bytes, after: bytes) -> Difference:
+    """Return how two texts of a module differ; texts that do not parse differ in everything that is not known."""
+    if before == after:
+        return Difference(same=True)
+    try:
+        old, new = bare(ast.parse(before)), bare(ast.parse(after))
+        if alike(old, new):
+            return Difference(same=True)
+        ones, twos = dict(_classes(old.body, "")), dict(_classes(new.body, ""))
+        changed = [n for n in ones if n in twos and not alike(ones[n], twos[n])]
+        return Difference(
+            same=False,
+            classes=frozenset(changed),
+            methods=frozenset((n, m) for n in changed for m in _methods(ones[n], twos[n])),
+        )
+    except (SyntaxError, ValueError, RecursionError):
+        return Difference(same=False)
+
+
+def _classes(body: list[ast.stmt], within: str) -> Iterator[tuple[str, ast.ClassDef]]:
+    for node in body:
+        match node:
+            case ast.ClassDef(name=name):
+                yield f"{within}{name}", node
+                yield from _classes(node.body, f"{within}{name}.")
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                pass
+            case _:
+                for block in blocks(node):
+                    yield from _classes(block, within)
+
+
+def _methods(one: ast.ClassDef, two: ast.ClassDef) -> Iterator[str]:
+    old, new = _functions(one), _functions(two)
+    yield from (n for n in dict.fromkeys((*old, *new)) if not alike(old.get(n), new.get(n)))
+
+
+def _functions(cls: ast.ClassDef) -> Mapping[str, Definition]:
+    return {n.name: n for n in cls.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
