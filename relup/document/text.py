@@ -34,7 +34,8 @@ def read_bytes(path: Path, limit: int = LIMIT) -> bytes:
             size = f"{found.st_size / 2**20:,.0f} MB; documents are read up to {limit / 2**20:,.0f} MB"
             raise _refusal(path, "file_too_large", f"the file has {size}")
         with path.open("rb") as file:
-            return file.read(limit + 1)
+            data = file.read(found.st_size + 1)  # memory for all that is asked for is taken first, so not the limit
+            return data + file.read(limit + 1 - len(data)) if len(data) > found.st_size else data
     except FileNotFoundError:
         raise _refusal(path, "no_such_file", "there is no such file") from None
     except (OSError, ValueError) as error:

@@ -1,86 +1,159 @@
-"""The fingerprint of a module: the MD5 that `beam_lib:md5/1` and `Module:module_info(md5)` give.
+"""What a `.beam` file says of its module: its name, what it exports and calls, its attributes.
 
-A digest of the file would change with every compilation: the file also holds debug information, documentation and
-where and when it was compiled. So the chunks that the loader uses are digested, in OTP's order, and nothing else.
-Of the table of funs one field is left out too: a number that older compilers made differently on each machine.
+OTP's `beam_lib:chunks/2` says the same, but needs an Erlang. Only tables are read, never code, literals or debug
+information: the facts are there in stripped files too, except for attributes, which stripping removes.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
-import zlib
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 
-from relup.diagnostics import Diagnostic, InvalidInput, Location
-from relup.document.text import read_bytes
+from relup.diagnostics import Diagnostic
+from relup.document.erlang.chunks import Chunks, Damaged, damage, read_chunks
+from relup.document.erlang.external import decode
+from relup.document.erlang.terms import LONGEST, MOST_ARGUMENTS, Atom, List, Number, String, Term, Tuple
+from relup.model.code import BeamModule
 
-LIMIT = 128 * 2**20
-"""The largest module that is read, in bytes, also when it is compressed."""
-
-_DIGESTED = (b"Atom", b"AtU8", b"Code", b"StrT", b"ImpT", b"ExpT", b"FunT", b"LitT", b"Meta")
-_NEEDED = (b"Code", b"StrT", b"ImpT", b"ExpT")
-_FUN = 24  # function, arity, code, index, free variables, and the number that is left out: four bytes each
-
-
-class _Damaged(Exception):
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+_ROW = struct.Struct(">III")
+_MOST = 2**20
+"""How many rows a table may have; an Erlang has room for no more atoms, unless it is told to."""
 
 
-def fingerprint(path: Path) -> str | Diagnostic:
-    """Return the MD5 (hex) of the module in the `.beam` file at *path*, or what is wrong with the file."""
+def read_beam(path: Path) -> BeamModule | Diagnostic:
+    """Return what the `.beam` file at *path* says, or what is wrong with the file."""
+    chunks = read_chunks(path)
+    if isinstance(chunks, Diagnostic):
+        return chunks
     try:
-        chunks = _chunks(_plain(read_bytes(path, LIMIT)))
-    except InvalidInput as error:
-        return error.diagnostics[0]
-    except _Damaged as error:
-        return Diagnostic(error.code, f"this module is damaged: {error}", Location(str(path), 1, 1))
-    digest = hashlib.md5(usedforsecurity=False)
-    for name in _DIGESTED:
-        digest.update(_funs(chunks[name]) if name == b"FunT" and name in chunks else chunks.get(name, b""))
-    return digest.hexdigest()
+        return _module(path, chunks)
+    except Damaged as error:
+        return damage(path, error)
 
 
-def _plain(data: bytes) -> bytes:
-    if not data.startswith(b"\x1f\x8b"):
-        return data
+def _module(path: Path, chunks: Chunks) -> BeamModule:
+    names = _atoms(chunks)
+    atoms = dict(enumerate(names, 1))
     try:
-        with gzip.open(io.BytesIO(data)) as file:
-            plain = file.read(LIMIT + 1)
-    except (OSError, EOFError, zlib.error):
-        raise _Damaged("not_a_beam_file", "it is compressed, and cannot be decompressed") from None
-    if len(plain) > LIMIT:
-        raise _Damaged("file_too_large", f"it has more than {LIMIT // 2**20} MB when it is decompressed")
-    return plain
+        exports = [(atoms[function], arity) for function, arity, _ in _rows(chunks[b"ExpT"])]
+        imports = [(atoms[module], atoms[function], arity) for module, function, arity in _rows(chunks[b"ImpT"])]
+    except KeyError as error:
+        raise Damaged("invalid_chunk", f"it names the atom {error}, and has {len(names):,}") from None
+    most = max(map(itemgetter(-1), (*exports, *imports)), default=0)
+    if most > MOST_ARGUMENTS:
+        raise Damaged("invalid_chunk", f"it has a function of {most:,} arguments")
+    attributes = _attributes(chunks.get(b"Attr", b""))
+    return BeamModule(
+        name=names[0],
+        path=str(path),
+        exports=frozenset(exports),
+        imports=tuple(imports),
+        behaviours=_behaviours(attributes),
+        attributes=MappingProxyType(attributes),
+    )
 
 
-def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """Return the chunks that count; the file is an IFF form: names and sizes, each filled up to four bytes."""
-    if data[:4] != b"FOR1" or data[8:12] != b"BEAM":
-        raise _Damaged("not_a_beam_file", "it is not a BEAM file")
-    found: dict[bytes, bytes] = {}
-    at = 12
-    while at < len(data):
-        name, size, start = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8]), at + 8
-        if start > len(data):
-            raise _Damaged("invalid_beam_file", f"it ends within a chunk's head, near byte {at:,}")
-        if name in _DIGESTED and start + size > len(data):
-            had = f"the chunk {name.decode()} has {size:,} bytes, only {len(data) - start:,} are there"
-            raise _Damaged("chunk_too_big", had)
-        if name in _DIGESTED:
-            found.setdefault(name, data[start : start + size])
-        at = start + (size + 3) // 4 * 4
-    missing = [n for n in _NEEDED if n not in found]
-    if missing or not {b"Atom", b"AtU8"} & found.keys():
-        raise _Damaged("missing_chunk", f"it has no chunk {(missing[0] if missing else b'AtU8').decode()}")
+def _rows(table: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the rows of a table: their number, then three numbers each."""
+    count = int.from_bytes(table[:4])
+    end = 4 + _ROW.size * count
+    if end > len(table) or count > _MOST:
+        raise Damaged("invalid_chunk", f"it has a table of {len(table):,} bytes that says it has {end:,}")
+    return _ROW.iter_unpack(table[4:end])
+
+
+# ── atoms ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _atoms(chunks: Chunks) -> list[str]:
+    """Return the names that the tables refer to by number; the first is the module's."""
+    table, encoding = (chunks[b"AtU8"], "utf-8") if b"AtU8" in chunks else (chunks[b"Atom"], "latin-1")
+    count = int.from_bytes(table[:4], signed=True)
+    if abs(count) > _MOST:
+        raise Damaged("invalid_chunk", f"it says that it has {abs(count):,} atoms")
+    try:
+        names = [str(name, encoding) for name in (_long(table, -count) if count < 0 else _short(table, count))]
+    except (IndexError, UnicodeDecodeError):
+        names = []
+    if not names or max(map(len, names)) > LONGEST:
+        raise Damaged("invalid_chunk", "its table of atoms is cut off or damaged")
+    return names
+
+
+def _short(table: bytes, count: int) -> list[bytes]:
+    """Return atoms with one byte for the length of each."""
+    found, at = [], 4
+    for _ in range(count):
+        start = at + 1
+        at = start + table[at]
+        found.append(table[start:at])
+    return _whole(found, at, table)
+
+
+def _long(table: bytes, count: int) -> list[bytes]:
+    """Return atoms as OTP 28 writes them, which has a negative count for a sign.
+
+    Lengths are written like the operands of instructions: four bits in one byte, or eleven bits in two.
+    """
+    found, at = [], 4
+    for _ in range(count):
+        first = table[at]
+        if first & 0b1000 == 0:
+            size, start = first >> 4, at + 1
+        elif first & 0b10000 == 0:
+            size, start = first >> 5 << 8 | table[at + 1], at + 2
+        else:
+            raise IndexError
+        at = start + size
+        found.append(table[start:at])
+    return _whole(found, at, table)
+
+
+def _whole(found: list[bytes], end: int, table: bytes) -> list[bytes]:
+    """Return what was found, unless the table ended before it: slices are short then, and no error."""
+    if end > len(table):
+        raise IndexError
     return found
 
 
-def _funs(table: bytes) -> bytes:
-    count, funs = table[:4], table[4:]
-    whole = len(funs) - len(funs) % _FUN
-    kept = (funs[n : n + _FUN - 4] + bytes(4) for n in range(0, whole, _FUN))
-    return b"".join((count, *kept, funs[whole:]))
+# ── attributes ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _attributes(chunk: bytes) -> dict[str, tuple[Term, ...]]:
+    """Return the values of each attribute, in the order of names, as `beam_lib` joins them."""
+    found: dict[str, list[Term]] = {}
+    for name, value in _pairs(decode(chunk)) if chunk else ():
+        found.setdefault(name, []).extend(_values(value))
+    return {name: tuple(found[name]) for name in sorted(found)}
+
+
+def _pairs(term: Term) -> Iterator[tuple[str, Term]]:
+    match term:
+        case List(entries, None):
+            for entry in entries:
+                match entry:
+                    case Tuple((Atom(name), value)):
+                        yield name, value
+                    case _:
+                        raise Damaged("invalid_chunk", "one of its attributes has no name")
+        case _:
+            raise Damaged("invalid_chunk", "its attributes are no list")
+
+
+def _values(value: Term) -> Sequence[Term]:
+    match value:
+        case List(items, None):
+            return items
+        case String(text):
+            return [Number(ord(c)) for c in text]
+        case _:
+            return [value]
+
+
+def _behaviours(attributes: Mapping[str, tuple[Term, ...]]) -> tuple[str, ...]:
+    """Return the behaviours that a module says it has; Erlang takes the American spelling too."""
+    values = (*attributes.get("behaviour", ()), *attributes.get("behavior", ()))
+    return tuple(dict.fromkeys([v.name for v in values if isinstance(v, Atom)]))

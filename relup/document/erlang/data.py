@@ -16,7 +16,19 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, assert_never
 
-from relup.document.erlang.terms import MOST_ARGUMENTS, Atom, Binary, Fun, List, Map, Number, String, Term, Tuple
+from relup.document.erlang.terms import (
+    MOST_ARGUMENTS,
+    Atom,
+    Binary,
+    Fun,
+    List,
+    Map,
+    Number,
+    Opaque,
+    String,
+    Term,
+    Tuple,
+)
 from relup.document.piece import Malformed, Plain, plain
 from relup.document.wording import found
 
@@ -24,7 +36,7 @@ _TAGS = tuple(map(frozenset, (["string"], ["binary"], ["tuple"], ["list", "tail"
 
 
 def to_data(term: Term) -> Any:
-    """Return a term as plain data."""
+    """Return a term as plain data; raise `Malformed` for what only a running Erlang has."""
     match term:
         case Atom("true" | "false" as word):
             return word == "true"
@@ -48,6 +60,8 @@ def to_data(term: Term) -> Any:
             return {"map": [[to_data(k), to_data(v)] for k, v in pairs]}
         case Fun(module, function, arity):
             return {"fun": [module, function, arity]}
+        case Opaque(text):
+            raise Malformed(f"{text} cannot be written as data", None)
         case _:
             assert_never(term)
 

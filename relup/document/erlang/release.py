@@ -14,7 +14,8 @@ from typing import TypeAlias
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
 from relup.document.erlang.app import AppFile, Mention, read_app_file
-from relup.document.erlang.beam import fingerprint
+from relup.document.erlang.code import BeamCode
+from relup.document.erlang.fingerprint import fingerprint
 from relup.document.erlang.layout import Places, places
 from relup.document.erlang.rel import Line, read_rel_file
 from relup.document.shipped import shipped_appup
@@ -51,7 +52,12 @@ def read_beam_release(path: Path, libraries: Sequence[str | Path] = ()) -> Relea
         erts=rel.erts,
         location=rel.location,
         written=tuple([line.name for line in rel.lines]),
+        code=BeamCode({module: beam for line in lines for module, beam in _beams(found[line.name]).items()}),
     )
+
+
+def _beams(app: AppFile) -> dict[str, Path]:
+    return {m.name: app.path.parent / f"{m.name}.beam" for m in app.modules}
 
 
 def _application(line: Line, app: AppFile, known: Needs, problems: list[Diagnostic]) -> Application:
@@ -59,7 +65,7 @@ def _application(line: Line, app: AppFile, known: Needs, problems: list[Diagnost
     ebin, appup = app.path.parent, f"{line.name}.appup"
     yaml = f"{appup}.yaml"
     shipped = list(shipped_appup(line.name, line.vsn, (ebin / appup, ebin / yaml, ebin.parent / "priv" / yaml)))
-    beams = {m.name: ebin / f"{m.name}.beam" for m in app.modules}
+    beams = _beams(app)
     prints = {module: fingerprint(beam) for module, beam in beams.items() if is_file(beam)}
     problems += [f for f in prints.values() if isinstance(f, Diagnostic)]
     return Application(

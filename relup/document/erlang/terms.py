@@ -83,7 +83,16 @@ class Fun:
     spot: Spot | None = _spot()
 
 
-Term: TypeAlias = Atom | Number | String | Binary | Tuple | List | Map | Fun
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A value that a running Erlang has, and no file of text can give: a pid, a closure, a part of a byte."""
+
+    text: str
+    """What stands for it where terms are printed, like what Erlang prints."""
+    spot: Spot | None = _spot()
+
+
+Term: TypeAlias = Atom | Number | String | Binary | Tuple | List | Map | Fun | Opaque
 
 RESERVED = frozenset(
     [

@@ -22,6 +22,7 @@ from relup.document.erlang.terms import (
     List,
     Map,
     Number,
+    Opaque,
     String,
     Term,
     Tuple,
@@ -127,6 +128,8 @@ def flat(term: Term) -> str:
             return f"#{{{', '.join(_pair(*pair) for pair in pairs)}}}"
         case Fun(module, function, arity):
             return f"fun {_atom(module)}:{_atom(function)}/{arity}"
+        case Opaque(text):
+            return text
         case _:
             assert_never(term)
 

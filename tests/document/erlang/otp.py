@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from relup.document.erlang.terms import Atom, Binary, Fun, List, Map, Number, String, Term, Tuple
+from relup.document.erlang.terms import Atom, Binary, Fun, List, Map, Number, Opaque, String, Term, Tuple
 from tests.support import require_erl
 
-_SERVER = r"""
+AS_JSON = r"""
 Codes = fun(L) -> ["[", lists:join(",", [integer_to_list(C) || C <- L]), "]"] end,
 Json = fun
     J(A) when is_atom(A) -> ["{\"a\":", Codes(atom_to_list(A)), "}"];
@@ -36,6 +36,12 @@ Json = fun
         Split = fun S([H | T], Seen) -> S(T, [J(H) | Seen]); S(T, Seen) -> {lists:reverse(Seen), T} end,
         {Items, Tail} = Split(L, []),
         ["{\"l\":[", lists:join(",", Items), "]", case Tail of [] -> ""; _ -> [",\"tail\":", J(Tail)] end, "}"] end,
+"""
+"""Erlang that binds `Json`, a fun that gives a term as JSON."""
+
+_SERVER = (
+    AS_JSON
+    + r"""
 Print = fun(File, Format, Terms) ->
     file:write_file(File, unicode:characters_to_binary([io_lib:format(Format, [T]) || T <- Terms])) end,
 Serve = fun S() ->
@@ -56,6 +62,7 @@ Serve = fun S() ->
 Serve(),
 halt().
 """
+)
 
 
 class Otp:
@@ -76,7 +83,7 @@ class Otp:
         answer = stdout.readline()
         assert answer, "Erlang ended; its last words are on stderr"
         found = json.loads(answer)
-        return None if found is None else [_ordered(term) for term in found]
+        return None if found is None else [ordered(term) for term in found]
 
     def printed(self) -> Iterator[str]:
         """Yield what Erlang writes for the terms it read last: with `~tp`, and with `~w`."""
@@ -86,7 +93,7 @@ class Otp:
 
 def canonical(terms: Sequence[Term]) -> list[Any]:
     """Return terms as `Otp.consult` does."""
-    return [_ordered(_json(term)) for term in terms]
+    return [ordered(_json(term)) for term in terms]
 
 
 def _json(term: Term) -> Any:
@@ -109,17 +116,19 @@ def _json(term: Term) -> Any:
             return {"m": [[_json(k), _json(v)] for k, v in pairs]}
         case Fun(module, function, arity):
             return {"u": [_json(Atom(module)), _json(Atom(function)), _json(Number(arity))]}
+        case Opaque(text):
+            return {"o": text}
 
 
-def _ordered(term: Any) -> Any:
+def ordered(term: Any) -> Any:
     """Return a term with the pairs of its maps in one order."""
     match term:
         case {"m": pairs}:
-            return {"m": sorted(([_ordered(k), _ordered(v)] for k, v in pairs), key=json.dumps)}
+            return {"m": sorted(([ordered(k), ordered(v)] for k, v in pairs), key=json.dumps)}
         case dict():
-            return {tag: _ordered(value) for tag, value in term.items()}
+            return {tag: ordered(value) for tag, value in term.items()}
         case list():
-            return [_ordered(item) for item in term]
+            return [ordered(item) for item in term]
         case _:
             return term
 
