@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from relup.document.source_tree import source_path
 from relup.model.code import PythonModule
+from relup.syntax.imports import Import
 from relup.syntax.outline import outline
+from relup.syntax.scan import every_import, heads
 
 
 class PythonCode:
-    """The code of the release in a folder; files that cannot be read are not there."""
+    """The code of the release in a folder, which has these modules; files that cannot be read are not there."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, modules: Sequence[str]) -> None:
         self._root = root
+        self._names = dict.fromkeys(modules)
+        self._texts: dict[str, tuple[Path, bytes] | None] = {}
+        self._imports: dict[str, tuple[Import, ...]] = {}
         self._modules: dict[str, PythonModule | None] = {}
+        self._index: dict[str, list[str]] | None = None
 
     def module(self, name: str) -> PythonModule | None:
         """Return what a module says; None when it is not there, or does not parse."""
         if name not in self._modules:
-            self._modules[name] = self._read(name)
+            self._modules[name] = self._outlined(name)
         return self._modules[name]
 
     def text(self, name: str) -> bytes | None:
         """Return the text of a module; None when there is none."""
-        path = source_path(self._root, name)
-        try:
-            return path.read_bytes() if path else None
-        except OSError:
-            return None
+        found = self._read(name)
+        return found[1] if found else None
 
-    def _read(self, name: str) -> PythonModule | None:
-        path, text = source_path(self._root, name), self.text(name)
-        found = None if text is None else outline(text)
-        if path is None or found is None:
+    def has(self, name: str) -> bool:
+        """Say whether there is a module of that name."""
+        return self._read(name) is not None
+
+    def imports(self, name: str) -> tuple[Import, ...]:
+        """Return what the import statements of a module bind, also those in its functions."""
+        if name not in self._imports:
+            self._imports[name] = tuple(every_import(self.text(name) or b""))
+        return self._imports[name]
+
+    def is_package(self, name: str) -> bool:
+        """Say whether a module is a package."""
+        found = self._read(name)
+        return found is not None and found[0].name == "__init__.py"
+
+    def mentioning(self, words: Collection[str]) -> list[str]:
+        """Return the modules whose import statements or heads of classes have one of *words*, in their order."""
+        if self._index is None:
+            self._index = {}
+            for name in self._names:
+                for word in heads(self.text(name) or b""):
+                    self._index.setdefault(word, []).append(name)
+        found = {m for word in words for m in self._index.get(word, ())}
+        return [m for m in self._names if m in found]
+
+    def _read(self, name: str) -> tuple[Path, bytes] | None:
+        if name not in self._names:
             return None
-        return PythonModule(name, str(path), path.name == "__init__.py", found)
+        if name not in self._texts:
+            path = source_path(self._root, name)
+            try:
+                self._texts[name] = (path, path.read_bytes()) if path else None
+            except OSError:
+                self._texts[name] = None
+        return self._texts[name]
+
+    def _outlined(self, name: str) -> PythonModule | None:
+        found = self._read(name)
+        outlined = outline(found[1]) if found else None
+        if found is None or outlined is None:
+            return None
+        return PythonModule(name, str(found[0]), found[0].name == "__init__.py", outlined)

@@ -80,7 +80,7 @@ def checked_release(piece: Piece, file: Path) -> Release:
         applications=tuple([named[name] for name in start_order(needs)]),
         root=str(root.resolve()),
         location=piece.location,
-        code=PythonCode(root),
+        code=PythonCode(root, [m for a in applications for m in a.modules]),
     )
 
 

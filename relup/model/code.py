@@ -6,10 +6,11 @@ asks for it. A release that came with a plan has no files: nothing is known of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from relup.syntax.imports import Import
 from relup.syntax.outline import Outline
 
 
@@ -56,6 +57,18 @@ class Code(Protocol):
     def text(self, name: str) -> bytes | None:
         """Return the text of a Python module; None when there is none."""
 
+    def has(self, name: str) -> bool:
+        """Say whether there is a module of that name."""
+
+    def is_package(self, name: str) -> bool:
+        """Say whether a Python module is a package."""
+
+    def imports(self, name: str) -> tuple[Import, ...]:
+        """Return what the import statements of a Python module bind, also those in its functions."""
+
+    def mentioning(self, words: Collection[str]) -> list[str]:
+        """Return the Python modules whose import statements or heads of classes have one of *words*, in their order."""
+
 
 class NoCode:
     """The code of a release whose files nobody has."""
@@ -67,3 +80,19 @@ class NoCode:
 
     def text(self, name: str) -> None:
         """Know nothing."""
+
+    def has(self, name: str) -> bool:
+        """Know nothing."""
+        return False
+
+    def is_package(self, name: str) -> bool:
+        """Know nothing."""
+        return False
+
+    def imports(self, name: str) -> tuple[Import, ...]:
+        """Know nothing."""
+        return ()
+
+    def mentioning(self, words: Collection[str]) -> list[str]:
+        """Know nothing."""
+        return []

@@ -10,7 +10,6 @@ the values at hand, and has the last word.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from re import escape, search
 
 from relup.diagnostics import Diagnostic, Location
 from relup.model.code import Code, NoCode, PythonModule
@@ -46,38 +45,39 @@ class Leading:
     def __init__(self, release: Release) -> None:
         """Look among the modules of *release*, which is a Python node's."""
         self._code = release.code
-        self._rest = {m: None for a in release.applications for m in a.modules}
+        self._packages = {m.rpartition(".")[0] for a in release.applications for m in a.modules}
         self._found: dict[str, None] = {}
 
     def to(self, modules: Collection[str]) -> list[str]:
         """Return every module found so far that may lead to one of *modules*, or to one that was asked for before."""
         fresh = set(modules)
         while fresh:
-            names = {m.rpartition(".")[2] for m in fresh}
-            pattern = rb"\b(?:" + b"|".join(escape(n).encode() for n in sorted(names)) + rb")\b"
-            mentioned = [m for m in self._rest if self._mentions(m, pattern, fresh)]
-            fresh = {m for m in mentioned if self._imports(m, {*fresh, *self._found, *modules})}
-            self._found |= dict.fromkeys(m for m in mentioned if m in fresh)
-            for m in fresh:
-                del self._rest[m]
+            known = {*fresh, *self._found, *modules}
+            fresh = {m for m in self._mentioning(fresh) if m not in known and self._imports(m, known)}
+            self._found |= dict.fromkeys(sorted(fresh))
         return list(self._found)
 
-    def _mentions(self, module: str, pattern: bytes, fresh: Collection[str]) -> bool:
-        text = self._code.text(module)
-        if text is None:
-            return False
-        package = module.rpartition(".")[0]
-        return bool(search(pattern, text)) or ((package in fresh or module in fresh) and b"from ." in text)
+    def _mentioning(self, modules: Collection[str]) -> list[str]:
+        """Return who names a module by the last part of its name, or, relatively, a package by none at all."""
+        tails = {m.rpartition(".")[2] for m in modules}
+        inside = {m for m in modules if m in self._packages}
+        relative = (m for m in self._code.mentioning(["from"]) if inside and m.rpartition(".")[0] in inside)
+        return [*dict.fromkeys((*self._code.mentioning(tails), *relative))]
 
     def _imports(self, name: str, modules: Collection[str]) -> bool:
-        module = python_module(self._code, name)
-        if module is None:
+        """Say whether a module imports one of *modules*, or something that one of them passes on."""
+        return any(
+            (e.attribute is None and e.loads in modules)
+            or self._passes_on(imported(self._code, name, e), e.key, modules)
+            for e in self._code.imports(name)
+        )
+
+    def _passes_on(self, step: Step, key: str, modules: Collection[str]) -> bool:
+        if step.module not in modules:
             return False
-        entries = [e for e in module.outline.imports if not e.typing_only]
-        if any(e.loads in modules or imported(self._code, module, e).module in modules for e in entries):
+        if step.module not in self._found or not step.names or key == "*":
             return True
-        inside = (u for u in module.outline.uses if u.path)
-        return any(_leads(self._code, module, use, modules) is not None for use in inside)
+        return any(e.key in ("*", step.names[0]) for e in self._code.imports(step.module))
 
 
 def _dependant(code: Code, name: str, changing: Collection[str]) -> Dependant | None:
@@ -106,7 +106,7 @@ def _written(code: Code, module: PythonModule, use: Use) -> Iterator[Step]:
     path = ".".join(filter(None, (base if level else "", tail)))
     here = python_module(code, path)
     yield Step(path, (attribute,) if attribute else ())
-    if attribute and code.module(f"{path}.{attribute}"):
+    if attribute and code.has(f"{path}.{attribute}"):
         yield Step(f"{path}.{attribute}", ())
     elif attribute and here is not None:
         yield from meanings(code, here, (attribute,))

@@ -48,9 +48,9 @@ def _next(code: Code, here: PythonModule, names: Names) -> Iterator[Step]:
     """Yield where a name of *here* comes from; nothing when it is the module's own."""
     entries = [e for e in here.outline.imports if e.key == names[0] and not e.typing_only]
     if entries:
-        yield from (imported(code, here, entry, names[1:]) for entry in entries)
+        yield from (imported(code, here.name, entry, names[1:]) for entry in entries)
     elif names[0] not in here.outline.names:
-        if here.package and code.module(f"{here.name}.{names[0]}"):
+        if here.package and code.has(f"{here.name}.{names[0]}"):
             yield Step(f"{here.name}.{names[0]}", names[1:])
             return
         stars = (e.module(here.base) for e in here.outline.imports if e.key == "*")
@@ -62,12 +62,17 @@ def _may_have(code: Code, name: str, attribute: str) -> bool:
     return source is not None and (attribute in source.outline.names or "*" in source.outline.names)
 
 
-def imported(code: Code, here: PythonModule, entry: Import, more: Names = ()) -> Step:
-    """Return what an import statement names: the longest module that its path and *more* lead to."""
-    base = entry.module(here.base)
+def imported(code: Code, here: str, entry: Import, more: Names = ()) -> Step:
+    """Return what an import statement in the module *here* names: the longest module that it leads to, with *more*."""
+    base = entry.module(base_of(code, here))
     dotted = [*base.split("."), *([entry.attribute] if entry.attribute and entry.attribute != "*" else []), *more]
     least = len(base.split(".")) if entry.attribute else 1
     for length in range(len(dotted), least, -1):
-        if code.module(".".join(dotted[:length])):
+        if code.has(".".join(dotted[:length])):
             return Step(".".join(dotted[:length]), tuple(dotted[length:]))
     return Step(".".join(dotted[:least]), tuple(dotted[least:]))
+
+
+def base_of(code: Code, module: str) -> str:
+    """Return the package that a module's relative imports count from."""
+    return module if code.is_package(module) else module.rpartition(".")[0]

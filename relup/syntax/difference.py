@@ -1,4 +1,4 @@
-"""How two texts of one module differ: which classes and functions do something else, and what instances lack.
+"""How two texts of one module differ: which of its classes, and which of their methods, do something else.
 
 This is what decides whether the state of a server is still what its code expects. Comments and docstrings are no
 difference (see `meaning`).
@@ -19,33 +19,22 @@ Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs; empty when the texts do the same."""
+    """What differs in the classes of a module."""
 
-    same: bool
-    """Whether the modules do the same as a whole."""
     classes: frozenset[str] = frozenset()
-    """Classes that both have and that differ, by qualified name."""
+    """Those that both texts have and that differ, by qualified name."""
     methods: frozenset[tuple[str, str]] = frozenset()
     """Methods of those, as class and name, that only one has or that differ."""
 
 
 def difference(before: bytes, after: bytes) -> Difference:
-    """Return how two texts of a module differ; texts that do not parse differ in everything that is not known."""
-    if before == after:
-        return Difference(same=True)
+    """Return how the classes of two texts differ; nothing is known of texts that do not parse."""
     try:
-        old, new = bare(ast.parse(before)), bare(ast.parse(after))
-        if alike(old, new):
-            return Difference(same=True)
-        ones, twos = dict(_classes(old.body, "")), dict(_classes(new.body, ""))
+        ones, twos = (dict(_classes(bare(ast.parse(text)).body, "")) for text in (before, after))
         changed = [n for n in ones if n in twos and not alike(ones[n], twos[n])]
-        return Difference(
-            same=False,
-            classes=frozenset(changed),
-            methods=frozenset((n, m) for n in changed for m in _methods(ones[n], twos[n])),
-        )
+        return Difference(frozenset(changed), frozenset((n, m) for n in changed for m in _methods(ones[n], twos[n])))
     except (SyntaxError, ValueError, RecursionError):
-        return Difference(same=False)
+        return Difference()
 
 
 def _classes(body: list[ast.stmt], within: str) -> Iterator[tuple[str, ast.ClassDef]]:

@@ -112,8 +112,17 @@ def is_type_checking(test: ast.expr) -> bool:
 
 def _globals(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Import]:
     """Return the imports in *function* that bind names declared `global`."""
-    declared = {n for node in ast.walk(function) if isinstance(node, ast.Global) for n in node.names}
+    inside = list(every_statement(function.body))
+    declared = {n for node in inside if isinstance(node, ast.Global) for n in node.names}
     if declared:
-        for node in ast.walk(function):
+        for node in inside:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield from (b for b in bindings(node) if b.key in declared)
+
+
+def every_statement(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Return statements and those in them, functions and classes included; expressions are not looked at."""
+    for statement in body:
+        yield statement
+        for block in blocks(statement):
+            yield from every_statement(block)

@@ -1,7 +1,7 @@
 """Whether two texts of a module do the same: comments, layout and docstrings aside.
 
 A release often differs from the one before it in its comments only, and a module that does what it did before
-need not be loaded. Digests of texts cannot tell; syntax trees can, and the first difference ends the comparison.
+need not be loaded. Digests of texts cannot tell; syntax trees can, where the words alone do not say it already.
 A docstring is a value like any other where somebody reads it: where a text names `__doc__`, or writes the rules of a
 parser in docstrings (`p_…`, `t_…`), they count.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from relup.syntax.scan import words
+
 Documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -18,6 +20,8 @@ def same_meaning(one: bytes, two: bytes) -> bool:
     """Say whether two texts do the same; those that do not parse do so when they are equal."""
     if one == two:
         return True
+    if words(one) != words(two):
+        return False
     try:
         return alike(bare(ast.parse(one)), bare(ast.parse(two)))
     except (SyntaxError, ValueError, RecursionError):

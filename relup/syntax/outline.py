@@ -7,15 +7,18 @@ before anything runs. Names are as written: what a base class called `Server` is
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from relup.syntax.imports import Import, bindings, blocks, imports_of, is_type_checking
+from relup.syntax.imports import Import, bindings, blocks, every_statement, imports_of, is_type_checking
 from relup.syntax.uses import Use, dotted, uses_of
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 MAKERS = ("__init__", "__new__", "__post_init__")
+CALLBACKS = frozenset({"init", "handle_call", "handle_cast", "handle_info", "terminate", "code_change"})
+_INDENTED_IMPORT = re.compile(rb"^[ \t]+(?:from|import)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,16 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A function of a class, and what it touches of its last parameter, which is the state where it is a callback."""
+    """A function of a class; of a callback of a process also what it touches of its state, its last parameter."""
 
     line: int
-    keys: frozenset[str]
+    keys: frozenset[str] = frozenset()
     """Entries and attributes of its state, as `['name']` or `.name`, and keys of mappings that it makes."""
-    names: frozenset[tuple[str, ...]]
+    names: frozenset[tuple[str, ...]] = frozenset()
     """Every dotted name that it reads."""
-    extra: tuple[str, ...]
+    extra: tuple[str, ...] = ()
     """What a `code_change` reads of its parameter `extra`, as written."""
-    first: tuple[str, ...]
+    first: tuple[str, ...] = ()
     """What an `init` returns, as written: the first state."""
 
 
@@ -94,7 +97,7 @@ def outline(text: bytes) -> Outline | None:
     names = frozenset((*_bound(tree.body), *(i.key for i in imports)))
     return Outline(
         imports=imports,
-        late=tuple(_late(tree)),
+        late=tuple(_late(tree)) if _INDENTED_IMPORT.search(text) else (),
         uses=uses,
         classes=dict(_classes(tree.body, "")),
         functions=dict(_functions(tree.body)),
@@ -103,14 +106,10 @@ def outline(text: bytes) -> Outline | None:
     )
 
 
-def _late(tree: ast.AST) -> Iterator[Import]:
-    pending = list(ast.iter_child_nodes(tree))
-    while pending:
-        node = pending.pop()
-        if isinstance(node, Function):
-            yield from (b for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom) for b in bindings(n))
-        elif not isinstance(node, ast.expr):
-            pending += ast.iter_child_nodes(node)
+def _late(tree: ast.Module) -> Iterator[Import]:
+    functions = (s for s in every_statement(tree.body) if isinstance(s, Function))
+    inside = (s for f in functions for s in every_statement(f.body) if isinstance(s, ast.Import | ast.ImportFrom))
+    yield from dict.fromkeys(b for s in inside for b in bindings(s))
 
 
 def _bound(body: list[ast.stmt]) -> Iterator[str]:
@@ -188,11 +187,13 @@ def _class(node: ast.ClassDef, within: str) -> Class:
         methods={f.name: _method(f) for f in functions},
         fields=tuple(dict.fromkeys(_fields(node, functions))),
         kinds=frozenset(_kinds(node)),
-        children=tuple(_children(node)),
+        children=tuple(_children(node)) if any(f.name == "init" for f in functions) else (),
     )
 
 
 def _method(node: Function) -> Method:
+    if node.name not in CALLBACKS:
+        return Method(node.lineno)
     parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
     changes = node.name == "code_change" and len(parameters) > 2
     state = parameters[-2 if changes else -1] if parameters else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic
 from relup.document.erlang.beam import read_beam
 from relup.model.code import BeamModule
+from relup.syntax.imports import Import
 
 
 class BeamCode:
@@ -25,6 +26,22 @@ class BeamCode:
 
     def text(self, name: str) -> None:
         """Return nothing: there is no text."""
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a module of that name."""
+        return name in self._beams
+
+    def imports(self, name: str) -> tuple[Import, ...]:
+        """Return nothing: there is no text."""
+        return ()
+
+    def is_package(self, name: str) -> bool:
+        """Return False: a module of Erlang stands in none."""
+        return False
+
+    def mentioning(self, words: Collection[str]) -> list[str]:
+        """Return nothing: there is no text."""
+        return []
 
     def _read(self, name: str) -> BeamModule | None:
         found = read_beam(self._beams[name]) if name in self._beams else None

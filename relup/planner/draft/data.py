@@ -52,7 +52,7 @@ def _classes(code: Code, here: PythonModule, name: Names) -> Iterator[tuple[Pyth
 
 def in_words(scene: Scene, module: str, cls: Class) -> str:
     """Say what became of a data class, and which of its fields come and go."""
-    if not scene.differs(module, cls.name):
+    if cls.name not in scene.difference(module).classes:
         return f"uses {cls.name} of {module}, which is loaded anew"
     before = python_module(scene.old, module)
     was = before.outline.classes.get(cls.name) if before else None

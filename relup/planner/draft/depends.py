@@ -11,22 +11,18 @@ from collections.abc import Collection, Mapping, Sequence
 
 import networkx as nx
 
-from relup.model.code import BeamModule, Code, PythonModule
+from relup.model.code import BeamModule, Code
 from relup.planner.resolution import imported
 
 
 def needs(code: Code, module: str, among: Collection[str]) -> list[str]:
     """Return the modules of *among* that a module names, at import or later, each once, in the order of its text."""
     found: dict[str, None] = {}
-    match code.module(module):
-        case PythonModule(outline=outline) as here:
-            for entry in (*outline.imports, *outline.late):
-                if not entry.typing_only:
-                    found |= dict.fromkeys((entry.loads, imported(code, here, entry).module))
-        case BeamModule(imports=imports):
-            found |= dict.fromkeys(m for m, _, _ in imports)
-        case None:
-            pass
+    for entry in code.imports(module):
+        found |= dict.fromkeys((entry.loads, imported(code, module, entry).module))
+    if code.text(module) is None:
+        beam = code.module(module)
+        found |= dict.fromkeys(m for m, _, _ in beam.imports) if isinstance(beam, BeamModule) else {}
     return [m for m in found if m in among and m != module]
 
 

@@ -35,8 +35,8 @@ def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
     wrong = [*check_same(older, newer), *errors(check_unversioned(Leg("up", older, newer, ())))]
     if wrong:
         raise InvalidInput(wrong)
-    changed, differences = changes(older, newer)
-    found = members(older, newer, changed, differences)
+    changed = changes(older, newer)
+    found = members(older, newer, changed)
     return tuple(_draft(found, change) for change in changed)
 
 
@@ -58,13 +58,18 @@ def _draft(found: Members, change: Change) -> Draft:
 
 
 def _depends(found: Members, joined: Mapping[str, Joined]) -> dict[str, tuple[str, ...]]:
-    """Return what each module depends on: who needs it now, and for what is deleted, who used it."""
+    """Return what modules depend on: processes' modules on what they need, and what is deleted on who used it."""
     scene = found.scene
-    stay = [m for m in joined if m not in found.deleted]
-    needed: dict[str, list[str]] = {m: needs(scene.new, m, joined) for m in stay}
-    for gone in (m for m in joined if m in found.deleted):
-        needed[gone] = [m for m in stay if gone in needs(scene.old, m, {gone})]
-    return {m: tuple(d) for m, d in reduced(needed).items()}
+    stay = {m: None for m in joined if m not in found.deleted}
+    needed: dict[str, list[str]] = {}
+    pending = [m for m in stay if m in found.hosts]
+    while pending:
+        module = pending.pop()
+        if module not in needed:
+            needed[module] = needs(scene.new, module, stay)
+            pending += needed[module]
+    gone = {m: [s for s in stay if m in needs(scene.old, s, (m,))] for m in joined if m in found.deleted}
+    return {m: tuple(d) for m, d in reduced(needed | gone).items()}
 
 
 def _order(found: Members, joined: Mapping[str, Joined], depends: Mapping[str, Sequence[str]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from relup.model.code import BeamModule, PythonModule
+from relup.model.code import BeamModule, Code, PythonModule
 from relup.model.draft import TODO, Drafted
 from relup.model.instructions import (
     AddModule,
@@ -27,10 +27,10 @@ def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Draft
     """Return the instruction for one module on the way up."""
     scene, name = members.scene, joined.module
     if name in members.deleted:
-        return Drafted(DeleteModule(name, depends), tuple(_deleted(roles(scene.old, scene.old.module(name)), depends)))
+        return Drafted(DeleteModule(name, depends), tuple(_deleted(_roles(members, scene.old, name), depends)))
     if name in members.added:
         return _added(members, joined, depends)
-    found = roles(scene.new, scene.new.module(name))
+    found = _roles(members, scene.new, name)
     behaviours = {r.behaviour for r in found}
     why = (joined.why,) if joined.why else ()
     if "server" in behaviours:
@@ -40,6 +40,10 @@ def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Draft
         said = ("a supervisor: its child specs are read again", *children(scene, name, found))
         return Drafted(Update(name, SupervisorChange(), depends), (*why, *said))
     return Drafted(LoadModule(name, depends), why)
+
+
+def _roles(members: Members, code: Code, name: str) -> tuple[Role, ...]:
+    return roles(code, code.module(name)) if name in members.hosts else ()
 
 
 def back(members: Members, up: ModuleInstruction, library: bool) -> ModuleInstruction:

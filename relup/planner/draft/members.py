@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from re import search
 
 from relup.model.release import Application, Release
-from relup.planner.closure import Leading, dependants
-from relup.planner.draft.changes import Change, Differences
+from relup.planner.closure import dependants
+from relup.planner.draft.changes import Change
 from relup.planner.draft.data import data_of, in_words
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
@@ -40,17 +39,19 @@ class Members:
     """The applications that have no processes of their own."""
     added: frozenset[str]
     deleted: frozenset[str]
+    hosts: frozenset[str]
+    """The modules that define servers, supervisors or applications, in either release."""
 
 
-def members(older: Release, newer: Release, changes: Sequence[Change], differences: Differences) -> Members:
+def members(older: Release, newer: Release, changes: Sequence[Change]) -> Members:
     """Return the modules that each application's draft has to name."""
-    hosts = _hosting(older) | _hosting(newer)
+    hosts = _hosting(older, changes) | _hosting(newer, changes)
     libraries = frozenset(c.newer.name for c in changes if _is_library(c, hosts))
     joined = {m: Joined(m, c.newer.name) for c in changes for m in (*c.changed, *c.added, *c.deleted)}
     if newer.kind == "python":
         whole = (Joined(m, c.newer.name, "part of a library, which is taken whole") for c in changes for m in _rest(c))
         joined |= {j.module: j for j in whole if j.application in libraries and j.module not in joined}
-    scene = Scene(older, newer, differences, joined.keys())
+    scene = Scene(older, newer, frozenset(m for c in changes for m in c.changed), joined.keys())
     homes = {c.newer.name for c in changes}
     while more := [j for j in _joining(scene, hosts, joined, homes) if j.module not in joined]:
         joined |= {j.module: j for j in reversed(more)}
@@ -60,21 +61,31 @@ def members(older: Release, newer: Release, changes: Sequence[Change], differenc
         libraries,
         frozenset(m for c in changes for m in c.added),
         frozenset(m for c in changes for m in c.deleted),
+        frozenset(hosts),
     )
 
 
 def _rest(change: Change) -> Iterator[str]:
     if change.changed or change.added or change.deleted:
-        yield from (m for m in change.newer.modules if m in set(change.older.modules))
+        had = frozenset(change.older.modules)
+        yield from (m for m in change.newer.modules if m in had)
 
 
-def _hosting(release: Release) -> set[str]:
-    """Return the modules of a Python release that define servers, supervisors or applications."""
-    if release.kind != "python":
-        return set()
-    names = [m for a in release.applications for m in a.modules]
-    first = {m for m in names if search(rb"\brelup\b", release.code.text(m) or b"") and _hosts(release, m)}
-    return first | {m for m in Leading(release).to(first) if _hosts(release, m)}
+def _hosting(release: Release, changes: Sequence[Change]) -> set[str]:
+    """Return the modules that define servers, supervisors or applications; of a BEAM release, those that differ.
+
+    In Python those derive from the runtime's classes, or from classes that do; either way they name them.
+    """
+    if release.kind == "beam":
+        return {m for c in changes for m in (*c.changed, *c.added, *c.deleted) if _hosts(release, m)}
+    found: set[str] = set()
+    names = {"relup"}
+    while names:
+        fresh = [m for m in release.code.mentioning(names) if m not in found and _hosts(release, m)]
+        found |= set(fresh)
+        hosted = (r for m in fresh for r in roles(release.code, release.code.module(m)))
+        names = {r.name.rpartition(".")[2] for r in hosted}
+    return found
 
 
 def _hosts(release: Release, module: str) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relup.model.code import Code
 from relup.model.release import Release
-from relup.planner.draft.changes import Differences
+from relup.syntax.difference import Difference, difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,12 @@ class Scene:
 
     before: Release
     after: Release
-    differences: Differences
+    changed: Collection[str]
+    """Modules that both releases have and that do something else in the newer one."""
     loaded: Collection[str]
     """Modules that the upgrade loads: instances of their classes are instances of old classes after it."""
+    _differences: dict[str, Difference] = field(default_factory=dict, compare=False, repr=False)
+    """Found once for each module that is asked about."""
 
     @property
     def old(self) -> Code:
@@ -34,6 +37,11 @@ class Scene:
         """Return the older version of the application that has *module*."""
         return next((a.vsn for a in self.before.applications if module in a.modules), self.before.vsn)
 
-    def differs(self, module: str, cls: str) -> bool:
-        """Say whether a class that both versions of *module* have does something else now."""
-        return module in self.differences and cls in self.differences[module].classes
+    def difference(self, module: str) -> Difference:
+        """Return how the classes of a module differ."""
+        if module not in self.changed:
+            return Difference()
+        if module not in self._differences:
+            before, after = self.old.text(module), self.new.text(module)
+            self._differences[module] = difference(before or b"", after or b"")
+        return self._differences[module]

@@ -63,12 +63,8 @@ def _written(scene: Scene, old: Role, new: Role) -> bool:
     """Say whether the class's `code_change`, its own or a base's, is new or was changed for this version."""
     if new.method("code_change") is None:
         return False
-    changed = any((c.name, "code_change") in scene.differences[m].methods for m, c in new.classes if _differs(scene, m))
+    changed = any((c.name, "code_change") in scene.difference(m).methods for m, c in new.classes)
     return changed or old.method("code_change") is None
-
-
-def _differs(scene: Scene, module: str) -> bool:
-    return module in scene.differences
 
 
 def state_keys(role: Role) -> frozenset[str]:
