@@ -1,0 +1,81 @@
+"""Variables of a module that its functions fill while the program runs: they begin anew when the module is loaded.
+
+Found are names that stand for an empty container, or for a plain value, where the module is imported, and that a
+function of the module changes: by an item, by a method that adds or takes, or as `global`. What is filled at import, a
+registry by its decorators, begins full again, and is not meant.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from relup.syntax.imports import every_statement
+from relup.syntax.uses import dotted, uses_of
+
+_EMPTY = frozenset({"dict", "list", "set", "deque", "defaultdict", "OrderedDict", "Counter"})
+_EMPTY |= {"WeakValueDictionary", "WeakKeyDictionary", "WeakSet", "count"}
+_CHANGING = frozenset({"append", "appendleft", "add", "update", "setdefault", "pop", "popleft", "popitem"})
+_CHANGING |= {"insert", "extend", "remove", "discard", "clear", "__setitem__", "__next__"}
+
+
+class Variable(NamedTuple):
+    """A variable that holds state, and the line on which it begins."""
+
+    name: str
+    line: int
+
+
+def module_state(text: bytes) -> tuple[Variable, ...]:
+    """Return the variables in which a module keeps state, in the order of its text; empty when it does not parse."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return ()
+    begun = {v.name: v for v in _begun(tree.body)}
+    at_import = {u.names[0] for u in uses_of(tree) if u.names}
+    functions = [s for s in every_statement(tree.body) if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef)]
+    changed = {name for f in functions for name in _changed(f)} if begun else set()
+    return tuple(v for name, v in begun.items() if name in changed and name not in at_import)
+
+
+def _begun(body: list[ast.stmt]) -> Iterator[Variable]:
+    for node in body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if _is_state(value):
+                yield Variable(name, node.lineno)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if _is_state(value):
+                yield Variable(name, node.lineno)
+            case _:
+                pass
+
+
+def _is_state(value: ast.expr) -> bool:
+    match value:
+        case ast.Dict(keys=[]) | ast.List(elts=[]) | ast.Constant():
+            return True
+        case ast.Call(func=function):
+            return dotted(function)[-1:] != () and dotted(function)[-1] in _EMPTY
+        case _:
+            return False
+
+
+def _changed(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    """Yield the names of the module that a function changes, or binds anew as `global`."""
+    nodes = list(ast.walk(function))
+    shared = {name for n in nodes if isinstance(n, ast.Global) for name in n.names}
+    own = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} - shared
+    own |= {a.arg for a in nodes if isinstance(a, ast.arg)}
+    yield from (n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id in shared)
+    for node in nodes:
+        match node:
+            case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store() | ast.Del()) if name not in own:
+                yield name
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)):
+                if method in _CHANGING and name not in own:
+                    yield name
+            case ast.Call(func=ast.Name(id="next"), args=[ast.Name(id=name), *_]) if name not in own:
+                yield name
+            case _:
+                pass
