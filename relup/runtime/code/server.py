@@ -17,7 +17,7 @@ from relup.runtime.code.books import Books
 from relup.runtime.code.cleanse import forget_typing
 from relup.runtime.code.errors import AlreadyLoaded
 from relup.runtime.code.finder import finders, install, uninstall
-from relup.runtime.code.lingering import lingering
+from relup.runtime.code.lingering import lingering, lingering_in_each
 from relup.runtime.code.order import ancestors, is_namespace, order
 from relup.runtime.code.prepare import prepare
 from relup.runtime.code.reference import ClassReference, resolve
@@ -131,6 +131,10 @@ class CodeServer:
         thread, where the loop goes on meanwhile.
         """
         return lingering(self._books, [n for n in modules if n in self._books.old], self._staged)
+
+    def lingering_in_each(self) -> dict[str, list[Lingerer]]:
+        """Return `lingering` of each module that has old code in use; many cost as much as one."""
+        return lingering_in_each(self._books, self._staged) if self._books.old else {}
 
     def soft_purge(self, module: str) -> bool:
         """Purge the old code of *module* unless somebody still uses it; False, and nothing happens, when so.

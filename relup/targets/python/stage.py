@@ -75,8 +75,10 @@ class Stage:
     async def _lingering(self, windows: Sequence[Window]) -> list[Diagnostic]:
         """Find who uses code that would be two versions old: an error where the policy is soft, else a note."""
         found: list[Diagnostic] = []
-        for code in (c for w in windows for c in w.code if c.module in self._code.old):
-            for lingerer in await in_daemon_thread(self._code.lingering, [code.module]):
+        outdated = [c for w in windows for c in w.code if c.module in self._code.old]
+        users = await in_daemon_thread(self._code.lingering_in_each) if outdated else {}
+        for code in outdated:
+            for lingerer in users.get(code.module, ()):
                 message = f"{lingerer.who} still uses old code of {code.module!r} ({lingerer.where})"
                 severity: Severity = "error" if code.pre_purge == "soft_purge" else "note"
                 found.append(Diagnostic("not_purged", message, code.location, severity))
