@@ -34,6 +34,7 @@ class CodeServer:
         self._books = Books()
         self._staged: list[Staged] = []
         self._untidied: list[Version] = []
+        self._given_up: list[Staged] = []
 
     def boot(self, sources: Mapping[str, Path]) -> None:
         """Find these modules, by name, from now on; each is compiled from its file when it is first imported.
@@ -163,7 +164,8 @@ class CodeServer:
         names = {v.source.name for v in gone}
         for staged in self._staged:
             if names & staged.previous.keys() or not books.old.keys() & staged.previous.keys():
-                staged.finish()
+                staged.give_up()
+        self._given_up += [s for s in self._staged if not s.active]
         self._staged = [s for s in self._staged if s.active]
         books.bury(gone)
         self._untidied += gone
@@ -172,6 +174,9 @@ class CodeServer:
         """Forget the texts, tables and cached annotations of what was dropped; harmless when nothing was."""
         books = self._books
         gone, self._untidied = self._untidied, []
+        given_up, self._given_up = self._given_up, []
+        for staged in given_up:
+            staged.finish()
         forget_lines([v.file for v in gone], (*books.versions.values(), *books.old.values()))
         forget_typing({id(v.namespace) for v in gone})
         books.tables.prune(books.versions.values(), sys.modules)

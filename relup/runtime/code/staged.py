@@ -177,9 +177,15 @@ class Staged:
         elif self.stage == "swapped":
             raise SwapError("the new code is current: undo it instead")
 
-    def finish(self) -> None:
-        """Give up the way back: the undo information, which keeps the old code alive, is dropped."""
+    def give_up(self) -> None:
+        """Give up the way back, but leave the undo information, which keeps the old code alive, to `finish`."""
         if self.stage == "swapped":
+            self.stage = "finished"
+
+    def finish(self) -> None:
+        """Give up the way back, and drop what it needed."""
+        self.give_up()
+        if self.stage == "finished":
             self._forget("finished")
 
     def _refresh(self) -> None:
