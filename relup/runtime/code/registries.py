@@ -19,6 +19,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
@@ -174,6 +175,8 @@ def compare(before: Snapshot, is_new: Callable[[object], bool]) -> Findings:
 
 def _mapping(container: Container, is_new: Callable[[object], bool], found: Findings) -> None:
     value, before = container.value, container.before
+    if _same(value, before):
+        return
     fresh = [(k, v) for k, v in list(value.items()) if before.get(k, MISSING) is not v and (is_new(v) or is_new(k))]
     if fresh and container.refresh is not None:
         found.refresh.append(container.refresh)
@@ -185,6 +188,18 @@ def _mapping(container: Container, is_new: Callable[[object], bool], found: Find
         else:
             value[key] = old
         found.notes.append(f"a body sets {_said(key)} in {container.module}.{container.name}, part of the swap")
+
+
+def _same(value: dict[Any, Any], before: dict[Any, Any]) -> bool:
+    """Say, at C speed, whether a dict is what it was; no when another thread writes to it just then."""
+    try:
+        return (
+            len(value) == len(before)
+            and all(map(is_, value, before))
+            and all(map(is_, value.values(), before.values()))
+        )
+    except RuntimeError:
+        return False
 
 
 def _class(
