@@ -51,7 +51,7 @@ def lingering_in_each(books: Books, staged: Sequence[Staged]) -> dict[str, list[
     kept: Objects = {id(o): o for s in staged for o in s.holders()}
     namespaces = {id(v.namespace): name for name, v in books.old.items()}
     uses = [_Use(lingerer, (namespaces[space],)) for space, lingerer in running(namespaces)]
-    uses += _held(old, every, kept)
+    uses += _held(old, every, kept, _superseded(staged))
     imported = _imported(books, old)
     found: dict[str, dict[Lingerer, None]] = {}
     for use in uses:
@@ -87,14 +87,30 @@ def _with(modules: Sequence[str], imported: Mapping[str, Sequence[str]]) -> list
     return list(found)
 
 
-def _held(homes: Mapping[str, Objects], every: Objects, kept: Objects) -> list[_Use]:
-    """Return the holders; a plain function, because a generator's own frame would count as one."""
+def _superseded(staged: Sequence[Staged]) -> dict[int, frozenset[int]]:
+    """Return, for containers by identity, the old objects in them that the purge itself takes out."""
+    found: dict[int, frozenset[int]] = {}
+    for container, key in (entry for s in staged for entry in s.superseded()):
+        found[id(container)] = found.get(id(container), frozenset()) | {id(key), id(container.get(key))}
+    return found
+
+
+def _held(
+    homes: Mapping[str, Objects], every: Objects, kept: Objects, going: Mapping[int, frozenset[int]]
+) -> list[_Use]:
+    """Return the holders; a plain function, because a frame or a cell of its own would count as one.
+
+    So nothing in here may close over `holder`.
+    """
     old = {key: o for objects in homes.values() for key, o in objects.items()}
     code = {key: o for key, o in old.items() if issubclass(type(o), FunctionType | type | ModuleType | dict)}
     private = {*every, *kept, id(old), id(every), id(kept)}
     asked: Objects = {}
     groups: dict[str, tuple[list[int], set[int]]] = {}
-    for holder, held in referrers(code, private):
+    for holder, every_held in referrers(code, private):
+        held = _staying(every_held, going.get(id(holder), frozenset()))
+        if not held:
+            continue
         group, keys = groups.setdefault(_who(holder, [old[key] for key in held], old), ([], set()))
         group.append(id(holder))
         keys.update(held)
@@ -112,6 +128,10 @@ def _held(homes: Mapping[str, Objects], every: Objects, kept: Objects) -> list[_
             lingerer = Lingerer(f"{count}{who}", _where(holder, words[in_use[0]]), kind)
             found.append(_Use(lingerer, tuple(n for n, objects in homes.items() if not keys.isdisjoint(objects))))
     return found
+
+
+def _staying(held: list[int], going: frozenset[int]) -> list[int]:
+    return [key for key in held if key not in going] if going else held
 
 
 def _who(holder: object, held: list[object], old: Objects) -> str:

@@ -108,6 +108,7 @@ def _result(beside: Beside, effects: Effects, entered: Findings) -> Prepared:
         seen=frozenset(beside.before) | frozenset(beside.view.late),
         catch_up=partial(_catch_up, beside),
         real=beside.real,
+        superseded=tuple(entered.superseded),
     )
 
 
