@@ -136,14 +136,9 @@ def uses(text: bytes | str) -> tuple[Use, ...]:
 
 
 def uses_of(tree: ast.Module | None) -> tuple[Use, ...]:
-    """Return what `uses` does, from a tree."""
+    """Return what a module's syntax tree reads at import time, in its order; nothing when there is none."""
     if tree is None:
         return ()
-    return uses_of(tree)
-
-
-def uses_of(tree: ast.Module) -> tuple[Use, ...]:
-    """Return what a module's syntax tree reads at import time, in its order."""
     future = any(isinstance(n, ast.ImportFrom) and n.module == "__future__" and _lazy(n) for n in tree.body)
     reader = _Reader(future, dict(_callables(tree.body)))
     return tuple(dict.fromkeys(reader.statements(tree.body, in_class=False)))
