@@ -15,6 +15,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from relup.syntax.parsed import parsed
+
 
 @dataclass(frozen=True, slots=True)
 class Import:
@@ -43,16 +45,13 @@ class Import:
 
 def table(text: bytes | str) -> tuple[Import, ...]:
     """Return the imports of a module's text; empty when it does not parse."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return ()
-    return imports_of(tree)
+    with parsed(text) as tree:
+        return imports_of(tree)
 
 
-def imports_of(tree: ast.Module) -> tuple[Import, ...]:
-    """Return the imports of a module's syntax tree."""
-    return tuple(_statements(tree.body, typing_only=False))
+def imports_of(tree: ast.Module | None) -> tuple[Import, ...]:
+    """Return the imports of a module's syntax tree; none when there is none."""
+    return tuple(_statements(tree.body, typing_only=False)) if tree else ()
 
 
 def _statements(body: list[ast.stmt], *, typing_only: bool) -> Iterator[Import]:

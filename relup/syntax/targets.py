@@ -15,12 +15,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from relup.syntax.imports import bindings
+from relup.syntax.parsed import parsed
 
 CALLS = frozenset({"setattr", "delattr"})
 WHOLE = ("__init__", "__new__", "__post_init__")
+_LATER = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda})
+_BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -151,14 +154,17 @@ class _Reader:
 
 def targets(text: bytes, package: str) -> tuple[Target, ...]:
     """Return what the text of a module of *package* assigns at import time; empty when it does not parse."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    with parsed(text) as tree:
+        return targets_of(tree, package)
+
+
+def targets_of(tree: ast.Module | None, package: str) -> tuple[Target, ...]:
+    """Return what `targets` does, from a tree."""
+    if tree is None:
         return ()
     reader = _Reader(package)
-    for node in ast.walk(tree):
-        if isinstance(node, Definition):
-            reader.defined.setdefault(node.name, []).append(node)
+    for definition in _definitions(tree):
+        reader.defined.setdefault(definition.name, []).append(definition)
     nodes = list(reader.executed(tree))
     for node in nodes:
         reader.bind(node)
@@ -167,14 +173,26 @@ def targets(text: bytes, package: str) -> tuple[Target, ...]:
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
     """Return the parts of a node that run when it does: not the bodies of functions and lambdas."""
-    match node:
-        case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body):
-            later: set[ast.AST] = set(body)
-        case ast.Lambda(body=result):
-            later = {result}
-        case _:
-            later = set()
-    return (child for child in ast.iter_child_nodes(node) if child not in later)
+    kind = type(node)
+    later = "body" if kind in _LATER else "ctx"
+    for name in kind._fields:
+        if name != later:
+            value = getattr(node, name, None)
+            if type(value) is list:
+                yield from [v for v in value if isinstance(v, ast.AST)]
+            elif isinstance(value, ast.AST):
+                yield value
+
+
+def _definitions(tree: ast.Module) -> Iterator[Definition]:
+    """Return every function and class of a module, wherever it is nested; only statements hold any."""
+    pending: list[Any] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Definition):
+            yield node
+        for name in _BLOCKS:
+            pending += getattr(node, name, ())
 
 
 def _called(node: ast.AST) -> Iterator[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from relup.syntax.imports import bindings, blocks, is_type_checking
+from relup.syntax.parsed import parsed
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 PLAIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property", "override", "overload", "final"})
@@ -130,15 +131,14 @@ class _Reader:
 
 def uses(text: bytes | str) -> tuple[Use, ...]:
     """Return what a module's text reads at import time, in the order of the text; empty when it does not parse."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    with parsed(text) as tree:
+        return uses_of(tree)
+
+
+def uses_of(tree: ast.Module | None) -> tuple[Use, ...]:
+    """Return what a module's syntax tree reads at import time, in its order; nothing when there is none."""
+    if tree is None:
         return ()
-    return uses_of(tree)
-
-
-def uses_of(tree: ast.Module) -> tuple[Use, ...]:
-    """Return what a module's syntax tree reads at import time, in its order."""
     future = any(isinstance(n, ast.ImportFrom) and n.module == "__future__" and _lazy(n) for n in tree.body)
     reader = _Reader(future, dict(_callables(tree.body)))
     return tuple(dict.fromkeys(reader.statements(tree.body, in_class=False)))

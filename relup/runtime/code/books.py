@@ -62,12 +62,12 @@ class Books:
                 continue
             version = current.get(name)
             if version is not None:
-                imports, path = self.tables.of_version(version), version.source.path
+                reading, path = self.tables.of_version(version), version.source.path
             else:
-                imports = self.tables.of_other(name, module, tops)
+                reading = self.tables.of_other(name, module, tops)
                 path = str(namespace.get("__file__") or name)
-            if imports or version is not None:
-                yield Importer(name, path, package_of(name, namespace), namespace, imports)
+            if reading.imports or version is not None:
+                yield Importer(name, path, package_of(name, namespace), namespace, *reading)
 
 
 def package_of(name: str, namespace: Container) -> str:

@@ -33,14 +33,12 @@ class Unclosed:
         return f"{self.path}:{self.line}: {self.module} {self.reason} {self.name}"
 
 
-def early(
-    question: Question, names: Found, importers: Collection[Importer], uses: Mapping[str, tuple[Use, ...]]
-) -> list[Unclosed]:
+def early(question: Question, names: Found, importers: Collection[Importer]) -> list[Unclosed]:
     """Return the early uses of changing *names* by *importers*, to a fixpoint, by module and line."""
     findings: list[Unclosed] = []
     while True:
         outside = [i for i in importers if i.name not in question.changing]
-        fresh = [f for i in outside for f in _of(question, names, i, uses.get(i.name, ()))]
+        fresh = [f for i in outside for f in _of(question, names, i)]
         if not fresh:
             return sorted(findings, key=lambda f: (f.module, f.line, f.name))
         findings += fresh
@@ -48,8 +46,8 @@ def early(
         names = find(question, [i for i in outside if i.name not in question.changing])
 
 
-def _of(question: Question, names: Found, importer: Importer, uses: tuple[Use, ...]) -> Iterator[Unclosed]:
-    for use in uses:
+def _of(question: Question, names: Found, importer: Importer) -> Iterator[Unclosed]:
+    for use in importer.uses:
         if _leads(question, names, importer, use):
             yield Unclosed(importer.name, use.line, str(use), importer.path, "evaluates at import")
 

@@ -57,17 +57,19 @@ class ReleaseLoader(SourceFileLoader):
         file: str,
         record: dict[str, Version],
         place: Callable[[ModuleType], Callable[[], None]] | None = None,
+        code: CodeType | None = None,
     ) -> None:
         super().__init__(source.name, source.path)
         self.source = source
         self.file = file
         self._record = record
         self._place = place
+        self._code = code
 
     def get_code(self, fullname: str) -> CodeType:
-        """Compile the recorded text; a SyntaxError names the file and the line."""
-        code: CodeType = compile(self.source.text, self.file, "exec", dont_inherit=True)
-        return code
+        """Compile the recorded text, unless that is done; a SyntaxError names the file and the line."""
+        code, self._code = self._code, None
+        return code or compiled(self.source, self.file)
 
     def get_source(self, fullname: str) -> str:
         """Return the recorded text."""
@@ -94,6 +96,12 @@ class ReleaseLoader(SourceFileLoader):
             if unplace is not None:
                 unplace()
             raise
+
+
+def compiled(source: Source, file: str) -> CodeType:
+    """Return the code of a module; no file of bytecode is read or written."""
+    code: CodeType = compile(source.text, file, "exec", dont_inherit=True)
+    return code
 
 
 class ReleaseFinder:

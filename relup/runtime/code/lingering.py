@@ -10,37 +10,57 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from relup.runtime.code.books import Books
 from relup.runtime.code.cleanse import forget_typing
 from relup.runtime.code.holders import Objects, own, reached, referrers
 from relup.runtime.code.reference import ClassReference, resolve
-from relup.runtime.code.running import Lingerer, place, running
+from relup.runtime.code.running import Kind, Lingerer, place, running
 from relup.runtime.code.staged import Staged
 
 MOST = 10_000
 
 
+class _Use(NamedTuple):
+    """Who uses old code, and the old modules that this code is of."""
+
+    lingerer: Lingerer
+    modules: tuple[str, ...]
+
+
 def lingering(books: Books, modules: Sequence[str], staged: Sequence[Staged]) -> list[Lingerer]:
-    """Return who uses the old code of *modules*, each group of instances once; in a stated order.
+    """Return who uses the old code of *modules*, each group of instances once; in a stated order."""
+    users = lingering_in_each(books, staged) if modules else {}
+    return _sorted(dict.fromkeys(lingerer for module in modules for lingerer in users.get(module, ())))
+
+
+def lingering_in_each(books: Books, staged: Sequence[Staged]) -> dict[str, list[Lingerer]]:
+    """Return, for each module that has old code in use, who uses it; the heap is read once, whatever their number.
 
     Old modules hold each other, which is no use. But where one of them is in use, so is what it imported: whoever
     lingers there lingers here.
     """
-    if not modules:
-        return []
     forget_typing({id(v.namespace) for v in books.old.values()})
     old = {name: own([v], _current) for name, v in books.old.items()}
-    asked = _with_dependants(books, old, modules)
-    found = list(dict.fromkeys(running({id(books.old[n].namespace) for n in asked})))
     every: Objects = {id(objects): objects for objects in old.values()}
     for objects in old.values():
         every |= objects
     kept: Objects = {id(o): o for s in staged for o in s.holders()}
-    found += _held({key: o for n in asked for key, o in old[n].items()}, every, kept)
+    namespaces = {id(v.namespace): name for name, v in books.old.items()}
+    uses = [_Use(lingerer, (namespaces[space],)) for space, lingerer in running(namespaces)]
+    uses += _held(old, every, kept, _superseded(staged))
+    imported = _imported(books, old)
+    found: dict[str, dict[Lingerer, None]] = {}
+    for use in uses:
+        for module in _with(use.modules, imported):
+            found.setdefault(module, {})[use.lingerer] = None
+    return {module: _sorted(found[module]) for module in books.old if module in found}
+
+
+def _sorted(found: Iterable[Lingerer]) -> list[Lingerer]:
     return sorted(found, key=lambda lingerer: (lingerer.kind != "frame", lingerer.who, lingerer.where))
 
 
@@ -48,41 +68,70 @@ def _current(module: str, qualname: str) -> object:
     return resolve(sys.modules.get(module), qualname)
 
 
-def _with_dependants(books: Books, old: Mapping[str, Objects], modules: Sequence[str]) -> list[str]:
-    """Return *modules* and the other old modules that have something of theirs in their namespaces."""
-    values = {n: {id(o) for o in v.namespace.values()} for n, v in books.old.items()}
-    asked, pending = dict.fromkeys(modules), list(modules)
+def _imported(books: Books, old: Mapping[str, Objects]) -> dict[str, list[str]]:
+    """Return for each old module the old ones of which it has something in its namespace."""
+    owner = {key: name for name, objects in old.items() for key in objects}
+    return {
+        name: list(dict.fromkeys(owner[id(o)] for o in version.namespace.values() if id(o) in owner))
+        for name, version in books.old.items()
+    }
+
+
+def _with(modules: Sequence[str], imported: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return *modules* and what they imported, directly or not."""
+    found, pending = dict.fromkeys(modules), list(modules)
     while pending:
-        objects = old[pending.pop()]
-        more = [n for n, found in values.items() if n not in asked and not found.isdisjoint(objects)]
-        asked |= dict.fromkeys(more)
+        more = [n for n in imported[pending.pop()] if n not in found]
+        found |= dict.fromkeys(more)
         pending += more
-    return list(asked)
+    return list(found)
 
 
-def _held(old: Objects, every: Objects, kept: Objects) -> list[Lingerer]:
-    """Return the holders; a plain function, because a generator's own frame would count as one."""
+def _superseded(staged: Sequence[Staged]) -> dict[int, frozenset[int]]:
+    """Return, for containers by identity, the old objects in them that the purge itself takes out."""
+    found: dict[int, frozenset[int]] = {}
+    for container, key in (entry for s in staged for entry in s.superseded()):
+        found[id(container)] = found.get(id(container), frozenset()) | {id(key), id(container.get(key))}
+    return found
+
+
+def _held(
+    homes: Mapping[str, Objects], every: Objects, kept: Objects, going: Mapping[int, frozenset[int]]
+) -> list[_Use]:
+    """Return the holders; a plain function, because a frame or a cell of its own would count as one.
+
+    So nothing in here may close over `holder`.
+    """
+    old = {key: o for objects in homes.values() for key, o in objects.items()}
     code = {key: o for key, o in old.items() if issubclass(type(o), FunctionType | type | ModuleType | dict)}
     private = {*every, *kept, id(old), id(every), id(kept)}
     asked: Objects = {}
-    groups: dict[str, list[int]] = {}
-    for holder, held in referrers(code, private):
-        group = groups.setdefault(_who(holder, [old[key] for key in held], old), [])
+    groups: dict[str, tuple[list[int], set[int]]] = {}
+    for holder, every_held in referrers(code, private):
+        held = _staying(every_held, going.get(id(holder), frozenset()))
+        if not held:
+            continue
+        group, keys = groups.setdefault(_who(holder, [old[key] for key in held], old), ([], set()))
         group.append(id(holder))
+        keys.update(held)
         if len(group) <= MOST:
             asked[id(holder)] = holder
     words = reached(asked, {*private, id(asked)}, _root(old))
     found = []
-    for who, group in groups.items():
+    for who, (group, keys) in groups.items():
         in_use = [key for key in group if key in words]
         if in_use:
             holder = asked[in_use[0]]
             instance = id(type(holder)) in old
             count = f"{len(in_use)} " if instance and len(in_use) > 1 else ""
-            found.append(
-                Lingerer(f"{count}{who}", _where(holder, words[in_use[0]]), "instance" if instance else "code")
-            )
+            kind: Kind = "instance" if instance else "code"
+            lingerer = Lingerer(f"{count}{who}", _where(holder, words[in_use[0]]), kind)
+            found.append(_Use(lingerer, tuple(n for n, objects in homes.items() if not keys.isdisjoint(objects))))
     return found
+
+
+def _staying(held: list[int], going: frozenset[int]) -> list[int]:
+    return [key for key in held if key not in going] if going else held
 
 
 def _who(holder: object, held: list[object], old: Objects) -> str:

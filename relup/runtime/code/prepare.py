@@ -23,10 +23,8 @@ from relup.runtime.code.registries import Findings, Novelty, Snapshot, compare, 
 from relup.runtime.code.source import Version, forget_lines
 from relup.runtime.code.staged import Prepared, Staged, replaced
 from relup.runtime.code.staging import Beside
-from relup.runtime.code.tables import source_text
 from relup.runtime.code.view import exclusive, installed
 from relup.runtime.code.writes import World, Write, effective
-from relup.syntax.uses import uses
 
 
 def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
@@ -110,6 +108,7 @@ def _result(beside: Beside, effects: Effects, entered: Findings) -> Prepared:
         seen=frozenset(beside.before) | frozenset(beside.view.late),
         catch_up=partial(_catch_up, beside),
         real=beside.real,
+        superseded=tuple(entered.superseded),
     )
 
 
@@ -117,12 +116,8 @@ def _closure(
     beside: Beside, entered: Findings, previous: Mapping[str, Version]
 ) -> tuple[tuple[Unclosed, ...], tuple[str, ...]]:
     """Return who outside the upgrade keeps old objects: of the release as findings, others as notes."""
-    tables, current = beside.books.tables, beside.current
-    uses_of = {
-        i.name: tables.uses(current[i.name]) if i.name in current else uses(source_text(i.name, beside.before[i.name]))
-        for i in beside.importers
-    }
-    found = early(beside.question(beside.before), beside.found, beside.importers, uses_of)
+    current = beside.current
+    found = early(beside.question(beside.before), beside.found, beside.importers)
     found += held(beside.versions, previous)
     found += [
         Unclosed(module, 0, name, current[module].source.path, "keeps objects of old and new versions in")

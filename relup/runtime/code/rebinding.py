@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from relup.runtime.code.writes import MISSING, Container, World
 from relup.syntax.imports import Import
+from relup.syntax.uses import Use
 
 
 class Origin(NamedTuple):
@@ -26,13 +27,14 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Importer:
-    """A loaded module that does not change, with what its imports bind."""
+    """A loaded module that does not change, with what its imports bind and what it reads at import time."""
 
     name: str
     path: str
     package: str
     namespace: Container
     imports: tuple[Import, ...]
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

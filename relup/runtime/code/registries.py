@@ -7,6 +7,9 @@ new code is and gone when it is undone. A list or a set has no key: what was add
 upgrade fails, and the module is reported as one that the upgrade is not closed without, for the old object is
 still in there.
 
+An entry whose key is a class (single dispatch, a table of serializers) does not replace that of the old class. Old
+instances need theirs as long as there are any, so it stays until the old code is purged, and is no use of it.
+
 Other threads go on using these containers meanwhile, so only what the new code defines counts: a new class, a
 function with a new namespace, an instance of a new class. Looked at are the namespaces of the release's unchanged
 modules, their containers, and those one level inside their classes and instances; attributes of their classes
@@ -19,6 +22,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from operator import is_
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
@@ -50,6 +54,7 @@ class Findings:
     refresh: list[Callable[[], object]] = field(default_factory=list)
     owners: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    superseded: list[tuple[dict[Any, Any], object]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,10 +179,13 @@ def compare(before: Snapshot, is_new: Callable[[object], bool]) -> Findings:
 
 def _mapping(container: Container, is_new: Callable[[object], bool], found: Findings) -> None:
     value, before = container.value, container.before
+    if _same(value, before):
+        return
     fresh = [(k, v) for k, v in list(value.items()) if before.get(k, MISSING) is not v and (is_new(v) or is_new(k))]
     if fresh and container.refresh is not None:
         found.refresh.append(container.refresh)
     for key, new in fresh:
+        found.superseded += ((value, k) for k in before if _namesakes(k, key))
         old = before.get(key, MISSING)
         found.writes.append(Write(value, key, old, new))
         if old is MISSING:
@@ -185,6 +193,29 @@ def _mapping(container: Container, is_new: Callable[[object], bool], found: Find
         else:
             value[key] = old
         found.notes.append(f"a body sets {_said(key)} in {container.module}.{container.name}, part of the swap")
+
+
+def _namesakes(old: object, new: object) -> bool:
+    """Say whether two keys are versions of one class or function: the old entry goes when its code is purged."""
+    if old is new or type(old) is not type(new) or not (is_a(new, type) or is_a(new, FunctionType)):
+        return False
+    return _name(old) == _name(new)
+
+
+def _name(value: Any) -> tuple[str, str]:
+    return value.__module__, value.__qualname__
+
+
+def _same(value: dict[Any, Any], before: dict[Any, Any]) -> bool:
+    """Say, at C speed, whether a dict is what it was; no when another thread writes to it just then."""
+    try:
+        return (
+            len(value) == len(before)
+            and all(map(is_, value, before))
+            and all(map(is_, value.values(), before.values()))
+        )
+    except RuntimeError:
+        return False
 
 
 def _class(

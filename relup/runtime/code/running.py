@@ -29,19 +29,19 @@ class Lingerer:
         return f"{self.who} ({self.where})"
 
 
-def running(namespaces: Collection[int]) -> Iterator[Lingerer]:
-    """Return the tasks and threads that stand in code whose globals have one of these identities."""
+def running(namespaces: Collection[int]) -> Iterator[tuple[int, Lingerer]]:
+    """Return the tasks and threads that stand in code whose globals have one of these identities, with that."""
     seen: set[int] = set()
     for task in _tasks():
         for frame in awaited(task.get_coro()):
             seen.add(id(frame))
             if id(frame.f_globals) in namespaces:
-                yield Lingerer(f"task {task.get_name()!r}", place(frame), "frame")
+                yield id(frame.f_globals), Lingerer(f"task {task.get_name()!r}", place(frame), "frame")
     names = {t.ident: t.name for t in threading.enumerate()}
     for ident, top in sys._current_frames().items():
         for frame in _stack(top):
             if id(frame.f_globals) in namespaces and id(frame) not in seen:
-                yield Lingerer(f"thread {names.get(ident, ident)!r}", place(frame), "frame")
+                yield id(frame.f_globals), Lingerer(f"thread {names.get(ident, ident)!r}", place(frame), "frame")
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:

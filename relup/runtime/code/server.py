@@ -17,12 +17,12 @@ from relup.runtime.code.books import Books
 from relup.runtime.code.cleanse import forget_typing
 from relup.runtime.code.errors import AlreadyLoaded
 from relup.runtime.code.finder import finders, install, uninstall
-from relup.runtime.code.lingering import lingering
+from relup.runtime.code.lingering import lingering, lingering_in_each
 from relup.runtime.code.order import ancestors, is_namespace, order
 from relup.runtime.code.prepare import prepare
 from relup.runtime.code.reference import ClassReference, resolve
 from relup.runtime.code.running import Lingerer
-from relup.runtime.code.source import Source, forget_lines
+from relup.runtime.code.source import Source, Version, forget_lines
 from relup.runtime.code.staged import Staged
 from relup.runtime.code.tables import source_text
 
@@ -33,6 +33,8 @@ class CodeServer:
     def __init__(self) -> None:
         self._books = Books()
         self._staged: list[Staged] = []
+        self._untidied: list[Version] = []
+        self._given_up: list[Staged] = []
 
     def boot(self, sources: Mapping[str, Path]) -> None:
         """Find these modules, by name, from now on; each is compiled from its file when it is first imported.
@@ -51,6 +53,7 @@ class CodeServer:
 
     def close(self) -> None:
         """Unload every module of the release and find none any more; the next node may use the names."""
+        self.tidy()
         for staged in reversed(self._staged):
             staged.abandon() if staged.stage == "staged" else staged.finish()
         self._staged.clear()
@@ -132,6 +135,10 @@ class CodeServer:
         """
         return lingering(self._books, [n for n in modules if n in self._books.old], self._staged)
 
+    def lingering_in_each(self) -> dict[str, list[Lingerer]]:
+        """Return `lingering` of each module that has old code in use; many cost as much as one."""
+        return lingering_in_each(self._books, self._staged) if self._books.old else {}
+
     def soft_purge(self, module: str) -> bool:
         """Purge the old code of *module* unless somebody still uses it; False, and nothing happens, when so.
 
@@ -147,15 +154,30 @@ class CodeServer:
 
         Python cannot kill what still runs there: it keeps its objects until it lets go of them, see `lingering`.
         """
+        self.drop(modules)
+        self.tidy()
+
+    def drop(self, modules: Iterable[str]) -> None:
+        """Purge *modules*, but leave what only takes time to `tidy`: this is what a window does."""
         books = self._books
         gone = [books.old.pop(n) for n in modules if n in books.old]
         names = {v.source.name for v in gone}
         for staged in self._staged:
             if names & staged.previous.keys() or not books.old.keys() & staged.previous.keys():
-                staged.finish()
+                staged.give_up()
+        self._given_up += [s for s in self._staged if not s.active]
         self._staged = [s for s in self._staged if s.active]
-        forget_lines([v.file for v in gone], (*books.versions.values(), *books.old.values()))
         books.bury(gone)
+        self._untidied += gone
+
+    def tidy(self) -> None:
+        """Forget the texts, tables and cached annotations of what was dropped; harmless when nothing was."""
+        books = self._books
+        gone, self._untidied = self._untidied, []
+        given_up, self._given_up = self._given_up, []
+        for staged in given_up:
+            staged.finish()
+        forget_lines([v.file for v in gone], (*books.versions.values(), *books.old.values()))
         forget_typing({id(v.namespace) for v in gone})
         books.tables.prune(books.versions.values(), sys.modules)
 

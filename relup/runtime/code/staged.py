@@ -45,6 +45,7 @@ class Prepared:
     catch_up: Callable[[Iterable[str]], Sequence[Write]]
     real: Container
     holders: tuple[object, ...] = ()
+    superseded: tuple[tuple[Container, object], ...] = ()
 
 
 class Staged:
@@ -116,7 +117,13 @@ class Staged:
     def holders(self) -> Iterator[object]:
         """Return what this upgrade itself holds of old code, which must not count as somebody's use of it."""
         yield from (self._writes, self.world.writes, *self._writes, *self.world.writes, *self._prepared.holders)
+        yield from (self._prepared.superseded, *self._prepared.superseded)
         yield from (*self._backwards.dicts(), *self._forwards.dicts(), *self._guard.dicts(), *self.world.dicts())
+
+    def superseded(self) -> Iterator[tuple[Container, object]]:
+        """Return the entries of old classes in containers of others, which go when this upgrade is finished."""
+        if self.stage == "swapped":
+            yield from self._prepared.superseded
 
     def concerns(self, module: str) -> bool:
         """Say whether *module* is replaced, added or removed."""
@@ -177,9 +184,18 @@ class Staged:
         elif self.stage == "swapped":
             raise SwapError("the new code is current: undo it instead")
 
-    def finish(self) -> None:
-        """Give up the way back: the undo information, which keeps the old code alive, is dropped."""
+    def give_up(self) -> None:
+        """Give up the way back, but leave the undo information, which keeps the old code alive, to `finish`."""
         if self.stage == "swapped":
+            self.stage = "finished"
+
+    def finish(self) -> None:
+        """Give up the way back, and drop what it needed."""
+        self.give_up()
+        if self.stage == "finished":
+            for container, key in self._prepared.superseded:
+                container.pop(key, None)
+            self._refresh()
             self._forget("finished")
 
     def _refresh(self) -> None:

@@ -17,18 +17,18 @@ import importlib
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from relup.runtime.code.books import Books
 from relup.runtime.code.clone import Clone, Names, clone_of, link, real, retire
 from relup.runtime.code.errors import StagingError
 from relup.runtime.code.failure import explain
-from relup.runtime.code.finder import REMOVED, Paths, ReleaseLoader
+from relup.runtime.code.finder import REMOVED, Paths, ReleaseLoader, compiled
 from relup.runtime.code.order import Order, ancestors
 from relup.runtime.code.places import moved
 from relup.runtime.code.rebinding import Found, Origin, Question, Rebinding, find
-from relup.runtime.code.source import Version, file_name, read
+from relup.runtime.code.source import Source, Version, file_name, read
 from relup.runtime.code.view import ABSENT, ModulesView, outside
 from relup.runtime.code.writes import MISSING, Container, World
 
@@ -47,6 +47,7 @@ class Beside:
         self.begun: list[Version] = []
         self.files: dict[str, str] = {}
         self.clones: dict[str, Clone] = {}
+        self._codes: dict[str, CodeType] = {}
         self.changing = frozenset((*wanted.sources, *wanted.removed))
         self._changing_in: dict[str, list[str]] = {}
         for name in (*wanted.sources, *wanted.removed):
@@ -96,10 +97,22 @@ class Beside:
     def loader(self, name: str) -> ReleaseLoader:
         """Return what executes *name*: a member, or a module that nobody had loaded yet."""
         source = self.wanted.sources.get(name) or read(name, self.path(name))
-        alive = (self.current.get(name), self.books.versions.get(name), self.books.old.get(name))
-        file = file_name(source, [v for v in alive if v is not None])
+        file = self._file(source)
         self.files[file] = name
-        return ReleaseLoader(source, file, self.versions, self._place)
+        return ReleaseLoader(source, file, self.versions, self._place, self._codes.pop(name, None))
+
+    def _file(self, source: Source) -> str:
+        name = source.name
+        alive = (self.current.get(name), self.books.versions.get(name), self.books.old.get(name))
+        return file_name(source, [v for v in alive if v is not None])
+
+    def code(self, source: Source) -> CodeType | None:
+        """Compile a member before its body runs; None when it cannot be compiled, which its import will say."""
+        try:
+            code = self._codes[source.name] = compiled(source, self._file(source))
+        except Exception:
+            return None
+        return code
 
     def _place(self, module: ModuleType) -> Callable[[], None]:
         """Give a module its loaded children and its package the module, before the body runs."""
@@ -196,7 +209,7 @@ class Beside:
             retire(clone)
             if self.view.overlay.get(name) is clone:
                 del self.view.overlay[name]
-        self.clones, self.importers, self.found, self.begun = {}, [], Found(), []
+        self.clones, self.importers, self.found, self.begun, self._codes = {}, [], Found(), [], {}
 
     def genuine(self, value: Any) -> Any:
         """Return the module behind a clone, and anything else as it is."""

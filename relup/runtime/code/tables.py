@@ -1,4 +1,4 @@
-"""Import tables of every loaded module, parsed once for each text.
+"""What every loaded module imports and uses early, parsed once for each text.
 
 Parsing a few hundred modules takes most of a second, so tables of the release are kept by the digest of their text
 and those of other modules by the module object. A module that is not of the release is parsed only when its text
@@ -14,64 +14,68 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from relup.runtime.code.source import Version
-from relup.syntax.imports import Import, table
-from relup.syntax.uses import Use, uses
+from relup.syntax.imports import Import, imports_of
+from relup.syntax.parsed import parsed
+from relup.syntax.uses import Use, uses_of
+
+
+class Reading(NamedTuple):
+    """What one text says of imports and early uses; both are asked, so the text is parsed once."""
+
+    imports: tuple[Import, ...] = ()
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
 class _Other:
-    """A module of somebody else: its imports once parsed, and the names that its text is known not to mention."""
+    """A module of somebody else: what was read once, and the names that its text is known not to mention."""
 
     module: ModuleType
-    table: tuple[Import, ...] | None = None
+    reading: Reading | None = None
     without: frozenset[str] = frozenset()
 
 
 class Tables:
-    """The parsed imports of loaded modules."""
+    """What was read in the texts of loaded modules."""
 
     def __init__(self) -> None:
-        self._release: dict[str, tuple[Import, ...]] = {}
-        self._uses: dict[str, tuple[Use, ...]] = {}
+        self._release: dict[str, Reading] = {}
         self._others: dict[str, _Other] = {}
 
-    def of_version(self, version: Version) -> tuple[Import, ...]:
-        """Return the imports of a module of the release."""
+    def of_version(self, version: Version) -> Reading:
+        """Return what a module of the release says."""
         found = self._release.get(version.digest)
         if found is None:
-            found = self._release[version.digest] = table(version.source.text)
+            found = self._release[version.digest] = _read(version.source.text)
         return found
 
-    def uses(self, version: Version) -> tuple[Use, ...]:
-        """Return what a module of the release reads at import time."""
-        found = self._uses.get(version.digest)
-        if found is None:
-            found = self._uses[version.digest] = uses(version.source.text)
-        return found
-
-    def of_other(self, name: str, module: ModuleType, tops: frozenset[str]) -> tuple[Import, ...]:
-        """Return the imports of a module that is not of the release; empty when they cannot concern *tops*."""
+    def of_other(self, name: str, module: ModuleType, tops: frozenset[str]) -> Reading:
+        """Return what a module says that is not of the release; nothing when it cannot concern *tops*."""
         if name != "__main__" and name.partition(".")[0] in sys.stdlib_module_names:
-            return ()
+            return Reading()
         known = self._others.get(name)
         if known is None or known.module is not module:
             known = self._others[name] = _Other(module)
-        if known.table is None and not tops <= known.without:
+        if known.reading is None and not tops <= known.without:
             text = source_text(name, module)
             if re.search(rf"\b(?:{'|'.join(map(re.escape, sorted(tops)))})\b", text):
-                known.table = table(text)
+                known.reading = _read(text)
             known.without |= tops
-        return known.table or ()
+        return known.reading or Reading()
 
     def prune(self, versions: Collection[Version], modules: Mapping[str, Any]) -> None:
         """Forget the tables of what is no longer loaded."""
         alive = {v.digest for v in versions}
-        self._release = {d: t for d, t in self._release.items() if d in alive}
-        self._uses = {d: u for d, u in self._uses.items() if d in alive}
+        self._release = {d: r for d, r in self._release.items() if d in alive}
         self._others = {n: k for n, k in self._others.items() if modules.get(n) is k.module}
+
+
+def _read(text: bytes | str) -> Reading:
+    with parsed(text) as tree:
+        return Reading(imports_of(tree), uses_of(tree))
 
 
 def source_text(name: str, module: ModuleType) -> str:

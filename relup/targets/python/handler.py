@@ -200,12 +200,12 @@ class ReleaseHandler:
         """Purge old code that nobody uses; return who uses the rest. The heap is searched while the loop goes on."""
         code, modules = self.node.code, sorted(self.node.code.old)
         users: dict[str, list[Lingerer]] = {}
-        if await in_daemon_thread(code.lingering, modules):
+        if await in_daemon_thread(code.lingering_in_each):
             await in_daemon_thread(gc.collect)  # what only waits for the collector uses nothing
-            for module in modules:
-                users[module] = await in_daemon_thread(code.lingering, [module])
+            found = await in_daemon_thread(code.lingering_in_each)
+            users = {m: found[m] for m in modules if m in found}
         if not self._owner:
-            code.purge([m for m in modules if not users.get(m)])
+            code.purge([m for m in modules if m not in users])
         return users
 
     def _set_deadline(self, route: Route, seconds: float | None) -> None:

@@ -75,8 +75,11 @@ class Stage:
     async def _lingering(self, windows: Sequence[Window]) -> list[Diagnostic]:
         """Find who uses code that would be two versions old: an error where the policy is soft, else a note."""
         found: list[Diagnostic] = []
-        for code in (c for w in windows for c in w.code if c.module in self._code.old):
-            for lingerer in await in_daemon_thread(self._code.lingering, [code.module]):
+        old = frozenset(self._code.old)
+        outdated = [c for w in windows for c in w.code if c.module in old]
+        users = await in_daemon_thread(self._code.lingering_in_each) if outdated else {}
+        for code in outdated:
+            for lingerer in users.get(code.module, ()):
                 message = f"{lingerer.who} still uses old code of {code.module!r} ({lingerer.where})"
                 severity: Severity = "error" if code.pre_purge == "soft_purge" else "note"
                 found.append(Diagnostic("not_purged", message, code.location, severity))
@@ -110,7 +113,8 @@ class Stage:
 
     def purge_before(self, staged: Staged) -> None:
         """Drop the code that is two versions old once *staged* is swapped in (OTP's pre-purge)."""
-        self._code.purge([m for m in staged.previous if m in self._code.old])
+        old = frozenset(self._code.old)
+        self._code.drop([m for m in staged.previous if m in old])
 
     def of(self, window: Window) -> Staged | None:
         """Return the staged code of *window*; None when it changes no code."""
@@ -128,6 +132,7 @@ class Stage:
             if staged.stage != "swapped":
                 staged.abandon()
         self._staged.clear()
+        self._code.tidy()
 
 
 def _vsn(module: object, digest: str) -> Any:
