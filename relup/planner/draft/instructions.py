@@ -32,7 +32,7 @@ def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Draft
         return _added(members, joined, depends)
     found = _roles(members, scene.new, name)
     behaviours = {r.behaviour for r in found}
-    why = (joined.why,) if joined.why else ()
+    why = (joined.why or "changed",)
     if "server" in behaviours:
         change, said = _server(members, name, found)
         return Drafted(Update(name, change, depends), (*why, *said))
