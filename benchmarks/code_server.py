@@ -7,7 +7,7 @@ modules by Python itself, compiled from their texts in an interpreter of its own
 is one of processor time, which other programs on the machine change less than the time on the clock.
 
 The last part upgrades a live node: its window also drops the code of two versions ago, and records the release.
-`--check` ends with 1 when staging takes more than 3 times a plain import, or the code more than 5 ms of a window at best.
+`--check` ends with 1 when staging takes more than 3 times a plain import, or the code 5 ms of a window at best.
 """
 
 from __future__ import annotations

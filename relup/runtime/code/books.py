@@ -53,6 +53,11 @@ class Books:
             alive = [c for c in self.dropped.get(version.source.name, ()) if c() is not None]
             self.dropped[version.source.name] = [*alive, version.canary]
 
+    def forget_freed(self) -> None:
+        """Drop the canaries that are dead; the names stay, they say that there was an older version."""
+        for name, canaries in self.dropped.items():
+            self.dropped[name] = [c for c in canaries if c() is not None]
+
     def importers(self, modules: dict[str, Any], current: Container, without: frozenset[str]) -> Iterator[Importer]:
         """Return the loaded modules, except those *without*, whose imports may concern these."""
         tops = frozenset(name.partition(".")[0] for name in without)

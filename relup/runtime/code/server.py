@@ -179,6 +179,7 @@ class CodeServer:
             staged.finish()
         forget_lines([v.file for v in gone], (*books.versions.values(), *books.old.values()))
         forget_typing({id(v.namespace) for v in gone})
+        books.forget_freed()
         books.tables.prune(books.versions.values(), sys.modules)
 
     def freed(self, module: str) -> bool:

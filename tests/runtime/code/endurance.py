@@ -37,7 +37,11 @@ ABSTRACT = [c for m in (collections.abc, numbers) for c in vars(m).values() if i
 
 def counts(code: CodeServer) -> dict[str, Any]:
     """Return how much there is of everything that careless reloading lets grow."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(60)  # those that staged end by themselves
     settled()
+    code.tidy()
     books: Any = code._books
     objects = gc.get_objects()
     kinds = Counter(type(o).__qualname__ for o in objects)

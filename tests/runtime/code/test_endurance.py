@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -14,17 +15,24 @@ ROUNDS = 200
 
 @pytest.mark.parametrize("how", ["purged", "undone"])
 def test_two_hundred_swaps_in_a_row_leave_everything_as_it_was(how: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.runtime.code.endurance", how, str(ROUNDS)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    release, _, *counted = (json.loads(line) for line in done.stdout.splitlines() if line)
+    release, *counted = lines_of("tests.runtime.code.endurance", how, str(ROUNDS))
     assert (release["functions"] > 200, release["classes"]) == (True, 54)
-    assert len(counted) == 9, "the first tenth warms caches up"
-    assert all(count["freed"] for count in counted)
-    grown = [{key: (a[key], b[key]) for key in a if a[key] != b[key]} for a, b in pairwise(counted)]
-    assert grown == [{}] * 8
+    assert growth(counted) == [{}] * 8
+
+
+def test_two_hundred_upgrades_of_a_live_node_leave_everything_as_it_was() -> None:
+    assert growth(lines_of("tests.node.endurance", str(ROUNDS))) == [{}] * 8
+
+
+def lines_of(module: str, *arguments: str) -> list[dict[str, Any]]:
+    """Run *module* in a process of its own; return the JSON that it printed."""
+    argv = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def growth(counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what changed between counts; the first tenth warms caches up."""
+    assert all(count["freed"] for count in counted[1:])
+    return [{key: (a[key], b[key]) for key in a if a[key] != b[key]} for a, b in pairwise(counted[1:])]

@@ -248,7 +248,7 @@ def test_threads_that_import_never_see_half_a_module_or_a_mixture(shop: Running)
 
     def reader(statement: str) -> None:
         code = compile(statement, "reader", "exec")
-        while not stop.is_set():
+        while not stop.wait(0.0005):
             try:
                 space: dict[str, Any] = {}
                 exec(code, space)
