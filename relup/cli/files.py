@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from relup.cli.live import unpacked
 from relup.cli.output import Output
 from relup.diagnostics import Diagnostic, InvalidInput, RelupError, errors
 from relup.document import read_document
@@ -20,7 +21,7 @@ def check(output: Output, paths: Sequence[str], libraries: Sequence[str]) -> int
     releases: list[Release] = []
     for path in paths:
         try:
-            match read_document(Path(path), libraries):
+            match read_document(Path(path), libraries, unpacked()):
                 case Release() as release:
                     releases.append(release)
                     found += [fault for a in release.applications for fault in a.faults]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from relup.cli.live import unpacked
 from relup.cli.output import Output, write_file
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import read_release
@@ -41,9 +42,10 @@ def _form(file: str) -> str:
 def _graph(output: Output, paths: Sequence[str], libraries: Sequence[str]) -> Graph:
     match paths:
         case (old, new):
-            return dependency_graph(read_release(Path(old), libraries), read_release(Path(new), libraries))
+            before, after = (read_release(Path(path), libraries, unpacked()) for path in (old, new))
+            return dependency_graph(before, after)
         case (folder,):
-            found, warnings = read_releases([folder], libraries)
+            found, warnings = read_releases([folder], libraries, unpacked())
             output.warn(warnings)
             if not found:
                 message = "there is no release to draw here"

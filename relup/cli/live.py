@@ -20,6 +20,11 @@ def base() -> Path:
     return base_folder(os.environ)
 
 
+def unpacked() -> Path:
+    """Return where wheels are unpacked that no node runs: to be looked at, planned with and compared."""
+    return base() / ".unpacked"
+
+
 def status(output: Output, node: str | None) -> int:
     """Show one node, or name all of this user's."""
     if node is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from relup.cli.known import known_releases
+from relup.cli.live import unpacked
 from relup.cli.otp import Text, give, relup_text
 from relup.cli.output import Output, json_text, write_file
 from relup.document import read_release
@@ -42,7 +43,7 @@ def plan(output: Output, request: Request) -> int:
     """Plan from one release to another, and show it or write it."""
     if request.form == "otp" and request.explain:
         raise click.UsageError("OTP's relup file has no room for what --explain shows")
-    base, goal = (read_release(Path(path), request.libraries) for path in (request.old, request.new))
+    base, goal = (read_release(Path(path), request.libraries, unpacked()) for path in (request.old, request.new))
     known = known_releases(output, request.through, (goal, base), request.libraries)
     route = find_route(base, goal, known, via=request.via)
     if request.form == "otp":

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
 from relup.document.appup import checked_appup
-from relup.document.release import FILE, checked_release, read_release, release_file
+from relup.document.release import FILE, checked_release, form_of, read_release, release_file
 from relup.document.relup import checked_relup
 from relup.document.route import checked_route
 from relup.document.text import read_bytes
@@ -36,11 +36,13 @@ _PLAN = re.compile(rb'\s*(?:#|\w+\s*:|\{\s*"[^"]*"\s*:)')
 """How a plan of relup's own begins, which may be named `relup` too."""
 
 
-def read_document(path: str | Path, libraries: Sequence[str | Path] = ()) -> Document:
+def read_document(path: str | Path, libraries: Sequence[str | Path] = (), unpack: str | Path | None = None) -> Document:
     """Return the document at *path*, told by its name, else by what it says; raise `InvalidInput`.
 
-    *libraries* are what `read_release` takes.
+    *libraries* and *unpack* are what `read_release` takes.
     """
+    if form_of(Path(path)) != "file":
+        return read_release(path, libraries, unpack)
     file = release_file(Path(path))
     if file.suffix == ".rel":
         return read_release(file, libraries)

@@ -102,7 +102,7 @@ def _release(piece: Piece) -> Release:
 
 def _application(piece: Piece) -> Application:
     fields = piece.required("name", "vsn")
-    prints = fields["fingerprints"].entries() if "fingerprints" in fields else {}
+    prints, extensions = (fields[k].entries() if k in fields else {} for k in ("fingerprints", "extensions"))
     optional: dict[str, Any] = {k: fields[k].texts() for k in ("modules", "applications") if k in fields}
     optional |= {"args": fields["args"].value()} if "args" in fields else {}
     optional |= {"start": fields["start"].text()} if "start" in fields else {}
@@ -111,6 +111,7 @@ def _application(piece: Piece) -> Application:
         name=fields["name"].text(),
         vsn=fields["vsn"].text(),
         fingerprints={module: p.text() for module, p in prints.items()},
+        extensions={module: p.text() for module, p in extensions.items()},
         appup=decode_appup(fields["appup"]) if "appup" in fields else None,
         location=piece.location,
         **optional,
@@ -144,6 +145,7 @@ def _application_data(application: Application) -> dict[str, Any]:
         "applications": list(application.applications) or None,
         "modules": list(application.modules) or None,
         "fingerprints": dict(sorted(application.fingerprints.items())) or None,
+        "extensions": dict(sorted(application.extensions.items())) or None,
         "appup": encode_appup(application.appup, places=True) if application.appup else None,
     }
     data = {"name": application.name, "vsn": application.vsn} | {k: v for k, v in given.items() if v is not None}

@@ -1,28 +1,20 @@
 """The modules of a Python release, as files: found by name, found by folder, never imported.
 
-A module is `a/b.py` or `a/b/__init__.py` under the root. A link that leads out of the root would let a release
-change under the feet of its fingerprints, and a module that is a pipe would stop the reader for ever; both are
-findings.
+A module is `a/b.py` or `a/b/__init__.py` under the root, or a C extension in their place. A link that leads out of
+the root would let a release change under the feet of its fingerprints, and a module that is a pipe would stop the
+reader for ever; both are findings.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Location
+from relup.document.python.code import Found, module_of
 from relup.document.text import is_file, is_folder, reason
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A module and its file."""
-
-    module: str
-    path: Path
 
 
 def source_path(root: Path, module: str) -> Path | None:
@@ -44,6 +36,7 @@ def discover(root: Path, package: str) -> Iterator[Found | Diagnostic]:
     single = base.with_name(f"{steps[-1]}.py")
     if os.path.lexists(single):
         yield Found(package, single)
+    yield from _binaries(base, package)
     if is_folder(base):
         outside = base.is_symlink() and not _within(os.path.realpath(base), root)
         yield from [_outside(base)] if outside else _walk(root, base, package)
@@ -67,10 +60,17 @@ def _walk(root: Path, folder: Path, package: str) -> Iterator[Found | Diagnostic
                     yield problem
                     continue
                 pending.append((Path(entry.path), f"{name}.{entry.name}", above | {os.path.realpath(entry.path)}))
-            elif entry.name == "__init__.py":
-                yield Found(name, Path(entry.path))
-            elif entry.name.endswith(".py") and entry.name[:-3].isidentifier():
-                yield Found(f"{name}.{entry.name[:-3]}", Path(entry.path))
+            elif told := module_of(entry.name):
+                module, form = told
+                yield Found(name if module == "__init__" else f"{name}.{module}", Path(entry.path), form)
+
+
+def _binaries(base: Path, package: str) -> Iterator[Found]:
+    """Yield the C extensions that stand beside the package's folder under its name."""
+    for path in sorted(base.parent.glob(f"{base.name}.*")):
+        told = module_of(path.name)
+        if told and told[1] == "extension":
+            yield Found(package, path, "extension")
 
 
 def _bad_link(root: Path, path: str, real: str, above: frozenset[str]) -> Diagnostic | None:
@@ -79,21 +79,39 @@ def _bad_link(root: Path, path: str, real: str, above: frozenset[str]) -> Diagno
     return None if _within(real, root) else _outside(Path(path))
 
 
-def fingerprint(root: Path, found: Found) -> str | Diagnostic:
-    """Return the SHA-256 (hex) of the module's source, or why it cannot be read."""
+def fingerprints(root: Path, found: Iterable[Found]) -> Iterator[tuple[Found, str | Diagnostic]]:
+    """Yield with each file the SHA-256 (hex) of its bytes, or why it cannot be had.
+
+    Whether a folder lies in the root is asked once for all files in it: a release has thousands.
+    """
+    real_root = os.path.realpath(root)
+    inside: dict[str, bool] = {}
+    for one in found:
+        path = str(one.path)
+        folder = os.path.dirname(path)  # noqa: PTH120  as above
+        if folder not in inside:
+            inside[folder] = _below(os.path.realpath(folder), real_root)
+        straight = inside[folder] and not os.path.islink(path)  # noqa: PTH114  as above
+        yield one, _print(one) if straight or _below(os.path.realpath(path), real_root) else _outside(one.path)
+
+
+def _print(found: Found) -> str | Diagnostic:
     place = Location(str(found.path), 1, 1)
     try:
-        if not _within(os.path.realpath(found.path), root):
-            return _outside(found.path)
         if not is_file(found.path):
             return Diagnostic("unreadable", f"the source of {found.module!r} is not a file that can be read", place)
-        return hashlib.sha256(found.path.read_bytes()).hexdigest()
+        with open(found.path, "rb") as file:  # noqa: PTH123  as above
+            return hashlib.sha256(file.read()).hexdigest()
     except OSError as error:
         return Diagnostic("unreadable", f"cannot be read: {reason(error)}", place)
 
 
+def _below(real: str, real_root: str) -> bool:
+    return real == real_root or real.startswith(f"{real_root.rstrip('/')}/")
+
+
 def _within(real: str, root: Path) -> bool:
-    return Path(real).is_relative_to(os.path.realpath(root))
+    return _below(real, os.path.realpath(root))
 
 
 def _outside(path: Path) -> Diagnostic:

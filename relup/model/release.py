@@ -31,6 +31,8 @@ class Application:
     """The applications that must run before it."""
     fingerprints: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Of each module whose file is there, in hex: SHA-256 of Python's source, MD5 as `beam_lib:md5/1` has it."""
+    extensions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """SHA-256 of each C extension, by the name under which it is imported (Python only); they are no `modules`."""
     appup: Appup | None = field(default=None, hash=False)
     location: Location | None = field(default=None, compare=False, repr=False)
     faults: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
@@ -51,6 +53,8 @@ class Release:
     erts: str | None = None
     """The version of the emulator (BEAM only)."""
     location: Location | None = field(default=None, compare=False, repr=False)
+    given: str = field(default="", compare=False, repr=False)
+    """What it was read from, where that is not the root: a wheel, a folder of wheels, a source tree."""
     written: tuple[str, ...] = field(default=(), compare=False, repr=False)
     """The applications in the order of the `.rel` file (BEAM only), for the planner; a plan does not carry it."""
     code: Code = field(default=NoCode(), compare=False, repr=False)
@@ -68,6 +72,10 @@ class Release:
     def fingerprints(self) -> dict[str, str]:
         """Return the fingerprint of every module of every application."""
         return {m: f for a in self.applications for m, f in a.fingerprints.items()}
+
+    def extensions(self) -> dict[str, str]:
+        """Return the digest of every C extension of every application."""
+        return {m: d for a in self.applications for m, d in a.extensions.items()}
 
     def __str__(self) -> str:
         return f"{self.name} {self.vsn}"

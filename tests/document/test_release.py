@@ -129,14 +129,16 @@ CASES: dict[str, tuple[dict[str, str], list[str]]] = {
         {},
         [
             "{}:1:1: this folder is empty (a release is a folder with a release.yaml that says name, vsn and"
-            " applications, or with releases/*/*.rel) [no_release]"
+            " applications, or with releases/*/*.rel; or what `pip install --target` makes,"
+            " or wheels, or a source tree with a pyproject.toml) [no_release]"
         ],
     ),
     "without a release file": (
         ONE,
         [
             "{}:1:1: this folder has neither a release.yaml nor a .rel file (a release is a folder with a release.yaml"
-            " that says name, vsn and applications, or with releases/*/*.rel) [no_release]"
+            " that says name, vsn and applications, or with releases/*/*.rel; or what `pip install --target` makes,"
+            " or wheels, or a source tree with a pyproject.toml) [no_release]"
         ],
     ),
     "without applications": (

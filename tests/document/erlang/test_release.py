@@ -141,7 +141,8 @@ SEVERAL = "{}:1:1: there are several releases in this folder: %s (name one of th
 TWO = "{}:1:1: this folder has two releases: release.yaml and %s (name one of these files) [ambiguous_release]"
 NONE = (
     "{}:1:1: this folder has neither a release.yaml nor a .rel file (a release is a folder with a release.yaml that"
-    " says name, vsn and applications, or with releases/*/*.rel) [no_release]"
+    " says name, vsn and applications, or with releases/*/*.rel; or what `pip install --target` makes,"
+    " or wheels, or a source tree with a pyproject.toml) [no_release]"
 )
 # the `.rel` files of a folder and other files; which one is read, or what is said
 CHOICES: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {

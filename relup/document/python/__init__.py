@@ -1,0 +1,1 @@
+"""What pip makes and what people build: installed folders, wheels, source trees."""
