@@ -191,8 +191,8 @@ def _listed(root: Path, modules: Piece) -> Iterator[Found | Diagnostic]:
         elif path is None and binary is None:
             yield _not_found(module, root, piece.location)
         else:
-            yield from [Found(module, path)] if path else []
-            yield from [Found(module, binary, "extension")] if binary else []
+            yield from [Found(module, str(path))] if path else []
+            yield from [Found(module, str(binary), "extension")] if binary else []
         seen[module] = piece.location
 
 

@@ -35,7 +35,7 @@ def discover(root: Path, package: str) -> Iterator[Found | Diagnostic]:
     base = root.joinpath(*steps)
     single = base.with_name(f"{steps[-1]}.py")
     if os.path.lexists(single):
-        yield Found(package, single)
+        yield Found(package, str(single))
     yield from _binaries(base, package)
     if is_folder(base):
         outside = base.is_symlink() and not _within(os.path.realpath(base), root)
@@ -62,7 +62,7 @@ def _walk(root: Path, folder: Path, package: str) -> Iterator[Found | Diagnostic
                 pending.append((Path(entry.path), f"{name}.{entry.name}", above | {os.path.realpath(entry.path)}))
             elif told := module_of(entry.name):
                 module, form = told
-                yield Found(name if module == "__init__" else f"{name}.{module}", Path(entry.path), form)
+                yield Found(name if module == "__init__" else f"{name}.{module}", entry.path, form)
 
 
 def _binaries(base: Path, package: str) -> Iterator[Found]:
@@ -70,7 +70,7 @@ def _binaries(base: Path, package: str) -> Iterator[Found]:
     for path in sorted(base.parent.glob(f"{base.name}.*")):
         told = module_of(path.name)
         if told and told[1] == "extension":
-            yield Found(package, path, "extension")
+            yield Found(package, str(path), "extension")
 
 
 def _bad_link(root: Path, path: str, real: str, above: frozenset[str]) -> Diagnostic | None:
@@ -87,16 +87,16 @@ def fingerprints(root: Path, found: Iterable[Found]) -> Iterator[tuple[Found, st
     real_root = os.path.realpath(root)
     inside: dict[str, bool] = {}
     for one in found:
-        path = str(one.path)
+        path = one.path
         folder = os.path.dirname(path)  # noqa: PTH120  as above
         if folder not in inside:
             inside[folder] = _below(os.path.realpath(folder), real_root)
         straight = inside[folder] and not os.path.islink(path)  # noqa: PTH114  as above
-        yield one, _print(one) if straight or _below(os.path.realpath(path), real_root) else _outside(one.path)
+        yield one, _print(one) if straight or _below(os.path.realpath(path), real_root) else _outside(Path(path))
 
 
 def _print(found: Found) -> str | Diagnostic:
-    place = Location(str(found.path), 1, 1)
+    place = Location(found.path, 1, 1)
     try:
         if not is_file(found.path):
             return Diagnostic("unreadable", f"the source of {found.module!r} is not a file that can be read", place)

@@ -27,7 +27,8 @@ class Found:
     """A module and its file."""
 
     module: str
-    path: Path
+    path: str
+    """Of thousands: a `Path` for each would cost more than reading them."""
     form: Form = "source"
 
 
@@ -59,11 +60,11 @@ def chosen(found: Iterable[Found]) -> Iterator[Found]:
 
 def _rank(found: Found) -> tuple[bool, bool, int, str]:
     """Return what is the smaller the sooner import takes it."""
-    stem, dot, rest = found.path.name.partition(".")
+    stem, dot, rest = found.path.rpartition("/")[2].partition(".")
     suffix = f"{dot}{rest}"
     kinds = (*EXTENSION_SUFFIXES, ".py")
     fits = suffix in kinds
-    return not fits, stem != _PACKAGE, kinds.index(suffix) if fits else 0, str(found.path)
+    return not fits, stem != _PACKAGE, kinds.index(suffix) if fits else 0, found.path
 
 
 def extension_path(root: Path, module: str) -> Path | None:

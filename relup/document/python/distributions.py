@@ -111,10 +111,10 @@ def _twice(second: Distribution, first: Distribution) -> Diagnostic:
     return Diagnostic("duplicate_distribution", message, second.metadata.location, hint=AFRESH)
 
 
-def missing(root: Path, found: Distribution) -> Iterator[Diagnostic]:
+def missing(root: Path, found: Distribution) -> Iterator[tuple[Row, Diagnostic]]:
     """Yield the files that its RECORD names and that are not there; bytecode comes and goes."""
     for row in found.rows or ():
-        counts = record.inside(row.path) and not row.path.endswith(".pyc") and SUFFIX not in row.path
+        counts = not row.path.endswith(".pyc") and SUFFIX not in row.path and record.inside(row.path)
         if counts and not os.path.lexists(f"{root}/{row.path}"):
             message = f"RECORD of {found.name!r} names {row.path}, which is not there"
-            yield Diagnostic("file_not_found", message, found.at(row), hint=AFRESH)
+            yield row, Diagnostic("file_not_found", message, found.at(row), hint=AFRESH)

@@ -42,11 +42,11 @@ class Contents:
     """The modules and C extensions of a distribution, and the files that say so."""
 
     files: tuple[Found, ...]
-    rows: Mapping[Path, Row]
+    rows: Mapping[str, Row]
 
     def tops(self) -> Iterator[str]:
         """Yield the outermost packages, as folders below the root: of `google.cloud.storage` that is all of it."""
-        packages = {f.module for f in self.files if f.path.name.startswith("__init__.")}
+        packages = {f.module for f in self.files if "/__init__." in f.path}
         for name in sorted(packages):
             parts = name.split(".")
             if not any(".".join(parts[:n]) in packages for n in range(1, len(parts))):
@@ -81,19 +81,18 @@ def contents_of(root: Path, found: Distribution, problems: list[Diagnostic]) -> 
     """Return what a distribution consists of; what is wrong with its files goes to *problems*."""
     if found.rows is None:
         return Contents(tuple(_guessed(root, found, problems)), {})
-    gone = list(missing(root, found))
-    problems += [*gone, *_editable(found)]
+    gone = {row.path: fault for row, fault in missing(root, found)}
+    problems += [*gone.values(), *_editable(found)]
     # pip puts scripts into `bin`; a package may be called so too
     scripts = not any(row.path == "bin/__init__.py" for row in found.rows)
-    rows: dict[Path, Row] = {}
+    rows: dict[str, Row] = {}
     files: list[Found] = []
     for row in found.rows:
-        told = module_of(row.path) if record.inside(row.path) else None
+        told = module_of(row.path) if record.inside(row.path) and row.path not in gone else None
         if told and not (scripts and row.path.startswith("bin/")):
-            files.append(Found(told[0], root / row.path, told[1]))
+            files.append(Found(told[0], f"{root}/{row.path}", told[1]))
             rows[files[-1].path] = row
-    lost = {d.location for d in gone}
-    return Contents(tuple([f for f in chosen(files) if found.at(rows[f.path]) not in lost]), rows)
+    return Contents(tuple(chosen(files)), rows)
 
 
 def _guessed(root: Path, found: Distribution, problems: list[Diagnostic]) -> Iterator[Found]:
