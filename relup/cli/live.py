@@ -12,7 +12,7 @@ from relup.cli.output import Output
 from relup.diagnostics import Refused
 from relup.report.text import history_lines, status_lines
 from relup.targets.python.client import connect, node_names, wait_until_gone
-from relup.targets.python.home import Home, base_folder
+from relup.targets.python.home import UNPACKED, Home, base_folder
 
 
 def base() -> Path:
@@ -22,7 +22,7 @@ def base() -> Path:
 
 def unpacked() -> Path:
     """Return where wheels are unpacked that no node runs: to be looked at, planned with and compared."""
-    return base() / ".unpacked"
+    return base() / UNPACKED
 
 
 def status(output: Output, node: str | None) -> int:

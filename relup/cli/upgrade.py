@@ -11,14 +11,16 @@ from typing import Any
 
 import click
 
+from relup.cli.adopt import adopted
 from relup.cli.known import known_releases
-from relup.cli.live import base
+from relup.cli.live import base, unpacked
 from relup.cli.output import Output
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused
 from relup.document import read_document, read_release
 from relup.document.route import route_to_data
 from relup.model.appup import Appup
 from relup.model.instructions import Direction
+from relup.model.naming import shortened
 from relup.model.otp_relup import OtpRelup
 from relup.model.release import Application, Release
 from relup.model.relup import Relup
@@ -27,6 +29,7 @@ from relup.planner import find_route
 from relup.report.route import route_lines
 from relup.report.text import outcome_lines
 from relup.targets.python.client import Client, connect
+from relup.targets.python.home import Home, changed_in_place
 from relup.targets.python.outcomes import outcome_from_data
 
 
@@ -45,13 +48,19 @@ class Request:
 
 def apply(output: Output, request: Request, new: str) -> int:
     """Upgrade to a release folder, or by a saved plan, which was looked at already and is applied as it is."""
-    wanted = _wanted(Path(new))
+    home = Home(base(), request.node)
+    with home.reading():
+        return _apply(output, request, new, home)
+
+
+def _apply(output: Output, request: Request, new: str, home: Home) -> int:
+    wanted = _wanted(Path(new), _unpack(home))
     if isinstance(wanted, Route) and (request.through or request.via):
         raise click.UsageError("a saved plan is applied as it is: --through and --via are for a release")
     with connect(base(), request.node) as client:
         if isinstance(wanted, Route):
-            return _carry_out(output, client, request, wanted, ask=False)
-        running = _recorded(client.ask("releases")["current"], "which runs")
+            return _carry_out(output, client, request, adopted(wanted, unpacked(), home.releases), ask=False)
+        running = _running(client.ask("releases"), wanted)
         route = _route(output, request, running, wanted)
         if route.base.vsn == route.goal.vsn:
             output.result({"status": "nothing_to_do"}, [f"{request.node} runs {running} already"])
@@ -63,14 +72,19 @@ def downgrade(output: Output, request: Request, vsn: str | None) -> int:
     """Go back to a release that ran on this node before."""
     with connect(base(), request.node) as client:
         records = client.ask("releases")
-        running = _recorded(records["current"], "which runs")
+        running = _running(records)
         goal = _recorded(_earlier(records, vsn), "which ran before")
         return _carry_out(output, client, request, _way_down(output, request, running, goal), ask=True)
 
 
-def _wanted(path: Path) -> Release | Route:
+def _unpack(home: Home) -> Path:
+    """Return where wheels are unpacked for a node: in its home, unless it has none yet."""
+    return home.releases if home.path.is_dir() else unpacked()
+
+
+def _wanted(path: Path, unpack: Path) -> Release | Route:
     """Return the release or the saved plan at *path*; raise `InvalidInput` for what is neither."""
-    match read_document(path):
+    match read_document(path, unpack=unpack):
         case Release() | Route() as wanted:
             return wanted
         case Relup() as hop:
@@ -86,12 +100,31 @@ def _wanted(path: Path) -> Release | Route:
 
 
 def _recorded(record: dict[str, str], which: str) -> Release:
-    """Return a release that the node has a record of; raise `InvalidInput` that says which one cannot be read."""
+    """Return a release that the node has a record of.
+
+    Raises `InvalidInput` that says which one cannot be read, and `Refused` for a folder that holds another one now.
+    """
     try:
-        return read_release(Path(record["root"]))
+        found = read_release(Path(record["root"]))
     except InvalidInput as error:
         what = f"{record['name']} {record['vsn']}, {which}, cannot be read"
         raise InvalidInput(replace(d, message=f"{what}: {d.message}") for d in error.diagnostics) from None
+    if (found.name, found.vsn) != (record["name"], record["vsn"]):
+        runs = f"{record['name']} {record['vsn']}, {which},"
+        raise Refused([changed_in_place(record["root"], runs, str(found))])
+    return found
+
+
+def _running(records: dict[str, Any], wanted: Release | None = None) -> Release:
+    """Return the release that runs. Raises `Refused` when its folder is not any more what was started from it."""
+    found = _recorded(records["current"], "which runs")
+    now, then = {a.name: a.vsn for a in found.applications}, records["applications"]
+    changed = [f"{n} {now.get(n, 'no more')}" for n in sorted(now.keys() | then.keys()) if now.get(n) != then.get(n)]
+    if not changed and wanted is not None and wanted.root == found.root:
+        changed = [f"other files of {m}" for m in records["drift"]]
+    if changed:
+        raise Refused([changed_in_place(found.root, f"{found}, which runs,", shortened(changed))])
+    return found
 
 
 def _way_down(output: Output, request: Request, running: Release, goal: Release) -> Route:
@@ -107,7 +140,7 @@ def _way_down(output: Output, request: Request, running: Release, goal: Release)
 def _route(
     output: Output, request: Request, running: Release, goal: Release, direction: Direction | None = None
 ) -> Route:
-    known = known_releases(output, request.through, (goal, running))
+    known = known_releases(output, request.through, (goal, running), unpack=_unpack(Home(base(), request.node)))
     return find_route(running, goal, known, direction, request.via)
 
 

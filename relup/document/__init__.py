@@ -2,7 +2,7 @@
 
 from relup.document.appup import read_appup, write_appup
 from relup.document.kinds import Document, read_document
-from relup.document.release import read_release, read_sources
+from relup.document.release import read_extensions, read_release, read_sources
 from relup.document.relup import read_relup, relup_from_data, relup_to_data, write_relup
 from relup.document.source_tree import source_path
 
@@ -10,6 +10,7 @@ __all__ = [
     "Document",
     "read_appup",
     "read_document",
+    "read_extensions",
     "read_release",
     "read_relup",
     "read_sources",

@@ -51,7 +51,7 @@ def releases_in(
     """
     root = Path(folder)
     try:
-        children = sorted(root.iterdir(), key=lambda child: natural(child.name))
+        children = sorted(_visible(root), key=lambda child: natural(child.name))
     except (OSError, ValueError) as error:
         message = f"this folder of releases cannot be looked into: {reason(error)}"
         raise InvalidInput([Diagnostic("no_such_folder", message, Location(str(root), 1, 1))]) from None
@@ -60,6 +60,11 @@ def releases_in(
             yield read_release(path, libraries, unpack)
         except InvalidInput as error:
             yield error
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """Yield what lies in *folder*, without what somebody hides: a release in the making, say."""
+    return (child for child in folder.iterdir() if not child.name.startswith("."))
 
 
 def _kept(folder: Path) -> list[Path]:

@@ -152,6 +152,13 @@ def read_sources(release: Release) -> dict[str, Path]:
     return {m: path for m, path in found.items() if path is not None}
 
 
+def read_extensions(release: Release) -> dict[str, Path]:
+    """Return the file of every C extension of the release that this interpreter can load, sorted by name."""
+    root = Path(release.root)
+    found = {m: extension_path(root, m) for m in sorted(release.extensions())}
+    return {m: path for m, path in found.items() if path is not None}
+
+
 def _application(root: Path, piece: Piece, problems: list[Diagnostic]) -> Application:
     """Return one application with its modules and its appup; what is wrong goes to *problems*."""
     fields = piece.fields()

@@ -15,6 +15,7 @@ from relup.planner.closure import check_closure
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_coverage, check_unversioned, notes
 from relup.planner.emulator import check_emulator, check_restart, is_before_r15, restarting_last
+from relup.planner.extensions import check_extensions
 from relup.planner.legs import Leg, check_appups, choose, lacking, lacking_down, leg
 from relup.planner.names import check_names
 from relup.planner.order import Rank
@@ -73,6 +74,7 @@ def planned(
     found = [
         *check_emulator(base, goal),
         *(d for taken in legs if taken.direction == "up" for d in check_restart(older, taken.instructions())),
+        *check_extensions(base, goal),
         *check_appups(newer, older),
         *lacking(way, newer, older),
         *(() if chosen else lacking_down(base, goal)),

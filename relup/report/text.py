@@ -82,6 +82,9 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"  permanent  {permanent['name']} {permanent['vsn']}: a restart boots it ({when})"
     else:
         yield "  permanent  yes"
+    if len(kept := status["releases"]) > 1:
+        words = (f"{r['name']} {r['vsn']} {r['status']}" for r in kept)
+        yield f"  releases   {shortened(tuple(words))}"
     yield f"  runs       {', '.join(a['name'] + ' ' + a['vsn'] for a in status['applications']) or 'no application'}"
     if status["upgrading"]:
         yield f"  upgrading  now, by {status['upgrading']}"

@@ -3,16 +3,16 @@
 Searching finds the wrong file as soon as two releases are on disk: an unchanged package keeps its `__path__` in the
 old release, so a changed submodule would be executed from the old file. The finder stands first in
 `sys.meta_path` and knows every module of the running release, and, for the thread that stages an upgrade, those of
-the new one. What it does not know (extension modules, data beside the code) is left to the finders after it.
-Distributions are answered from the same roots, or `importlib.metadata.version` in a new body would read the old
-release's metadata.
+the new one. C extensions of the release stand in the table too, and are loaded as Python loads them: once. What it
+does not know is left to the finders after it. Distributions are answered from the same roots, or
+`importlib.metadata.version` in a new body would read the old release's metadata.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, NamespaceLoader, PathFinder, SourceFileLoader
 from importlib.metadata import Distribution, DistributionFinder, MetadataPathFinder
 from importlib.util import decode_source, spec_from_file_location
 from pathlib import Path
@@ -126,6 +126,8 @@ class ReleaseFinder:
         match found:
             case None:
                 return self._namespace(fullname, path)
+            case Path() if found.suffix != ".py":
+                return extension_spec(fullname, found)
             case Path():
                 loader = stage.loader(fullname) if stage else self._loader(fullname, found)
                 return spec_for(loader)
@@ -143,7 +145,8 @@ class ReleaseFinder:
         """Return the folders from which the release's modules come, as the calling thread sees them."""
         stage = self._staging()
         staged = [(n, stage.path(n)) for n in stage.names()] if stage else []
-        return list(dict.fromkeys(str(root(n, p)) for n, p in (*staged, *self.paths.items()) if isinstance(p, Path)))
+        found = (_root(n, str(p)) for n, p in (*staged, *self.paths.items()) if isinstance(p, Path))
+        return list(dict.fromkeys(root or "/" for root in found))
 
     def _staging(self) -> Stage | None:
         return self.stage if self.stage is not None and self.stage.mine() else None
@@ -162,9 +165,9 @@ class ReleaseFinder:
         if elsewhere is not None and elsewhere.loader is not None and elsewhere.origin is not None:
             return None
         spec = ModuleSpec(name, None, is_package=True)
-        spec.submodule_search_locations = list(
-            dict.fromkeys((*portions, *((elsewhere and elsewhere.submodule_search_locations) or ())))
-        )
+        folders = list(dict.fromkeys((*portions, *((elsewhere and elsewhere.submodule_search_locations) or ()))))
+        # `importlib.resources` reads only packages whose path is of the kind that Python itself gives them
+        spec.submodule_search_locations = getattr(NamespaceLoader(name, folders, self._namespace), "_path", folders)
         return spec
 
     def _portions(self, package: str) -> Iterator[str]:
@@ -185,11 +188,37 @@ def spec_for(loader: ReleaseLoader) -> ModuleSpec | None:
     return spec_from_file_location(source.name, source.path, loader=loader, submodule_search_locations=folder)
 
 
+def extension_spec(name: str, path: Path) -> ModuleSpec | None:
+    """Return the import specification of a C extension: the thread that stages asks for new ones only."""
+    folder = [str(path.parent)] if _is_package(path) else None
+    loader = ExtensionFileLoader(name, str(path))
+    return spec_from_file_location(name, str(path), loader=loader, submodule_search_locations=folder)
+
+
+def same_extension(module: object, path: Path) -> bool:
+    """Say whether a loaded module is the C extension in the file at *path*, or in one like it."""
+    loaded = getattr(module, "__file__", None)
+    if path.suffix == ".py" or not isinstance(loaded, str):
+        return False
+    try:
+        return loaded == str(path.absolute()) or Path(loaded).read_bytes() == path.read_bytes()
+    except OSError:
+        return False
+
+
+def _is_package(path: Path) -> bool:
+    return path.name.partition(".")[0] == "__init__"
+
+
 def root(name: str, path: Path) -> Path:
     """Return the folder that would stand in `sys.path` for *name* to be found at *path*."""
-    depth = name.count(".") + (path.name == "__init__.py")
-    parents = path.absolute().parents
-    return parents[min(depth, len(parents) - 1)]
+    return Path(_root(name, str(path.absolute())) or "/")
+
+
+def _root(name: str, path: str) -> str:
+    """Do the same with texts: all modules of a release are asked for theirs."""
+    steps, file = name.count(".") + 1, path.rpartition("/")[2]
+    return path.rsplit("/", steps + (file.partition(".")[0] == "__init__"))[0]
 
 
 def finders() -> Iterator[ReleaseFinder]:

@@ -16,7 +16,7 @@ from types import ModuleType
 from relup.runtime.code.books import Books
 from relup.runtime.code.cleanse import forget_typing
 from relup.runtime.code.errors import AlreadyLoaded
-from relup.runtime.code.finder import finders, install, uninstall
+from relup.runtime.code.finder import finders, install, same_extension, uninstall
 from relup.runtime.code.lingering import lingering, lingering_in_each
 from relup.runtime.code.order import ancestors, is_namespace, order
 from relup.runtime.code.prepare import prepare
@@ -39,9 +39,12 @@ class CodeServer:
     def boot(self, sources: Mapping[str, Path]) -> None:
         """Find these modules, by name, from now on; each is compiled from its file when it is first imported.
 
-        AlreadyLoaded when somebody has loaded one of them already, or another node of this process owns its name.
+        C extensions are among them: their files end otherwise than in `.py`. AlreadyLoaded when somebody has loaded
+        one of them already, unless it is the same C extension, which nobody can unload; or when another node of this
+        process owns its name.
         """
         loaded = sorted(n for n in sources if n in sys.modules and n not in self._books.versions)
+        loaded = [n for n in loaded if not same_extension(sys.modules[n], Path(sources[n]))]
         if loaded:
             raise AlreadyLoaded(f"already loaded, by somebody else: {', '.join(loaded)}")
         for finder in finders():

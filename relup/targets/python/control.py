@@ -22,7 +22,7 @@ from relup.executor import Event, Options
 from relup.model.route import Route
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.home import Home
-from relup.targets.python.look import evaluate, new_namespace, status
+from relup.targets.python.look import evaluate, new_namespace, releases, status
 from relup.targets.python.outcomes import outcome_to_data
 from relup.targets.python.wire import LIMIT, decode, encode, error_to_data, peer, short_address
 
@@ -118,7 +118,7 @@ class Control:
                 return await status(self._handler)
             case {"op": "releases"}:
                 self._handler.refuse_busy()
-                return asdict(self._handler.records)
+                return await releases(self._handler)
             case {"op": "history"}:
                 return self._home.history()
             case {"op": "apply", "plan": dict(plan), "options": dict(options)}:

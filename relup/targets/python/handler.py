@@ -190,11 +190,24 @@ class ReleaseHandler:
         if was_provisional:
             self._append({"what": "confirm", "who": owner, "release": str(self.records.permanent)})
         lingering = await self._purge()
+        await self._sweep()
         return {
             "release": str(self.records.permanent),
             "was_provisional": was_provisional,
             "lingering": [f"{module}: {who}" for module, users in lingering.items() for who in users],
         }
+
+    async def _sweep(self) -> None:
+        """Remove what was unpacked for upgrades that did not come to stay; what cannot be removed stays."""
+        if self._owner:
+            return
+        try:
+            gone = await in_daemon_thread(self._home.sweep, self.records)
+        except OSError as error:
+            log.warning("releases that nobody needs could not be removed: %s", error)
+        else:
+            if gone:
+                log.info("removed releases that nobody needs: %s", ", ".join(gone))
 
     async def _purge(self) -> dict[str, list[Lingerer]]:
         """Purge old code that nobody uses; return who uses the rest. The heap is searched while the loop goes on."""

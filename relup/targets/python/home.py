@@ -5,6 +5,8 @@
         node.lock        held by the running node; carries its pid
         releases.json    which release is permanent, which runs, which were installed before
         history.jsonl    what was done, by whom, and how it ended; one JSON document a line
+        releases/        what was unpacked for this node; a folder that no record names is removed after a confirm
+        releases.lock    held, shared, by whoever reads or unpacks there
 
 Release records are replaced, never edited: written beside, fsync, rename, fsync of the folder (OTP truncates
 and rewrites `RELEASES` in place). A reader sees the old record or the new one, whenever the node dies.
@@ -20,11 +22,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.release import Release
 
+UNPACKED = ".unpacked"
+"""Beside the homes: where wheels are unpacked that no node runs; no node can have this name."""
+_OWN_FOLDER = "install each release into a folder of its own; put back what was there, or start the node anew"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -59,6 +65,11 @@ class Records:
         known = self.installed[: self.installed.index(release)] if release in self.installed else self.installed
         return replace(self, current=release, installed=(*known, release))
 
+    def statuses(self) -> list[tuple[Installed, str]]:
+        """Return the releases that are kept, the newest first, with OTP's words (`which_releases`)."""
+        every = dict.fromkeys((*reversed(self.installed), self.permanent))
+        return [(i, "permanent" if i == self.permanent else "current" if i == self.current else "old") for i in every]
+
     @property
     def provisional(self) -> bool:
         """Whether the running release would be lost by a restart."""
@@ -88,6 +99,38 @@ class Home:
     def socket(self) -> Path:
         """Where the node listens."""
         return self.path / "control.sock"
+
+    @property
+    def releases(self) -> Path:
+        """Where wheels are unpacked for this node."""
+        return self.path / "releases"
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep what lies in `releases` from being removed; nothing to keep when the node never ran."""
+        try:
+            file = open(self.path / "releases.lock", "ab", opener=_private)  # noqa: SIM115  closed below
+        except OSError:
+            yield
+            return
+        with file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield
+
+    def sweep(self, records: Records) -> list[str]:
+        """Remove the unpacked releases that *records* do not mention, unless somebody reads there; return which."""
+        kept = {Path(i.root) for i in (records.permanent, records.current, *records.installed)}
+        with open(self.path / "releases.lock", "ab", opener=_private) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return []
+            root = self.releases.resolve()
+            gone = [p for p in sorted(root.glob("*")) if p not in kept and p.is_dir() and not p.is_symlink()]
+            for path in gone:
+                # renamed first, so that nobody takes a folder that is half removed for a release
+                rmtree(path.rename(path.with_name(f".removed-{path.name}")))
+            return [path.name for path in gone]
 
     def create(self) -> None:
         """Create the folder, mode 0700. Raises `Refused` when it belongs to somebody else."""
@@ -153,6 +196,12 @@ class Home:
             with suppress(ValueError):
                 entries.append(json.loads(line))
         return entries
+
+
+def changed_in_place(root: str, runs: str, there: str) -> Diagnostic:
+    """Return what is said when the folder of a release that a node keeps has other contents than it had."""
+    message = f"{root} was changed in place: the node keeps {runs} in it, and now it holds {there}"
+    return Diagnostic("release_changed_in_place", message, hint=_OWN_FOLDER)
 
 
 def _foreign(path: Path) -> Diagnostic:

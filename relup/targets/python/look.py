@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
+from dataclasses import asdict
 from hashlib import sha256
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, in_words
-from relup.document import source_path
+from relup.document import read_extensions, source_path
 from relup.model.release import Release
 from relup.runtime import Node, Process
 from relup.runtime.context import inside
@@ -35,12 +36,20 @@ async def status(handler: ReleaseHandler) -> dict[str, Any]:
         "provisional": records.provisional,
         "upgrading": handler.owner,
         "goes_back_in": max(0.0, deadline.at - asyncio.get_running_loop().time()) if deadline else None,
+        "releases": [asdict(kept) | {"status": status} for kept, status in records.statuses()],
         "applications": [{"name": a.name, "vsn": a.vsn} for a in handler.running.applications],
         "process_count": len(processes),
         "processes": [_process(node, p) for p in processes[:LISTED]],
         "old_code": sorted(node.code.old),
         "drift": await asyncio.to_thread(_drift, node, handler.running),
     }
+
+
+async def releases(handler: ReleaseHandler) -> dict[str, Any]:
+    """Return what a client needs to plan: the records, the versions that run, and where files differ from them."""
+    versions = {a.name: a.vsn for a in handler.running.applications}
+    drift = await asyncio.to_thread(_drift, handler.node, handler.running)
+    return {**asdict(handler.records), "applications": versions, "drift": drift}
 
 
 def _process(node: Node, process: Process) -> dict[str, Any]:
@@ -57,8 +66,16 @@ def _process(node: Node, process: Process) -> dict[str, Any]:
 
 
 def _drift(node: Node, release: Release) -> list[str]:
-    """Return the modules whose file is no longer what runs."""
+    """Return the modules, and the C extensions, whose file is no longer what runs."""
     root = Path(release.root)
+    extensions = read_extensions(release)
+    return [
+        *(m for m, digest in sorted(release.extensions().items()) if _digest(extensions.get(m)) not in (None, digest)),
+        *_modules_drifted(node, release, root),
+    ]
+
+
+def _modules_drifted(node: Node, release: Release, root: Path) -> list[str]:
     return [
         module
         for application in release.applications

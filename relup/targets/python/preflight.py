@@ -5,6 +5,7 @@ Each check is a generator of diagnostics and raises nothing; the transaction ref
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -19,11 +20,16 @@ from relup.model.relup import Relup
 from relup.runtime import Node
 from relup.runtime.code import Source
 from relup.syntax.meaning import same_meaning
+from relup.runtime.code.finder import same_extension
+from relup.targets.python.home import changed_in_place
 
 
 def check_base(relup: Relup, running: Release, node: Node) -> Iterator[Diagnostic]:
     """Find where the plan's base differs from what runs."""
     base = relup.base
+    if (base.name, base.vsn) != (running.name, running.vsn) and base.root == running.root:
+        yield changed_in_place(running.root, str(running), str(base))
+        return
     if (base.name, base.vsn) != (running.name, running.vsn):
         message = f"the plan leads from {base} to {relup.goal}, but the node runs {running}"
         yield Diagnostic("wrong_base", message, hint="plan again against the running release")
@@ -54,6 +60,35 @@ def check_goal(goal: Release, sources: Mapping[str, Source]) -> Iterator[Diagnos
             yield Diagnostic("stale_plan", message, hint="plan again")
 
 
+def check_extensions(goal: Release, files: Mapping[str, Path]) -> list[Diagnostic]:
+    """Find C extensions whose files changed since planning, and those of which the process has another one loaded.
+
+    A plan compares two releases; a process may have loaded an extension of an earlier one, which stays. Reads files
+    that may be large: call it in a worker thread.
+    """
+    return list(_extensions(goal, files))
+
+
+def _extensions(goal: Release, files: Mapping[str, Path]) -> Iterator[Diagnostic]:
+    planned = goal.extensions()
+    for module, path in files.items():
+        if _digest(path) != planned.get(module):
+            message = f"{path}: the C extension {module!r} changed since the plan was made"
+            yield Diagnostic("stale_plan", message, hint="plan again")
+        loaded = sys.modules.get(module)
+        if loaded is not None and not same_extension(loaded, path):
+            origin = getattr(loaded, "__file__", None) or "another file"
+            message = f"this process has loaded {module!r} from {origin}, and cannot load the C extension at {path}"
+            yield Diagnostic("extension_changed", message, hint="restart the node on the new release")
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
 def check_whole(relup: Relup) -> Iterator[Diagnostic]:
     """Find what an edited plan does wrong: it leaves a module alone, parts a pair, or asks what no node can do."""
     base, goal = relup.base.fingerprints(), relup.goal.fingerprints()
@@ -63,6 +98,11 @@ def check_whole(relup: Relup) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "changed_not_loaded", f"the plan leaves {module!r} alone, which changes", hint="plan again"
             )
+    was, will = relup.base.extensions(), relup.goal.extensions()
+    for module in sorted(was.keys() & will.keys()):
+        if was[module] != will[module]:
+            message = f"the C extension {module!r} changes, and a Python process cannot load it a second time"
+            yield Diagnostic("extension_changed", message, hint="restart the node on the new release")
     for script in (relup.script, relup.way_back or ()):
         yield from check_pairs(script)
         yield from check_policy(script, "python")

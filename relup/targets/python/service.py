@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, in_words
-from relup.document import read_release, read_sources
+from relup.document import read_extensions, read_release, read_sources
 from relup.model.release import Application, Release
 from relup.runtime import Node
 from relup.runtime.code import CodeError
 from relup.targets.python.applications import make_known
 from relup.targets.python.control import Control
 from relup.targets.python.handler import Clocks, ReleaseHandler
-from relup.targets.python.home import Home, Installed, Records, base_folder
+from relup.targets.python.home import UNPACKED, Home, Installed, Records, base_folder, changed_in_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,13 @@ async def serve(
     has run before, unless *as_given*. Raises `InvalidInput` for a folder that is no release, and `Refused`
     when a node of that name runs already or an application does not start.
     """
-    given = read_release(Path(release))
+    folder = base or base_folder(os.environ)
+    given, home = _given(Path(release), name, folder)
     if given.kind != "python":
         message = f"{given} is a release of a BEAM node"
         raise InvalidInput(
             [Diagnostic("different_kinds", message, given.location, hint="its own `bin` folder starts it")]
         )
-    home = Home(base or base_folder(os.environ), name or given.name)
-    home.create()
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked())
         booted, note, records = choose(given, home.records(), as_given=as_given)
@@ -68,6 +67,22 @@ async def serve(
         yield Service(node, handler, stopping, note)
 
 
+def _given(path: Path, name: str | None, base: Path) -> tuple[Release, Home]:
+    """Return the release, unpacked in the home of its node where it was given as wheels, and that home."""
+    scratch = base / UNPACKED
+    if name is None:
+        given = read_release(path, unpack=scratch)
+        # what several distributions are called together is no name of a node
+        home = Home(base, given.name.replace("+", "-")[:64])
+    else:
+        home = Home(base, name)
+    home.create()
+    with home.reading():
+        if name is not None or Path(given.root).is_relative_to(scratch.resolve()):
+            given = read_release(path, unpack=home.releases)
+    return given, home
+
+
 def choose(given: Release, records: Records | None, *, as_given: bool) -> tuple[Release, str | None, Records]:
     """Return the release to boot, why it is not the given one, and the record to begin with."""
     known = records.installed if records else ()
@@ -81,10 +96,13 @@ def choose(given: Release, records: Records | None, *, as_given: bool) -> tuple[
 
 def _permanent(permanent: Installed, given: Release) -> Release:
     try:
-        return read_release(Path(permanent.root))
+        found = read_release(Path(permanent.root))
     except InvalidInput as error:
         message = f"{permanent} is the permanent release of this node, but {permanent.root} cannot be read: {error}"
         raise Refused([Diagnostic("no_permanent", message, hint=f"start {given} with --as-given")]) from error
+    if Installed.of(found) != permanent:
+        raise Refused([changed_in_place(permanent.root, str(permanent), str(found))])
+    return found
 
 
 async def _listen(home: Home, records: Records, control: Control) -> None:
@@ -111,7 +129,7 @@ async def _start(node: Node, application: Application) -> None:
 async def _boot(node: Node, release: Release) -> None:
     """Load the release's code and start its applications, in their order."""
     try:
-        node.code.boot(read_sources(release))
+        node.code.boot(read_sources(release) | read_extensions(release))
         for application in release.applications:
             await _start(node, application)
     except CodeError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from relup.diagnostics import Diagnostic, Location, Refused, Severity, errors
+from relup.document import read_extensions
 from relup.executor import Side
 from relup.model.instructions import Direction, Load
 from relup.model.relup import Relup
@@ -43,10 +44,15 @@ class Stage:
     async def prepare(self, windows: Sequence[Window]) -> None:
         """Read, compile and run the code of every window. Raises `Refused`."""
         sources = await in_daemon_thread(preflight.load_sources, self._relup.goal)
-        problems = [*preflight.check_goal(self._relup.goal, sources), *await self._lingering(windows)]
+        extensions = await in_daemon_thread(read_extensions, self._relup.goal)
+        problems = [
+            *preflight.check_goal(self._relup.goal, sources),
+            *await in_daemon_thread(preflight.check_extensions, self._relup.goal, extensions),
+            *await self._lingering(windows),
+        ]
         if problems:
             raise Refused(problems)
-        self._paths = {module: Path(source.path) for module, source in sources.items()}
+        self._paths = {module: Path(source.path) for module, source in sources.items()} | extensions
         for window in windows:
             if window.code:
                 await self._prepare(window, sources)
