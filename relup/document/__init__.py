@@ -3,7 +3,14 @@
 from relup.document.appup import read_appup, write_appup
 from relup.document.kinds import Document, read_document
 from relup.document.release import read_extensions, read_release, read_sources
-from relup.document.relup import read_relup, relup_from_data, relup_to_data, write_relup
+from relup.document.relup import (
+    read_relup,
+    release_from_data,
+    release_to_data,
+    relup_from_data,
+    relup_to_data,
+    write_relup,
+)
 from relup.document.source_tree import source_path
 
 __all__ = [
@@ -14,6 +21,8 @@ __all__ = [
     "read_release",
     "read_relup",
     "read_sources",
+    "release_from_data",
+    "release_to_data",
     "relup_from_data",
     "relup_to_data",
     "source_path",

@@ -27,8 +27,8 @@ def relup_to_data(relup: Relup) -> dict[str, Any]:
     """Return the plan as JSON-compatible data; raise `InvalidInput` when an argument in it is not plain data."""
     data: dict[str, Any] = {
         "direction": relup.direction,
-        "base": _release_data(relup.base),
-        "goal": _release_data(relup.goal),
+        "base": release_to_data(relup.base),
+        "goal": release_to_data(relup.goal),
         "script": [write_instruction(i, places=True) for i in relup.script],
     }
     if relup.way_back is not None:
@@ -72,6 +72,11 @@ def decode_relup(piece: Piece) -> Relup:
         way_back=None if back is None or back.data is None else _script(back),
         warnings=tuple([decode_warning(w) for w in fields["warnings"].items()]) if "warnings" in fields else (),
     )
+
+
+def release_from_data(data: Mapping[str, Any]) -> Release:
+    """Return the release that *data* describes; raise `InvalidInput` when it describes none."""
+    return reader.decoded(Piece(data), _release)
 
 
 def _script(piece: Piece) -> tuple[LowLevel, ...]:
@@ -130,7 +135,8 @@ def decode_warning(piece: Piece) -> Diagnostic:
     )
 
 
-def _release_data(release: Release) -> dict[str, Any]:
+def release_to_data(release: Release) -> dict[str, Any]:
+    """Return a release as JSON-compatible data."""
     applications = [_application_data(a) for a in release.applications]
     data = {"name": release.name, "vsn": release.vsn, "root": release.root, "kind": release.kind}
     data |= {"erts": release.erts} if release.erts is not None else {}

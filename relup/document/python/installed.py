@@ -8,6 +8,8 @@ one at all; the distributions say what they require of each other, and that answ
   `click+rich` `8.1.0+13.0`.
 - Applications start after those that they require. Distributions may require each other in a circle, as
   applications may not: within one, libraries come first, then the names decide.
+- relup itself, which an application may well require, is what a node is made of, as OTP's emulator is: it is
+  there already, and cannot be upgraded from within. It is left out.
 - A file that two distributions brought in the same words (the `__init__.py` of an old namespace package) belongs to
   the first of them; in other words, one has overwritten the other, and that is an error.
 """
@@ -34,6 +36,7 @@ from relup.document.text import bad_root, is_file, read_text
 from relup.model.appup import Appup
 from relup.model.release import Application, Release
 
+_ITSELF = "relup"
 _EDITABLE = "__editable__"
 
 
@@ -57,7 +60,10 @@ class Contents:
 
 def read_installed(root: Path) -> Release:
     """Return the release that the distributions in *root* are; raise `InvalidInput` with everything wrong with it."""
-    found, problems = read_distributions(root)
+    every, problems = read_distributions(root)
+    found = [d for d in every if d.name != _ITSELF]
+    if not found:
+        problems = problems or [_nothing(root)]
     contents = {d.name: contents_of(root, d, problems) for d in found}
     problems += _shared(found, contents)
     applications = {d.name: _application(root, d, contents[d.name], problems) for d in found}
@@ -155,6 +161,11 @@ def _shared(found: Sequence[Distribution], contents: dict[str, Contents]) -> lis
                 problems.append(Diagnostic("duplicate_modules", message, place))
         contents[distribution.name] = replace(mine, files=tuple(kept))
     return problems
+
+
+def _nothing(root: Path) -> Diagnostic:
+    message = f"there is no distribution in this folder but {_ITSELF} itself"
+    return Diagnostic("no_release", message, Location(str(root), 1, 1))
 
 
 def _editable(found: Distribution) -> Iterator[Diagnostic]:

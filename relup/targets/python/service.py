@@ -6,10 +6,11 @@ import asyncio
 import os
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, in_words
 from relup.document import read_extensions, read_release, read_sources
@@ -20,6 +21,10 @@ from relup.targets.python.applications import make_known
 from relup.targets.python.control import Control
 from relup.targets.python.handler import Clocks, ReleaseHandler
 from relup.targets.python.home import UNPACKED, Home, Installed, Records, base_folder, changed_in_place
+
+ALREADY_LOADED = "already_loaded"
+Read: TypeAlias = Callable[[Path, Path], Release]
+"""Reads the release at a path; what are wheels there it unpacks below the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +41,24 @@ class Service:
 
 @asynccontextmanager
 async def serve(
-    release: str | Path, *, name: str | None = None, base: Path | None = None, as_given: bool = False
+    release: str | Path,
+    *,
+    name: str | None = None,
+    base: Path | None = None,
+    as_given: bool = False,
+    read: Read | None = None,
 ) -> AsyncIterator[Service]:
     """Run a release folder as a live node inside this event loop, until the block is left.
 
     *name* is the node's (default: the release's); *base* is where homes are kept (default: `RELUP_HOME` or the
     user's state folder). The release that was confirmed last is booted when *release* is one that this node
-    has run before, unless *as_given*. Raises `InvalidInput` for a folder that is no release, and `Refused`
-    when a node of that name runs already or an application does not start.
+    has run before, unless *as_given*. *read* reads a release, and unpacks wheels below a folder (default: in this
+    process, which may load what the release brings too). Raises `InvalidInput` for a folder that is no release, and
+    `Refused` when a node of that name runs already or an application does not start.
     """
     folder = base or base_folder(os.environ)
-    given, home = _given(Path(release), name, folder)
+    read = read or _read
+    given, home = _given(Path(release), name, folder, read)
     if given.kind != "python":
         message = f"{given} is a release of a BEAM node"
         raise InvalidInput(
@@ -54,7 +66,7 @@ async def serve(
         )
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked())
-        booted, note, records = choose(given, home.records(), as_given=as_given)
+        booted, note, records = choose(given, home.records(), lambda root: read(root, home.releases), as_given=as_given)
         node = await stack.enter_async_context(Node(home.name))
         await _boot(node, booted)
         handler = ReleaseHandler(node, home, booted, records, Clocks(asyncio.get_running_loop().time, time.time))
@@ -67,11 +79,15 @@ async def serve(
         yield Service(node, handler, stopping, note)
 
 
-def _given(path: Path, name: str | None, base: Path) -> tuple[Release, Home]:
+def _read(path: Path, unpack: Path) -> Release:
+    return read_release(path, unpack=unpack)
+
+
+def _given(path: Path, name: str | None, base: Path, read: Read) -> tuple[Release, Home]:
     """Return the release, unpacked in the home of its node where it was given as wheels, and that home."""
     scratch = base / UNPACKED
     if name is None:
-        given = read_release(path, unpack=scratch)
+        given = read(path, scratch)
         # what several distributions are called together is no name of a node
         home = Home(base, given.name.replace("+", "-")[:64])
     else:
@@ -79,24 +95,26 @@ def _given(path: Path, name: str | None, base: Path) -> tuple[Release, Home]:
     home.create()
     with home.reading():
         if name is not None or Path(given.root).is_relative_to(scratch.resolve()):
-            given = read_release(path, unpack=home.releases)
+            given = read(path, home.releases)
     return given, home
 
 
-def choose(given: Release, records: Records | None, *, as_given: bool) -> tuple[Release, str | None, Records]:
+def choose(
+    given: Release, records: Records | None, read: Callable[[Path], Release], *, as_given: bool
+) -> tuple[Release, str | None, Records]:
     """Return the release to boot, why it is not the given one, and the record to begin with."""
     known = records.installed if records else ()
     booted, note = given, None
     if records and not as_given and Installed.of(given) in known and records.permanent != Installed.of(given):
-        booted = _permanent(records.permanent, given)
+        booted = _permanent(records.permanent, given, read)
         note = f"{booted} is the permanent release of this node; start {given} with --as-given"
     current = Installed.of(booted)
     return booted, note, Records(current, current, known).running(current)
 
 
-def _permanent(permanent: Installed, given: Release) -> Release:
+def _permanent(permanent: Installed, given: Release, read: Callable[[Path], Release]) -> Release:
     try:
-        found = read_release(Path(permanent.root))
+        found = read(Path(permanent.root))
     except InvalidInput as error:
         message = f"{permanent} is the permanent release of this node, but {permanent.root} cannot be read: {error}"
         raise Refused([Diagnostic("no_permanent", message, hint=f"start {given} with --as-given")]) from error
@@ -133,7 +151,8 @@ async def _boot(node: Node, release: Release) -> None:
         for application in release.applications:
             await _start(node, application)
     except CodeError as error:
-        raise Refused([Diagnostic("already_loaded", str(error))]) from error
+        hint = "`relup start` runs it in a process of its own, which loads nothing else"
+        raise Refused([Diagnostic(ALREADY_LOADED, str(error), hint=hint)]) from error
     except (Exception, SystemExit) as error:
         message = f"{release} does not start: {in_words(error)}"
         raise Refused([Diagnostic("start_failed", message, _place(error, release))]) from error
