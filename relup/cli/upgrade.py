@@ -104,13 +104,16 @@ def _recorded(record: dict[str, str], which: str) -> Release:
 
     Raises `InvalidInput` that says which one cannot be read, and `Refused` for a folder that holds another one now.
     """
+    runs = f"{record['name']} {record['vsn']}, {which},"
     try:
         found = read_release(Path(record["root"]))
     except InvalidInput as error:
-        what = f"{record['name']} {record['vsn']}, {which}, cannot be read"
+        if any(d.code == "duplicate_distribution" for d in error.diagnostics):
+            changed = changed_in_place(record["root"], runs, "two versions of distributions, as pip leaves them")
+            raise Refused([changed, *error.diagnostics]) from None
+        what = f"{runs} cannot be read"
         raise InvalidInput(replace(d, message=f"{what}: {d.message}") for d in error.diagnostics) from None
     if (found.name, found.vsn) != (record["name"], record["vsn"]):
-        runs = f"{record['name']} {record['vsn']}, {which},"
         raise Refused([changed_in_place(record["root"], runs, str(found))])
     return found
 
