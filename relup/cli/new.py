@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from relup.cli.live import unpacked
 from relup.cli.output import Output, write_file
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused
 from relup.document import read_release
@@ -16,9 +17,11 @@ from relup.planner import draft
 
 def new(output: Output, paths: tuple[str, str], folder: str | None, libraries: Sequence[str]) -> int:
     """Draft the appups between two releases into the newer one, or into *folder*."""
-    older, newer = (read_release(Path(path), libraries) for path in paths)
+    older, newer = (read_release(Path(path), libraries, unpacked()) for path in paths)
     drafts = [d for d in draft(older, newer) if folder or not _has_entry(newer, d)]
     files = [_target(d, newer, folder) for d in drafts]
+    if drafts and not folder and Path(newer.given).is_file():
+        raise Refused([_in_wheel(newer)])
     if existing := list(_existing(files)):
         raise Refused(existing)
     if folder:
@@ -41,6 +44,12 @@ def new(output: Output, paths: tuple[str, str], folder: str | None, libraries: S
         [*(_line(d, f) for d, f in zip(drafts, files, strict=True)), *_last(drafts, older, newer)],
     )
     return 0
+
+
+def _in_wheel(newer: Release) -> Diagnostic:
+    message = "a wheel has its appup inside, and nothing is written into one"
+    hint = "write the draft elsewhere with -o DIR, put it into the package, and build the wheel again"
+    return Diagnostic("not_written", message, Location(newer.given, 1, 1), hint=hint)
 
 
 def _has_entry(release: Release, found: Draft) -> bool:

@@ -35,7 +35,7 @@ def _said(direction: str, drafted: Sequence[Drafted]) -> dict[tuple[str | int, .
 def draft_path(draft: Draft, release: Release) -> Path:
     """Return the file in *release* that a draft belongs to: where the release looks for the application's appup."""
     if release.kind == "python":
-        return Path(release.root) / f"{draft.application}.appup.yaml"
+        return Path(release.given or release.root) / f"{draft.application}.appup.yaml"
     modules = next((a.modules for a in release.applications if a.name == draft.application), ())
     found = (release.code.module(m) for m in modules)
     folder = next((Path(m.path).parent for m in found if m), Path(release.root))

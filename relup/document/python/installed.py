@@ -22,6 +22,7 @@ from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Location
 from relup.document import reader
+from relup.document.code import PythonCode
 from relup.document.python import record
 from relup.document.python.code import Found, chosen, module_of
 from relup.document.python.distributions import AFRESH, Distribution, missing, read_distributions
@@ -80,6 +81,7 @@ def read_installed(root: Path) -> Release:
         applications=tuple([applications[name] for name in start_order(ordered)]),
         root=str(root.resolve()),
         location=main[0].location,
+        code=PythonCode(root),
     )
 
 

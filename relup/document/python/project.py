@@ -16,6 +16,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
+from relup.document.code import PythonCode
 from relup.document.python.code import Found, chosen
 from relup.document.python.entry_points import GROUP, EntryPoint, is_start, only_one
 from relup.document.python.installed import appup_places
@@ -107,6 +108,7 @@ def read_project(folder: Path) -> Release:
         root=str(root.resolve()),
         location=application.location,
         given=str(folder.resolve()),
+        code=PythonCode(root),
     )
 
 

@@ -19,8 +19,8 @@ from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.runtime import Node
 from relup.runtime.code import Source
-from relup.syntax.meaning import same_meaning
 from relup.runtime.code.finder import same_extension
+from relup.syntax.meaning import same_meaning
 from relup.targets.python.home import changed_in_place
 
 
