@@ -27,7 +27,7 @@ from relup.document.python import record
 from relup.document.python.archive import CHUNK, Limits, fault, unreadable
 from relup.document.python.installed import read_installed
 from relup.document.python.tags import Interpreter, this_interpreter
-from relup.document.python.wheel import Wheel, check_wheel, unpack_wheel
+from relup.document.python.wheel import Named, Wheel, check_wheel, named, unpack_wheel
 from relup.document.text import is_file, is_folder, reason
 from relup.model.release import Release
 
@@ -81,8 +81,19 @@ def _given(path: Path) -> _Given:
     if sources:
         hint = "build it: pip wheel --no-deps -w DIR FILE"
         raise InvalidInput(fault(s, "not_built", "this is a source distribution, not a wheel", hint) for s in sources)
+    reader.raise_errors(_twice(path / n for n in names if n.endswith(SUFFIX)))
     wheels, appups = ([path / n for n in names if n.endswith(suffix)] for suffix in (SUFFIX, APPUP))
     return _Given(path, tuple(wheels), tuple(appups))
+
+
+def _twice(wheels: Iterable[Path]) -> Iterator[Diagnostic]:
+    first: dict[str, Path] = {}
+    for path in wheels:
+        said = named(path)
+        if isinstance(said, Named) and (other := first.setdefault(said.name, path)) is not path:
+            message = f"there are two wheels of {said.name!r} in this folder, the other is {other.name}"
+            hint = "give one of them, or each release a folder of its own"
+            yield fault(path, "duplicate_distribution", message, hint)
 
 
 def _digest(files: Iterable[Path]) -> str:
