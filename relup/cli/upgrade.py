@@ -70,7 +70,7 @@ def _apply(output: Output, request: Request, new: str, home: Home) -> int:
 
 def downgrade(output: Output, request: Request, vsn: str | None) -> int:
     """Go back to a release that ran on this node before."""
-    with connect(base(), request.node) as client:
+    with Home(base(), request.node).reading(), connect(base(), request.node) as client:
         records = client.ask("releases")
         running = _running(records)
         goal = _recorded(_earlier(records, vsn), "which ran before")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Commands, NodeProcess, supervised
-from tests.wheels import distribution, install, pip_install, shop_wheels, write_wheel
+from tests.support import Commands, NodeProcess, supervised, write_release
+from tests.wheels import APPUP, distribution, install, pip_install, shop_wheels, write_wheel
 
 
 @pytest.fixture(scope="module")
@@ -183,23 +183,6 @@ def test_extensions_data_and_namespaces_are_found_in_the_release_that_runs(comma
         assert call(commands, node="mill")[2] == ["data of 1", "shared"]  # type: ignore[index]
 
 
-def test_a_release_may_hold_libraries_that_relup_has_loaded(commands: Commands, tmp_path: Path) -> None:
-    app = {"shop/__init__.py": "", "shop/app.py": supervised(1), "shop/worker.py": CLICK}
-    click = distribution("click", "99", {"click/__init__.py": "WHO = 'of the release'\n", "click/core.py": ""})
-    itself = distribution("relup", "0.0.1", {"relup/__init__.py": "raise ImportError\n"}, requires=["click"])
-    shop = distribution("shop", "1", app, requires=["click", "relup"], start="shop.app:App")
-    with commands.node(install(tmp_path / "r", shop, click, itself)) as node:
-        assert call(commands) == ("of the release", "99")
-        assert [a["name"] for a in status(commands)["applications"]] == ["click", "shop"]  # type: ignore[attr-defined]
-        assert status(commands)["pid"] == node.pid
-    (tmp_path / "r" / "shop" / "app.py").write_text("1 +\n")
-    assert "[start_failed]" in commands.run("start", tmp_path / "r", exit_code=4).stderr
-    write_wheel(tmp_path / "w", "shop", "1", app, requires=["click"], start="shop.app:App")
-    write_wheel(tmp_path / "w", "click", "99", {"click/__init__.py": "WHO = 'of a wheel'\n"})
-    with commands.node(tmp_path / "w"):
-        assert call(commands) == ("of a wheel", "99")
-
-
 CLICK = """
     import click
     from importlib.metadata import version
@@ -211,4 +194,39 @@ CLICK = """
 
         def handle_call(self, request, caller, state):
             return Reply((click.WHO, version("click")), state)
+
+        def code_change(self, old_vsn, state, extra):
+            return state
 """
+
+
+def desk(worker: str, vsn: str) -> dict[str, str | bytes]:
+    files: dict[str, str | bytes] = {"shop/__init__.py": "", "shop/app.py": supervised(1), "shop/worker.py": worker}
+    return files | ({"shop.appup.yaml": APPUP % {"vsn": "2", "old": "1"}} if vsn == "2" else {})
+
+
+def test_a_release_may_bring_libraries_that_relup_itself_uses(commands: Commands, tmp_path: Path) -> None:
+    before = CLICK.replace("import click", "click = None").replace("click.WHO", "click")
+    itself = distribution("relup", "0.0.1", {"relup/__init__.py": "raise ImportError\n"}, requires=["click"])
+    first = distribution(
+        "shop", "1", desk(before.replace('version("click")', "0"), "1"), requires=["relup"], start="shop.app:App"
+    )
+    write_wheel(tmp_path / "2", "shop", "2", desk(CLICK, "2"), requires=["click"], start="shop.app:App")
+    write_wheel(tmp_path / "2", "click", "99", {"click/__init__.py": "WHO = 'of a wheel'\n"})
+    with commands.node(install(tmp_path / "1", first, itself)) as node:
+        assert call(commands) == (None, 0)
+        commands.run("apply", "shop", tmp_path / "2", "--yes")
+        assert call(commands) == ("of a wheel", "99")
+        found = status(commands)
+        assert ([a["name"] for a in found["applications"]], found["pid"]) == (["click", "shop"], node.pid)  # type: ignore[attr-defined]
+
+
+def test_a_release_file_may_name_libraries_that_relup_itself_uses(commands: Commands, tmp_path: Path) -> None:
+    folder = install(tmp_path, distribution("click", "99", {"click/__init__.py": "WHO = 'of the release'\n"}))
+    write_release(folder, "1", {"app": supervised(1), "worker": CLICK}, extra="  - {name: click, vsn: 99}\n")
+    with commands.node(folder):
+        assert call(commands) == ("of the release", "99")
+    (folder / "shop" / "app.py").write_text("1 +\n")
+    assert "[start_failed]" in commands.run("start", folder, exit_code=4).stderr
+    (folder / "shop" / "app.py").unlink()
+    assert "[bad_start]" in commands.run("start", folder, exit_code=3).stderr

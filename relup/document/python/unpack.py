@@ -134,7 +134,8 @@ def _known(unpack: Path, digest: str) -> Path | None:
 
 def _unpacked(given: _Given, unpack: Path, digest: str, limits: Limits) -> Path:
     try:
-        unpack.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unpack.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unpack.mkdir(exist_ok=True, mode=0o700)
         with _beside(unpack) as scratch:
             release = _release(given, scratch, limits)
             (scratch / MARK).write_text(json.dumps({"digest": digest, "wheels": [w.name for w in given.wheels]}))
