@@ -66,7 +66,8 @@ def write_zip(path: Path, members: Iterable[tuple[str | zipfile.ZipInfo, bytes]]
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, data in members:
-            archive.writestr(member, data)
+            # of a fixed date, so that the same files are the same wheel
+            archive.writestr(zipfile.ZipInfo(member) if isinstance(member, str) else member, data, zipfile.ZIP_DEFLATED)
     return path
 
 
