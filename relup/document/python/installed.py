@@ -81,7 +81,7 @@ def read_installed(root: Path) -> Release:
         applications=tuple([applications[name] for name in start_order(ordered)]),
         root=str(root.resolve()),
         location=main[0].location,
-        code=PythonCode(root),
+        code=PythonCode(root, [m for a in applications.values() for m in a.modules]),
     )
 
 

@@ -108,7 +108,7 @@ def read_project(folder: Path) -> Release:
         root=str(root.resolve()),
         location=application.location,
         given=str(folder.resolve()),
-        code=PythonCode(root),
+        code=PythonCode(root, application.modules),
     )
 
 
