@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import _bisect
 import json
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from relup.model.release import Application, Release
+from relup.targets.python.home import Home, Installed, Records
+from relup.targets.python.preflight import check_extensions
 from tests.support import Commands, NodeProcess, supervised, write_release
 from tests.wheels import APPUP, distribution, install, pip_install, shop_wheels, write_wheel
 
@@ -230,3 +235,27 @@ def test_a_release_file_may_name_libraries_that_relup_itself_uses(commands: Comm
     assert "[start_failed]" in commands.run("start", folder, exit_code=4).stderr
     (folder / "shop" / "app.py").unlink()
     assert "[bad_start]" in commands.run("start", folder, exit_code=3).stderr
+
+
+def test_what_somebody_reads_is_not_removed(tmp_path: Path) -> None:
+    home, kept_here = Home(tmp_path, "shop"), Installed("shop", "1", str(tmp_path / "shop" / "releases" / "a"))
+    home.create()
+    for name in ("a", "b", ".unfinished-c"):
+        (home.releases / name / "package").mkdir(parents=True)
+    records = Records(kept_here, kept_here, (kept_here,))
+    with home.reading(), home.reading():
+        assert home.sweep(records) == []
+    assert home.sweep(records) == [".unfinished-c", "b"]
+    assert [p.name for p in home.releases.iterdir()] == ["a"]
+
+
+def test_an_extension_of_which_another_is_loaded_is_refused(tmp_path: Path) -> None:
+    (file,) = (data for name, data in extension("1").items() if "_bisect" in name)
+    assert isinstance(file, bytes)
+    assert Path(_bisect.__file__).read_bytes() == file
+    other = tmp_path / f"_bisect{EXTENSION_SUFFIXES[0]}"
+    for text, codes in ((file, []), (file + b"x", ["extension_changed"])):
+        other.write_bytes(text)
+        goal = Release("r", "1", (Application("r", "1", extensions={"_bisect": sha256(text).hexdigest()}),))
+        assert [d.code for d in check_extensions(goal, {"_bisect": other})] == codes
+        assert check_extensions(goal, {"_bisect": tmp_path / "gone.so"})[0].code == "stale_plan"
