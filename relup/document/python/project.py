@@ -45,6 +45,16 @@ class Text:
     text: str
     data: Mapping[str, Any]
 
+    def project(self) -> Mapping[str, Any]:
+        """Return the table `[project]`; raise `InvalidInput` when it names no project."""
+        project = self.data.get("project")
+        if isinstance(project, dict) and isinstance(project.get("name"), str):
+            return project
+        missing = "no name in [project]" if isinstance(project, dict) else "no [project] table"
+        hint = "write [project] with name and version, or a release.yaml beside it"
+        place = self.at("project")
+        raise InvalidInput([Diagnostic("no_project", f"there is {missing} here", place, hint=hint)])
+
     def at(self, table: str, key: str = "") -> Location:
         """Return where *key* of a table is written, as far as lines tell; else where the table, or the file, begins."""
         inside, found = False, 1
@@ -74,32 +84,9 @@ def project_of(folder: Path) -> Path | None:
 def read_project(folder: Path) -> Release:
     """Return the release that a source tree is; raise `InvalidInput` with everything wrong with it."""
     said = _parsed(folder / FILE)
-    project = said.data.get("project")
-    if not isinstance(project, dict) or not isinstance(project.get("name"), str):
-        hint = "write [project] with name and version, or a release.yaml beside it"
-        missing = "no name in [project]" if isinstance(project, dict) else "no [project] table"
-        raise InvalidInput([Diagnostic("no_project", f"there is {missing} here", said.at("project"), hint=hint)])
-    name: str = project["name"]
-    root, tops = _tops(folder, name)
-    seen = [one for top in tops for one in discover(root, top)]
-    files = list(chosen(one for one in seen if isinstance(one, Found)))
-    prints = list(fingerprints(root, files))
-    vsn = _version(project, said, root, tops)
-    starts = list(only_one(_starts(project, said)))
-    shipped = list(_shipped(folder, root, name, tops, vsn if isinstance(vsn, str) else ""))
-    application = Application(
-        name=normalized(name),
-        vsn=vsn if isinstance(vsn, str) else "",
-        modules=tuple(f.module for f in files if f.form == "source"),
-        start=next((s.value for s in starts if isinstance(s, EntryPoint)), None),
-        fingerprints={f.module: p for f, p in prints if f.form == "source" and isinstance(p, str)},
-        extensions={f.module: p for f, p in prints if f.form == "extension" and isinstance(p, str)},
-        appup=next((s for s in shipped if isinstance(s, Appup)), None),
-        location=said.at("project", "name"),
-    )
-    findings = (vsn, *seen, *(p for _, p in prints), *starts, *shipped)
-    problems = [f for f in findings if isinstance(f, Diagnostic)]
-    problems += [*_no_modules(application, said), *_no_start(application, starts), *bad_root(root)]
+    root, tops = _tops(folder, str(said.project()["name"]))
+    problems: list[Diagnostic] = [*bad_root(root)]
+    application = _application(folder, root, tops, said, problems)
     reader.raise_errors(problems)
     return Release(
         name=application.name,
@@ -110,6 +97,31 @@ def read_project(folder: Path) -> Release:
         given=str(folder.resolve()),
         code=PythonCode(root, application.modules),
     )
+
+
+def _application(folder: Path, root: Path, tops: list[str], said: Text, problems: list[Diagnostic]) -> Application:
+    """Return the one application; what is wrong goes to *problems*."""
+    project = said.project()
+    name = str(project["name"])
+    seen = [one for top in tops for one in discover(root, top)]
+    prints = list(fingerprints(root, chosen(one for one in seen if isinstance(one, Found))))
+    vsn, starts = _version(project, said, root, tops), list(only_one(_starts(project, said)))
+    known = vsn if isinstance(vsn, str) else ""
+    shipped = list(_shipped(folder, root, name, tops, known))
+    application = Application(
+        name=normalized(name),
+        vsn=known,
+        modules=tuple(f.module for f, _ in prints if f.form == "source"),
+        start=next((s.value for s in starts if isinstance(s, EntryPoint)), None),
+        fingerprints={f.module: p for f, p in prints if f.form == "source" and isinstance(p, str)},
+        extensions={f.module: p for f, p in prints if f.form == "extension" and isinstance(p, str)},
+        appup=next((s for s in shipped if isinstance(s, Appup)), None),
+        location=said.at("project", "name"),
+    )
+    findings = (vsn, *seen, *(p for _, p in prints), *starts, *shipped)
+    problems += [f for f in findings if isinstance(f, Diagnostic)]
+    problems += [*_no_modules(application, said), *_no_start(application, starts)]
+    return application
 
 
 def _parsed(path: Path) -> Text:
