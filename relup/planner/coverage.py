@@ -27,12 +27,15 @@ from relup.model.instructions import (
     RestartNewEmulator,
     Update,
 )
+from relup.model.naming import shortened
 from relup.model.release import Application, Release
 from relup.planner.legs import Leg
 from relup.planner.names import keyword
 from relup.syntax.meaning import same_meaning
 
 Effect: TypeAlias = Literal["loaded", "removed"]
+_FEW = 3
+"""How many modules of one script are noted one by one."""
 _CORE = ("erts", "kernel", "stdlib", "sasl")
 """Applications that come with the emulator (OTP's rule for restart_new_emulator)."""
 
@@ -106,14 +109,19 @@ def _unversioned(application: Application, modules: Sequence[str], left: bool) -
 
 
 def notes(leg: Leg) -> Iterator[Diagnostic]:
-    """Note modules that are loaded and whose files did not change."""
+    """Note modules that are loaded and whose files did not change; of a script that has many, once for all."""
     before, after = leg.before.fingerprints(), leg.after.fingerprints()
-    for i in leg.instructions():
-        if isinstance(i, Update | LoadModule | AddModule | Load):
-            new = after.get(i.module)
-            if new is not None and new == before.get(i.module):
-                message = f"{keyword(i)}: the file of module {i.module!r} is the same in both releases"
-                yield Diagnostic("loaded_unchanged", message, i.location, "note")
+    for source in leg.sources:
+        loads = [i for i in source.instructions if isinstance(i, Update | LoadModule | AddModule | Load)]
+        same = [i for i in loads if i.module in after and after[i.module] == before.get(i.module)]
+        if len(same) > _FEW:
+            names = shortened([i.module for i in same])
+            message = f"{len(same)} modules are loaded and their files are the same in both releases: {names}"
+            yield Diagnostic("loaded_unchanged", message, same[0].location, "note")
+            continue
+        for i in same:
+            message = f"{keyword(i)}: the file of module {i.module!r} is the same in both releases"
+            yield Diagnostic("loaded_unchanged", message, i.location, "note")
 
 
 def _files(leg: Leg) -> _Files:
