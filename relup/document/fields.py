@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from relup.diagnostics import Location
 from relup.document.piece import Malformed, Piece, plain
-from relup.model.instructions import Advanced, Call, Change, Soft, SupervisorChange, Timeout
+from relup.model.instructions import Advanced, Call, Change, Migration, Soft, SupervisorChange, Timeout
 
 
 class Codec(NamedTuple):
@@ -88,6 +88,14 @@ def _write_nodes(nodes: tuple[str, ...] | Call, places: bool) -> Any:
     return write_call(nodes) if isinstance(nodes, Call) else list(nodes)
 
 
+def _read_migrations(piece: Piece) -> tuple[Migration, ...]:
+    return tuple([Migration(cls, function.text()) for cls, function in piece.entries().items()])
+
+
+def _write_migrations(migrations: tuple[Migration, ...], places: bool) -> dict[str, str]:
+    return {m.cls: m.function for m in migrations}
+
+
 def choice(*words: str) -> Codec:
     """Return the codec of a text that is one of *words*."""
     return Codec(lambda piece: piece.choice(*words), lambda word, places: word)
@@ -99,4 +107,5 @@ DATA = Codec(Piece.value, lambda data, places: data)
 TIMEOUT = Codec(_read_timeout, lambda timeout, places: timeout)
 CHANGE = Codec(_read_change, _write_change)
 CALL = Codec(read_call, write_call)
+MIGRATIONS = Codec(_read_migrations, _write_migrations)
 NODES = Codec(_read_nodes, _write_nodes)

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, get_args
 
 from relup.diagnostics import Location
-from relup.document.fields import CALL, CHANGE, DATA, NODES, TEXT, TEXTS, TIMEOUT, Codec, at, choice
+from relup.document.fields import CALL, CHANGE, DATA, MIGRATIONS, NODES, TEXT, TEXTS, TIMEOUT, Codec, at, choice
 from relup.document.piece import Malformed, Piece
 from relup.model.instructions import (
     AddApplication,
@@ -121,6 +121,7 @@ def _mode_or_up(body: Piece, short: str | None) -> dict[str, Piece]:
 
 _PURGES = {k: choice("soft_purge", "brutal_purge") for k in ("pre_purge", "post_purge")}
 _MODULE = {"module": TEXT, "depends": TEXTS}
+_STATE = {"keep": TEXTS, "instances": MIGRATIONS}
 _SUSPENSION = Form(Suspension, {"module": TEXT, "timeout": TIMEOUT}, short="module")
 _MODULE_CHANGE = Form(ModuleChange, {"module": TEXT, "extra": DATA}, short="module")
 _SUSPENSIONS = Codec(_read_each(_SUSPENSION), _write_each(_SUSPENSION))
@@ -129,10 +130,10 @@ _CHANGES = Codec(_read_each(_MODULE_CHANGE), _write_each(_MODULE_CHANGE))
 FORMS: Mapping[str, Form] = {
     "update": Form(
         Update,
-        {**_MODULE, "change": CHANGE, "mod_type": choice("dynamic", "static"), "timeout": TIMEOUT, **_PURGES},
+        {**_MODULE, "change": CHANGE, "mod_type": choice("dynamic", "static"), "timeout": TIMEOUT, **_PURGES, **_STATE},
         short="module",
     ),
-    "load_module": Form(LoadModule, _MODULE | _PURGES, short="module"),
+    "load_module": Form(LoadModule, _MODULE | _PURGES | _STATE, short="module"),
     "add_module": Form(AddModule, _MODULE, short="module"),
     "delete_module": Form(DeleteModule, _MODULE, short="module"),
     "add_application": Form(
@@ -142,7 +143,7 @@ FORMS: Mapping[str, Form] = {
     "restart_application": Form(RestartApplication, {"application": TEXT}, short="application"),
     "load_object_code": Form(LoadObjectCode, {"application": TEXT, "vsn": TEXT, "modules": TEXTS}),
     "point_of_no_return": Form(PointOfNoReturn, {}),
-    "load": Form(Load, {"module": TEXT, **_PURGES}, short="module"),
+    "load": Form(Load, {"module": TEXT, **_PURGES, **_STATE}, short="module"),
     "remove": Form(Remove, {"module": TEXT, **_PURGES}, short="module"),
     "purge": Form(PurgeModules, {"modules": TEXTS}, short="modules"),
     "suspend": Form(Suspend, {"modules": _SUSPENSIONS}, short="modules", gather=_one_or_many),

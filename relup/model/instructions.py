@@ -52,6 +52,16 @@ class SupervisorChange:
 Change: TypeAlias = Soft | Advanced | SupervisorChange
 
 
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A class of a module, and the function that turns its live instances into those of the other version."""
+
+    cls: str
+    """Its qualified name in the module: `Cart`, `Cart.Item`."""
+    function: str
+    """A function of the newer version of the module, or `module:function`."""
+
+
 # ── high level ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -66,6 +76,10 @@ class Update:
     timeout: Timeout = "default"
     pre_purge: Purge = "brutal_purge"
     post_purge: Purge = "brutal_purge"
+    keep: tuple[str, ...] = ()
+    """Names of the module whose values are carried over (relup's own; Python nodes only)."""
+    instances: tuple[Migration, ...] = ()
+    """Classes of the module whose live instances are migrated (relup's own; Python nodes only)."""
     location: Location | None = _location()
 
 
@@ -77,6 +91,10 @@ class LoadModule:
     depends: tuple[str, ...] = ()
     pre_purge: Purge = "brutal_purge"
     post_purge: Purge = "brutal_purge"
+    keep: tuple[str, ...] = ()
+    """Names of the module whose values are carried over (relup's own; Python nodes only)."""
+    instances: tuple[Migration, ...] = ()
+    """Classes of the module whose live instances are migrated (relup's own; Python nodes only)."""
     location: Location | None = _location()
 
 
@@ -150,6 +168,10 @@ class Load:
     module: str
     pre_purge: Purge = "brutal_purge"
     post_purge: Purge = "brutal_purge"
+    keep: tuple[str, ...] = ()
+    """Names of the module whose values are carried over (relup's own; Python nodes only)."""
+    instances: tuple[Migration, ...] = ()
+    """Classes of the module whose live instances are migrated (relup's own; Python nodes only)."""
     location: Location | None = _location()
 
 

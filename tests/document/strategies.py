@@ -30,6 +30,12 @@ types = st.sampled_from(["permanent", "transient", "temporary", "load", "none"])
 
 _module = {"module": names, "depends": some_names, "location": locations}
 _purge = {"pre_purge": purges, "post_purge": purges}
+_state = {
+    "keep": some_names,
+    "instances": st.dictionaries(names, names, max_size=3).map(
+        lambda found: tuple(i.Migration(cls, function) for cls, function in found.items())
+    ),
+}
 _suspension = st.builds(i.Suspension, names, timeouts, location=locations)
 _change = st.builds(i.ModuleChange, names, data, location=locations)
 
@@ -41,8 +47,9 @@ high_level = st.one_of(
         timeout=timeouts,
         **_module,
         **_purge,
+        **_state,
     ),
-    st.builds(i.LoadModule, **_module, **_purge),
+    st.builds(i.LoadModule, **_module, **_purge, **_state),
     st.builds(i.AddModule, **_module),
     st.builds(i.DeleteModule, **_module),
     st.builds(i.AddApplication, names, types, location=locations),
@@ -52,7 +59,7 @@ high_level = st.one_of(
 low_level = st.one_of(
     st.builds(i.LoadObjectCode, names, names, some_names, location=locations),
     st.builds(i.PointOfNoReturn, location=locations),
-    st.builds(i.Load, names, location=locations, **_purge),
+    st.builds(i.Load, names, location=locations, **_purge, **_state),
     st.builds(i.Remove, names, location=locations, **_purge),
     st.builds(i.PurgeModules, some_names, location=locations),
     st.builds(i.Suspend, st.lists(_suspension, max_size=3).map(tuple), location=locations),
