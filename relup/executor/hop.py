@@ -230,7 +230,7 @@ def check_reversible(relup: Relup) -> Iterator[Diagnostic]:
 
 
 def _no_way_back(window: Window, lost: Sequence[str], consequence: str) -> list[Diagnostic]:
-    places = {c.module: c.location for c in window.changes()}
+    places = {c.module: c.location for c in (*window.code, *window.changes())}
     return [
         Diagnostic(
             "no_way_back",

@@ -40,9 +40,9 @@ def describe(instruction: Instruction) -> str:
     """Return *instruction* as a person would read it in a plan."""
     match instruction:
         case Update(module, change, depends):
-            return f"update {module} {_change(change)}{_depends(depends)}"
+            return f"update {module} {_change(change)}{_depends(depends)}{_carried(instruction)}"
         case LoadModule(module, depends):
-            return f"load_module {module}{_depends(depends)}"
+            return f"load_module {module}{_depends(depends)}{_carried(instruction)}"
         case AddModule(module, depends):
             return f"add_module {module}{_depends(depends)}"
         case DeleteModule(module, depends):
@@ -58,7 +58,7 @@ def describe(instruction: Instruction) -> str:
         case PointOfNoReturn():
             return "point_of_no_return"
         case Load(module):
-            return f"load {module}"
+            return f"load {module}{_carried(instruction)}"
         case Remove(module):
             return f"remove {module}"
         case PurgeModules(modules):
@@ -99,6 +99,11 @@ def _change(change: Change) -> str:
 
 def _depends(modules: Sequence[str]) -> str:
     return f", depends on {shortened(modules)}" if modules else ""
+
+
+def _carried(i: Update | LoadModule | Load) -> str:
+    keeps = f", keeps {shortened(i.keep)}" if i.keep else ""
+    return keeps + (f", migrates instances of {shortened(tuple(m.cls for m in i.instances))}" if i.instances else "")
 
 
 def describe_call(call: Call) -> str:

@@ -5,16 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from relup.diagnostics import Diagnostic
-from relup.model.instructions import Instruction, RestartEmulator, RestartNewEmulator, SyncNodes
+from relup.model.instructions import (
+    Instruction,
+    Load,
+    LoadModule,
+    RestartEmulator,
+    RestartNewEmulator,
+    SyncNodes,
+    Update,
+)
 from relup.model.release import NodeKind
 
 NOT_ON_THIS_NODE = "not_on_this_node"
 
 
 def check_policy(script: Sequence[Instruction], kind: NodeKind) -> Iterator[Diagnostic]:
-    """Find instructions that a Python node refuses; a BEAM node takes them all."""
-    if kind == "beam":
-        return
+    """Find what a kind of node cannot carry out."""
+    yield from _on_beam(script) if kind == "beam" else _on_python(script)
+
+
+def _on_beam(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
+    """A BEAM node takes every instruction, but what goes over with the code of a Python module means nothing there."""
+    for i in script:
+        match i:
+            case Update(module, keep=keep, instances=instances) | LoadModule(module, keep=keep, instances=instances):
+                pass
+            case Load(module, keep=keep, instances=instances):
+                pass
+            case _:
+                continue
+        if keep:
+            message = f"keep: module {module!r} of a BEAM node has no variables of its own that could be kept"
+            hint = "what is kept in a process, ETS or persistent_term stays as it is; leave `keep` out"
+            yield Diagnostic(NOT_ON_THIS_NODE, message, i.location, hint=hint)
+        if instances:
+            message = f"instances: module {module!r} of a BEAM node has no classes"
+            hint = "terms and structs are part of a state: turn them into new ones in `code_change`"
+            yield Diagnostic(NOT_ON_THIS_NODE, message, i.location, hint=hint)
+
+
+def _on_python(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
     for i in script:
         match i:
             case SyncNodes():

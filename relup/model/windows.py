@@ -12,7 +12,7 @@ down) or after it; fusing keeps that, and keeps the order of the script within e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from relup.model.instructions import (
@@ -137,7 +137,7 @@ def _window(steps: Sequence[LowLevel]) -> Iterator[Window]:
 
 
 def inverse(window: Window, way_back: Sequence[LowLevel]) -> tuple[Window, tuple[str, ...]]:
-    """Return the downgrade of *window* alone, and the modules whose state *way_back* does not change back.
+    """Return the downgrade of *window* alone, and the modules of which *way_back* leaves something new.
 
     Needed when a later window fails after this one was resumed: new messages were handled since, so the
     old states are no longer true and the new ones are migrated down.
@@ -145,17 +145,32 @@ def inverse(window: Window, way_back: Sequence[LowLevel]) -> tuple[Window, tuple
     back = [s for s in segments(way_back) if isinstance(s, Window)]
     before = {c.module: (change.mode, c) for w in back for change in w.before for c in change.changes}
     after = {c.module: (change.mode, c) for w in back for change in w.after for c in change.changes}
+    loads = {c.module: c for w in back for c in w.code if isinstance(c, Load)}
     changed = [c.module for c in reversed(window.changes())]
+    kept_new = [c.module for c in window.code if isinstance(c, Load) and _left_new(c, loads.get(c.module))]
     concerned = dict.fromkeys((*changed, *(s.module for s in reversed(window.suspensions))))
     return (
         Window(
             suspensions=window.suspensions,
             before=tuple(CodeChange(mode, (c,)) for mode, c in (before[m] for m in concerned if m in before)),
-            code=tuple(reversed(window.code)),
+            code=tuple(_carrying_back(c, loads.get(c.module)) for c in reversed(window.code)),
             after=tuple(CodeChange(mode, (c,)) for mode, c in (after[m] for m in concerned if m in after)),
         ),
-        tuple(m for m in changed if m not in before and m not in after),
+        tuple(dict.fromkeys((*(m for m in changed if m not in before and m not in after), *kept_new))),
     )
+
+
+def _carrying_back(code: Code, back: Load | None) -> Code:
+    """Return what exchanges the code of a module, with what the way back carries over where the way there did."""
+    if not isinstance(code, Load):
+        return code
+    return replace(code, keep=back.keep if back else (), instances=back.instances if back else ())
+
+
+def _left_new(there: Load, back: Load | None) -> bool:
+    """Say whether instances that the way there migrates would stay of the new class."""
+    turned = {m.cls for m in back.instances} if back else frozenset()
+    return any(m.cls not in turned for m in there.instances)
 
 
 def _change(mode: Direction, changes: Sequence[ModuleChange]) -> tuple[CodeChange, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from relup.diagnostics import Diagnostic
-from relup.model.instructions import Apply, Call, Instruction, RestartApplication
+from relup.model.instructions import Apply, Call, Instruction, Load, LoadModule, RestartApplication, Update
 from relup.model.inverses import natural_inverse
 
 
@@ -25,6 +25,24 @@ def advise(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
                     yield Diagnostic("irreversible", message, i.location, "warning", hint)
             case _:
                 pass
+
+
+def advise_back(up: Sequence[Instruction], down: Sequence[Instruction]) -> Iterator[Diagnostic]:
+    """Warn of what goes over with a module's code on the way *up* and is left behind on the way *down*."""
+    back = {i.module: i for i in down if isinstance(i, Update | LoadModule | Load)}
+    for i in up:
+        if not isinstance(i, Update | LoadModule | Load) or i.module not in back:
+            continue
+        way_back = back[i.module]
+        if starts_anew := [name for name in i.keep if name not in way_back.keep]:
+            message = f"keep: on the way down {', '.join(starts_anew)} of {i.module!r} is what the old body makes, anew"
+            hint = "let the down list keep it too"
+            yield Diagnostic("not_kept_down", message, way_back.location or i.location, "warning", hint)
+        turned = {m.cls for m in way_back.instances}
+        if stays := [m.cls for m in i.instances if m.cls not in turned]:
+            message = f"instances: on the way down those of {', '.join(stays)} of {i.module!r} stay of the newer class"
+            hint = "give the down list `instances` too, unless its code_change makes old ones of them all"
+            yield Diagnostic("not_migrated_down", message, way_back.location or i.location, "warning", hint)
 
 
 def _lost_child(i: Apply, call: Call) -> Iterator[Diagnostic]:

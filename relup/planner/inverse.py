@@ -77,6 +77,8 @@ def inverse(instructions: Sequence[Instruction], types: Types) -> Iterator[Found
 
 def _inverse(i: Instruction, around: _List) -> Iterator[Found]:
     match i:
+        case Update(instances=(_, *_)) | LoadModule(instances=(_, *_)):
+            yield _none(i, f"what turns {_classes(i)} of {i.module!r} back is not known", _TURN_BACK)
         case Update() | LoadModule() | RestartApplication() | SyncNodes() | RestartEmulator() | RestartNewEmulator():
             yield i
         case AddModule(module, depends):
@@ -101,6 +103,16 @@ def _inverse(i: Instruction, around: _List) -> Iterator[Found]:
 
 
 _WRITE = "write this list out, or use high-level instructions in the other one"
+
+
+_TURN_BACK = (
+    "write this list out, with `instances` that name for each class a function of the newer version which is given "
+    "one of its own and returns one of the older: migrate(new, counterpart(type(new)))"
+)
+
+
+def _classes(i: Update | LoadModule) -> str:
+    return f"instances of {', '.join(m.cls for m in i.instances)}"
 
 
 def _none(i: Instruction, why: str, hint: str) -> Diagnostic:

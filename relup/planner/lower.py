@@ -87,7 +87,7 @@ def component_script(direction: Direction, component: Component) -> Iterator[Low
 def _code(i: ModuleInstruction) -> Iterator[LowLevel]:
     match i:
         case Update() | LoadModule():
-            yield Load(i.module, i.pre_purge, i.post_purge, location=i.location)
+            yield Load(i.module, i.pre_purge, i.post_purge, i.keep, i.instances, location=i.location)
         case AddModule():
             yield Load(i.module, location=i.location)
         case DeleteModule():

@@ -10,7 +10,7 @@ from relup.model.instructions import Direction
 from relup.model.policy import NOT_ON_THIS_NODE, check_policy
 from relup.model.release import Release
 from relup.model.relup import Relup
-from relup.planner.advice import advise
+from relup.planner.advice import advise, advise_back
 from relup.planner.closure import check_closure
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_coverage, check_unversioned, notes
@@ -82,7 +82,9 @@ def planned(
         *check_unversioned(there),
     ]
     found += [*_irreversible(no_way_back), *_news(_check_leg(back), found)]
-    advice = tuple(advise(there.instructions()))
+    up, down = (there, back) if way == "up" else (back, there)
+    both_ways = () if no_way_back else advise_back(up.instructions(), down.instructions())
+    advice = (*advise(there.instructions()), *both_ways)
     _raise([*errors(found), *(_treated_as_errors([*found, *advice]) if warnings_as_errors else ())])
     made = _translated(there, rank)
     way_back = None if no_way_back else _translated(back, rank).script

@@ -22,6 +22,7 @@ from relup.model.instructions import (
     Load,
     LoadModule,
     LoadObjectCode,
+    Migration,
     ModuleChange,
     PointOfNoReturn,
     PurgeModules,
@@ -56,15 +57,18 @@ def check_syntax(instruction: object) -> Iterator[Diagnostic]:
 
 def _faults(instruction: object) -> Iterator[Fault]:
     match instruction:
-        case Update(module, change, depends, mod_type, timeout, pre_purge, post_purge):
+        case Update(module, change, depends, mod_type, timeout, pre_purge, post_purge, keep, instances):
             yield from chain(_module(module), _modules(depends), _change(change), _timeout(timeout))
             yield from _one_of("bad_mod_type", mod_type, ("static", "dynamic"))
-            yield from chain(_purge(pre_purge), _purge(post_purge))
-        case LoadModule(module, depends, pre_purge, post_purge):
+            yield from chain(_purge(pre_purge), _purge(post_purge), _state(keep, instances))
+        case LoadModule(module, depends, pre_purge, post_purge, keep, instances):
             yield from chain(_module(module), _modules(depends), _purge(pre_purge), _purge(post_purge))
+            yield from _state(keep, instances)
         case AddModule(module, depends) | DeleteModule(module, depends):
             yield from chain(_module(module), _modules(depends))
-        case Load(module, pre_purge, post_purge) | Remove(module, pre_purge, post_purge):
+        case Load(module, pre_purge, post_purge, keep, instances):
+            yield from chain(_module(module), _purge(pre_purge), _purge(post_purge), _state(keep, instances))
+        case Remove(module, pre_purge, post_purge):
             yield from chain(_module(module), _purge(pre_purge), _purge(post_purge))
         case AddApplication(application, type):
             yield from _name("bad_application", application, "an application")
@@ -127,6 +131,33 @@ def _one_of(code: str, value: object, allowed: tuple[str, ...]) -> Iterator[Faul
 
 def _purge(value: object) -> Iterator[Fault]:
     yield from _one_of("bad_purge_method", value, _PURGES)
+
+
+def _state(keep: object, instances: object) -> Iterator[Fault]:
+    """Check what goes over with the code: names, and classes with functions, each spelt as Python spells it."""
+    if not isinstance(keep, list | tuple):
+        yield "bad_keep", f"{keep!r} is no list of names"
+    for name in _items(keep):
+        if not isinstance(name, str) or not name.isidentifier():
+            yield "bad_keep", f"{name!r} is no name that a module can define"
+        elif name.startswith("__"):
+            yield "bad_keep", f"{name!r} says something of one version of a module and is never kept"
+    if not isinstance(instances, list | tuple):
+        yield "bad_instances", f"{instances!r} names no classes with functions"
+    for item in _items(instances):
+        match item:
+            case Migration(cls, function):
+                yield from _dotted("bad_instances", cls, "a class of the module, such as Cart or Cart.Item")
+                what = "a function, such as upgrade_cart or shop.migrations:upgrade_cart"
+                for part in function.split(":", 1) if isinstance(function, str) else (function,):
+                    yield from _dotted("bad_instances", part, what)
+            case _:
+                yield "bad_instances", f"{item!r} is no class with a function"
+
+
+def _dotted(code: str, value: object, what: str) -> Iterator[Fault]:
+    if not isinstance(value, str) or not all(part.isidentifier() for part in value.split(".")):
+        yield code, f"{value!r} does not name {what}"
 
 
 def _change(value: object) -> Iterator[Fault]:

@@ -231,6 +231,13 @@ def _facts(module: OrderedModule, total: int) -> str:
             facts.append("nobody is suspended for it")
         case _:
             pass
+    match i:
+        case Update(keep=keep, instances=instances) | LoadModule(keep=keep, instances=instances):
+            facts += [f"keeps {shortened(keep)}"] if keep else []
+            classes = tuple(m.cls for m in instances)
+            facts += [f"migrates instances of {shortened(classes)}"] if classes else []
+        case _:
+            pass
     return ", ".join(facts)
 
 

@@ -45,10 +45,13 @@ def _part_lines(number: int, part: Segment) -> Iterator[str]:
     match part:
         case Window():
             yield f"{number:3}. window"
+            loads = [c for c in part.code if isinstance(c, Load)]
             rows = {
                 "suspends": [s.module for s in part.suspensions],
-                "loads": [c.module for c in part.code if isinstance(c, Load)],
+                "loads": [c.module for c in loads],
                 "removes": [c.module for c in part.code if isinstance(c, Remove)],
+                "keeps": [f"{c.module}.{name}" for c in loads for name in c.keep],
+                "instances": [f"{c.module}.{m.cls}" for c in loads for m in c.instances],
                 "code_change": [c.module for c in part.changes()],
                 "calls": [describe(c).removeprefix("apply ") for c in part.calls],
             }

@@ -139,6 +139,8 @@ broken = [None, "", "x", 5, -1, 1.5, True, [], ["x"], {}, {"x": 1}, {"module": "
                         "args",
                         "nodes",
                         "changes",
+                        "keep",
+                        "instances",
                     ]
                 ),
                 inner,
