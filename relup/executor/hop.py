@@ -65,7 +65,9 @@ async def apply_hop(relup: Relup, target: Target, tell: Tell, clock: Callable[[]
         preparation = await transaction.prepare(parts)
         outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *preparation.notes))
         if dry_run:
-            return replace(outcome, status="ready", windows=tuple(_forecast(parts, preparation.processes)))
+            said = (*outcome.diagnostics, *preparation.forecast)
+            windows = tuple(_forecast(parts, preparation.processes))
+            return replace(outcome, status="ready", windows=windows, diagnostics=said)
         try:
             await _fold(run, parts)
         except BaseException as error:

@@ -51,6 +51,8 @@ class Preparation:
     processes: tuple[int, ...]
     """How many processes each segment suspends; 0 for one that is no window."""
     notes: tuple[Diagnostic, ...] = ()
+    forecast: tuple[Diagnostic, ...] = ()
+    """What the upgrade would do if it were carried out now: for a dry run."""
 
 
 class Transaction(Protocol):

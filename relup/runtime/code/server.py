@@ -17,6 +17,7 @@ from relup.runtime.code.books import Books
 from relup.runtime.code.cleanse import forget_typing
 from relup.runtime.code.errors import AlreadyLoaded
 from relup.runtime.code.finder import finders, install, same_extension, uninstall
+from relup.runtime.code.keeping import Carry, Names
 from relup.runtime.code.lingering import lingering, lingering_in_each
 from relup.runtime.code.order import ancestors, is_namespace, order
 from relup.runtime.code.prepare import prepare
@@ -125,6 +126,10 @@ class CodeServer:
         self._staged = [s for s in self._staged if s.active] + [staged]
         return staged
 
+    def carry(self, staged: Staged, names: Names, *, back: bool = False) -> Carry:
+        """Return what carries these names of modules over when *staged* is swapped, or *back* when it is undone."""
+        return Carry(self._books, staged, names, back=back)
+
     @property
     def old(self) -> tuple[str, ...]:
         """The modules that have old code, in the order in which it became old."""
@@ -196,10 +201,11 @@ class CodeServer:
         """Return the class of the same name in the other version of its module, while an upgrade is in progress.
 
         A class of a module that does not change is its own counterpart. LookupError without an upgrade, or when the
-        other version has no such class. The upgrade is the one swapped last, else the one staged first.
+        other version has no such class. Of several upgrades that exchange the class it is the last: what was swapped
+        before it, and keeps its undo information until it is purged, is over.
         """
         active = [s for s in self._staged if s.active]
-        for staged in (*(s for s in reversed(active) if s.stage == "swapped"), *active):
+        for staged in reversed(active):
             found = staged.counterpart(cls)
             if found is not None:
                 return found

@@ -53,6 +53,7 @@ class Staged:
 
     def __init__(self, books: Books, prepared: Prepared, world: World) -> None:
         self.stage: Stage = "staged"
+        self.before = world
         self.world = World((*world.writes, *prepared.writes))
         self._books = books
         self._prepared = prepared
@@ -85,6 +86,11 @@ class Staged:
     def writes(self) -> tuple[Write, ...]:
         """What the swap will write, or has written."""
         return self._writes
+
+    @property
+    def real(self) -> Container:
+        """The dict behind `sys.modules`, which everybody but a staging thread sees."""
+        return self._prepared.real
 
     @property
     def late_imports(self) -> tuple[str, ...]:
@@ -279,7 +285,7 @@ class Staged:
         )
         self._writes = ()
         self._guard, self._forwards, self._backwards = Guard(()), forwards(()), backwards(())
-        self.world = World()
+        self.before = self.world = World()
 
 
 def _nothing() -> None:

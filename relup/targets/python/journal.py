@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, assert_never
 
 from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
 from relup.runtime import Process
+from relup.runtime.code.keeping import Bound, put
+from relup.runtime.code.writes import MISSING
 from relup.targets.python.snapshot import Snapshot, restore
 from relup.targets.python.snapshot import changed as spoilt
 
@@ -38,6 +41,22 @@ class States:
         self.settled = len(self.changed)
 
 
+@dataclass(slots=True)
+class Held:
+    """What values that are no state of a process held: names that are kept, and instances that are migrated."""
+
+    snapshot: Snapshot
+    bound: list[Bound] = field(default_factory=list)
+    """What names meant."""
+
+    def settle(self) -> None:
+        """Keep only what holds something else by now."""
+        self.snapshot = spoilt(self.snapshot)
+        self.bound = [
+            (space, name, value) for space, name, value in self.bound if space.get(name, MISSING) is not value
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class Swapped:
     """Code that was made current, or current again."""
@@ -59,7 +78,7 @@ class Decided:
     forget: Callable[[], None]
 
 
-Entry: TypeAlias = States | Swapped | Called | Decided
+Entry: TypeAlias = States | Held | Swapped | Called | Decided
 
 
 async def undo(entry: Entry) -> list[Diagnostic]:
@@ -67,6 +86,11 @@ async def undo(entry: Entry) -> list[Diagnostic]:
     match entry:
         case States(changed):
             return list(_put_back(changed))
+        case Held(snapshot, bound):
+            return [
+                *_attempt("what instances held", partial(restore, snapshot)),
+                *_attempt("a name", partial(put, bound)),
+            ]
         case Swapped(swap_back):
             return _attempt("the code", swap_back)
         case Decided(forget):

@@ -37,6 +37,7 @@ _CONTAINERS: frozenset[type] = frozenset(
     {dict, defaultdict, OrderedDict, Counter, list, deque, set, bytearray, array, tuple, frozenset}
 )
 _PLAIN: frozenset[type] = frozenset({SimpleNamespace, UserDict, UserList})
+_WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
 _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thread)
 """Kinds whose instances have a life of their own, whoever defined their class."""
 
@@ -56,14 +57,28 @@ class Memory:
         if state.__class__ in _ATOMS:
             return ()
         entries: list[Entry] = []
-        seen: set[int] = set()
-        pending = [state]
+        self._walk([state], set(), entries)
+        return tuple(entries)
+
+    def remember_instances(self, instances: Collection[Any], others: Collection[Any] = ()) -> Snapshot:
+        """Return what these instances hold, whatever class they have, and what they and *others* reach.
+
+        Instances often lead to each other; what several reach is written down once.
+        """
+        entries: list[Entry] = []
+        seen = set(map(id, instances))
+        pending = list(others)
+        for instance in instances:
+            pending += _record_instance(instance, self._slots(instance.__class__), entries)
+        self._walk(pending, seen, entries)
+        return tuple(entries)
+
+    def _walk(self, pending: list[Any], seen: set[int], entries: list[Entry]) -> None:
         while pending:
             value = pending.pop()
             if id(value) not in seen:
                 seen.add(id(value))
                 pending += self._record(value, entries)
-        return tuple(entries)
 
     def _record(self, value: Any, entries: list[Entry]) -> list[Any]:
         """Write *value* down if it is mutable, and return what is to be walked next."""
@@ -72,9 +87,10 @@ class Memory:
         slots = self._layout(value.__class__)
         if slots is None:
             return _walkable(value) if isinstance(value, tuple) else []
-        layout = _layout_of(value, slots)
-        entries.append((value, layout, _restore_instance))
-        return [*(layout[1] or {}).values(), *layout[2].values(), *_record_contents(value, entries)]
+        return _record_instance(value, slots, entries)
+
+    def _slots(self, kind: type) -> tuple[str, ...]:
+        return self._layout(kind) or tuple(slots_of(kind))
 
     def _layout(self, kind: type) -> tuple[str, ...] | None:
         """Return the slots of a class whose instances are state; None for one that is kept by reference."""
@@ -97,6 +113,9 @@ def holds(snapshot: Snapshot) -> bool:
             if put_back is _restore_instance:
                 if not _instance_holds(container, contents):
                     return False
+            elif put_back is _restore_args:
+                if container.args != contents:
+                    return False
             elif container != contents:
                 return False
     except Exception:  # raised by a comparison of the program's own
@@ -107,6 +126,25 @@ def holds(snapshot: Snapshot) -> bool:
 def changed(snapshot: Snapshot) -> Snapshot:
     """Return the part of a snapshot whose containers hold something else by now."""
     return () if holds(snapshot) else tuple([entry for entry in snapshot if not holds((entry,))])
+
+
+def become(instance: Any, other: Any) -> None:
+    """Give *instance* the class of *other* and everything it holds. TypeError where their layouts differ.
+
+    What C code keeps in an instance beside that, as an OSError does, stays.
+    """
+    held: list[Entry] = []
+    _record_instance(other, tuple(slots_of(other.__class__)), held)
+    for _, contents, put_back in held:
+        put_back(instance, contents)
+
+
+def _record_instance(value: Any, slots: tuple[str, ...], entries: list[Entry]) -> list[Any]:
+    layout = _layout_of(value, slots)
+    entries.append((value, layout, _restore_instance))
+    reached = _walkable((layout[1] or {}).values())
+    reached += _walkable(layout[2].values()) if slots else []
+    return reached + (_record_contents(value, entries) if isinstance(value, _WITH_CONTENTS) else [])
 
 
 def _instance_holds(instance: Any, contents: Layout) -> bool:
@@ -141,6 +179,9 @@ def _record_contents(value: Any, entries: list[Entry]) -> list[Any]:
             return _walkable(value)
         case tuple() | frozenset():
             return _walkable(value)
+        case BaseException():
+            entries.append((value, value.args, _restore_args))
+            return _walkable(value.args)
         case bytearray() | array():
             entries.append((value, value[:], _restore_buffer))
             return []
@@ -178,6 +219,10 @@ def _restore_deque(container: deque[Any], contents: deque[Any]) -> None:
 def _restore_set(container: set[Any], contents: set[Any]) -> None:
     set.clear(container)
     set.update(container, contents)
+
+
+def _restore_args(error: BaseException, args: tuple[Any, ...]) -> None:
+    error.args = args
 
 
 def _restore_buffer(container: Any, contents: Any) -> None:

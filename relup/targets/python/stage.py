@@ -18,10 +18,13 @@ from relup.document import read_extensions
 from relup.executor import Side
 from relup.model.instructions import Direction, Load
 from relup.model.relup import Relup
-from relup.model.windows import Window
+from relup.model.windows import Window, inverse, segments
 from relup.runtime import GenServer, Supervisor
-from relup.runtime.code import ClassReference, CodeServer, Source, Staged, StagingError
+from relup.runtime.code import Carry, ClassReference, CodeServer, Source, Staged, StagingError
+from relup.runtime.code.instances import Census
 from relup.targets.python import preflight
+from relup.targets.python.migrating import migrated
+from relup.targets.python.passage import Passage, passage
 from relup.targets.python.threads import in_daemon_thread
 
 STAGING_LIMIT = 60.0
@@ -39,6 +42,8 @@ class Stage:
         self._base_vsns: dict[str, Any] = {}
         self._goal_vsns: dict[str, Any] = {}
         self._paths: dict[str, Path] = {}
+        self._passages: list[tuple[Window, Passage, Passage]] = []
+        self.census = Census(())
         self.notes: list[Diagnostic] = []
 
     async def prepare(self, windows: Sequence[Window]) -> None:
@@ -56,6 +61,55 @@ class Stage:
         for window in windows:
             if window.code:
                 await self._prepare(window, sources)
+        self._prepare_passages()
+        self.census = Census({c for p in self._every() for t in p.turnings for c in (t.old, t.new)})
+
+    def _prepare_passages(self) -> None:
+        """Find what goes over with the code, there and, for a window that a later failure undoes, back."""
+        upwards, way_back = self._relup.direction == "up", self._relup.way_back or ()
+        last = segments(self._relup.script)[-1:]
+        said: list[Diagnostic] = []
+        for window, staged in self._staged:
+            there, found = passage(self._code, staged, _loads(window), upwards=upwards, back=False)
+            back = Passage()
+            if window not in last and way_back:
+                undoing, _ = inverse(window, way_back)
+                back, more = passage(self._code, staged, _loads(undoing), upwards=not upwards, back=True)
+                found += more
+            self._passages.append((window, there, back))
+            said += found
+        if wrong := errors(said):
+            raise Refused(wrong)
+        self.notes += dict.fromkeys(said)
+
+    def _every(self) -> Iterator[Passage]:
+        return (p for _, *both in self._passages for p in both)
+
+    async def count_instances(self) -> list[Diagnostic]:
+        """Take the census of the instances to be migrated, and return how many there are now.
+
+        Everything that exists is set aside for it until `close`: do it last before the window.
+        """
+        turnings = [t for p in self._every() for t in p.turnings]
+        if not turnings:
+            return []
+        self.census.begin()
+        await in_daemon_thread(self.census.look)
+        self.census.settle()
+        ahead = [t for _, there, _ in self._passages for t in there.turnings]
+        found = self.census.find([t.old for t in ahead])
+        return [migrated(t, len(found[t.old]), "will be migrated") for t in ahead]
+
+    def passage(self, window: Window, *, back: bool = False) -> Passage:
+        """Return what goes over with the code of *window*, there or back."""
+        found = ((there, home) for known, there, home in self._passages if known is window)
+        return next(((home if back else there) for there, home in found), Passage())
+
+    def carries(self) -> Iterator[Carry]:
+        """Return what is to be kept, from windows that are ahead and, in the other direction, from those behind."""
+        for (_, staged), (_, there, back) in zip(self._staged, self._passages, strict=True):
+            if carry := (there if staged.stage == "staged" else back).carry:
+                yield carry
 
     async def _prepare(self, window: Window, sources: Mapping[str, Source]) -> None:
         loads = [c for c in window.code if isinstance(c, Load) and c.module in sources]
@@ -133,12 +187,18 @@ class Stage:
         return versions.get(module)
 
     def close(self) -> None:
-        """Drop what was never made current, last first."""
+        """Drop what was never made current, last first, and let the collector have what was set aside."""
+        self.census.close()
+        self._passages.clear()
         for _, staged in reversed(self._staged):
             if staged.stage != "swapped":
                 staged.abandon()
         self._staged.clear()
         self._code.tidy()
+
+
+def _loads(window: Window) -> list[Load]:
+    return [c for c in window.code if isinstance(c, Load)]
 
 
 def _vsn(module: object, digest: str) -> Any:

@@ -30,9 +30,12 @@ from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
 from relup.runtime import Down, Node, NoReply, Process, Reply, Stop, suspension
 from relup.runtime.code import CodeError
+from relup.runtime.code.keeping import put
 from relup.targets.python import preflight
 from relup.targets.python.calls import Calls
-from relup.targets.python.journal import Called, Changed, Decided, Entry, States, Swapped, undo
+from relup.targets.python.journal import Called, Changed, Decided, Entry, Held, States, Swapped, undo
+from relup.targets.python.migrating import migrated, turn
+from relup.targets.python.passage import Passage
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
@@ -72,6 +75,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._started: set[Process] = set()
         self._journal: list[Entry] = []
         self._collects = False
+        self._migrated: list[Diagnostic] = []
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -96,7 +100,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         users = [p for processes in concerned for p in processes]
         notes = self._stage.check_classes(windows, {p.reference: None for p in users})
         await self._remember(users)
-        return Preparation(tuple(map(len, concerned)), (*self._stage.notes, *notes))
+        forecast = await self._stage.count_instances()
+        return Preparation(tuple(map(len, concerned)), (*self._stage.notes, *notes), tuple(forecast))
 
     async def _remember(self, processes: Iterable[Process]) -> None:
         turn = perf_counter()
@@ -138,7 +143,13 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             limit = max((t for t in waiting.values() if t is not None), default=None)
             waiting = dict.fromkeys(self._born(), limit)
             self._selected |= waiting
+        self._hold_kept()
         return len(self._selected)
+
+    def _hold_kept(self) -> None:
+        """Note what is to be kept, as it is now that its processes stand still: a `code_change` may change it too."""
+        if bound := [b for carry in self._stage.carries() for b in carry.values()]:
+            self._journal.append(Held(self._memory.remember_instances((), [b[2] for b in bound]), bound))
 
     def _census(self, suspensions: Sequence[Suspension]) -> dict[Process, float | None]:
         """Return the processes that use these modules, each with its time to suspend in seconds."""
@@ -167,14 +178,47 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Swap the window's modules in."""
         if staged := self._stage.of(window):
             self._stage.purge_before(staged)
-            _swap(staged.swap, window)
-            self._journal.append(Swapped(staged.undo))
+            self._exchange(window, self._stage.passage(window), staged.swap, staged.undo)
 
     async def unload(self, window: Window) -> None:
         """Swap the window's modules back."""
         if staged := self._stage.of(window):
-            _swap(partial(staged.undo, keep=True), window)
-            self._journal.append(Swapped(staged.redo))
+            there = self._stage.passage(window).carry
+            bound = there.bound() if there else []
+
+            def redo() -> None:
+                staged.redo()
+                put(bound)
+
+            self._exchange(window, self._stage.passage(window, back=True), partial(staged.undo, keep=True), redo)
+
+    def _exchange(self, window: Window, over: Passage, swap: Callable[[], None], back: Callable[[], None]) -> None:
+        """Exchange code, and with it what goes over; nothing is awaited, so nobody sees half of it."""
+        if not over.upwards:
+            self._migrate(over)
+        carry = over.carry
+        try:
+            if carry:
+                carry.check()
+            swap()
+        except CodeError as error:
+            raise EffectFailed(Diagnostic("load_failed", str(error), window.code[0].location)) from error
+        self._journal.append(Swapped(back))
+        if carry:
+            self._journal.append(Held((), carry.apply()))
+        if over.upwards:
+            self._migrate(over)
+
+    def _migrate(self, over: Passage) -> None:
+        """Migrate every live instance of the classes that are listed."""
+        if not over.turnings:
+            return
+        found = self._stage.census.find([t.old for t in over.turnings])
+        every = [instance for instances in found.values() for instance in instances]
+        self._journal.append(Held(self._memory.remember_instances(every)))
+        for turning in over.turnings:
+            turn(found[turning.old], turning)
+        self._migrated = [migrated(t, len(found[t.old]), "migrated") for t in over.turnings]
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Call `code_change` of every selected process of these modules, and give it the state it returns."""
@@ -223,7 +267,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         As long as nothing is awaited nobody else can write, so this is left until it is needed.
         """
         for entry in self._journal:
-            if isinstance(entry, States):
+            if isinstance(entry, States | Held):
                 entry.settle()
 
     async def call(self, cut: Cut, towards: Side) -> None:
@@ -244,7 +288,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         faults += [Diagnostic("released_in_window", f"{p.label} was let go by others") for p in free]
         if faults:
             raise EffectFailed(*faults)
-        return self._deaths()
+        done, self._migrated = self._migrated, []
+        return [*self._deaths(), *done]
 
     def _deaths(self) -> list[Diagnostic]:
         dead = [p for p in self._selected if not p.alive]
@@ -288,13 +333,6 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         if self._collects:
             self._collects = False
             gc.enable()
-
-
-def _swap(swap: Callable[[], None], window: Window) -> None:
-    try:
-        swap()
-    except CodeError as error:
-        raise EffectFailed(Diagnostic("load_failed", str(error), window.code[0].location)) from error
 
 
 async def _within(limit: float | None, work: Awaitable[Any]) -> Any:
