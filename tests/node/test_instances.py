@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -15,8 +16,9 @@ import pytest
 
 from relup.diagnostics import Refused
 from relup.document import read_release
-from relup.executor import Options, Outcome
+from relup.executor import Emit, Event, Options, Outcome
 from relup.planner import plan
+from relup.runtime.code.instances import LITTLE
 from relup.targets.python.service import Service, serve
 from tests.support import supervised, write_release
 
@@ -112,6 +114,14 @@ WORKER = """
             {change}
             return state
 """
+SMALL = """
+    from relup.runtime import GenServer
+
+    class Worker(GenServer):
+        def init(self, number):
+            return number
+"""
+HOLDERS = {"holder": "GLOBALS = []", "worker": SMALL}
 UP = """
 - load_module: {module: shop.model, instances: {Cart: upgrade_cart, Key: turn, Line: "shop.model:turn"}}
 - update: {module: shop.worker, change: advanced}
@@ -122,9 +132,9 @@ DOWN = """
 """
 
 
-def appup(up: str, down: str) -> str:
+def appup(up: str, down: str, vsn: str = "2") -> str:
     lists = f'up:\n  - from: "1"\n    instructions:{indent(up, "      ")}down:\n  - to: "1"\n    instructions:'
-    return f'application: shop\nvsn: "2"\n{lists}{indent(down, "      ")}'
+    return f'application: shop\nvsn: "{vsn}"\n{lists}{indent(down, "      ")}'
 
 
 def modules(model: str, change: str = "pass") -> Mapping[str, str]:
@@ -142,9 +152,9 @@ async def running(
         yield service, goal
 
 
-async def apply(service: Service, goal: Path, **options: bool) -> Outcome:
+async def apply(service: Service, goal: Path, *, emit: Emit = lambda event: None, dry_run: bool = False) -> Outcome:
     relup = plan(read_release(Path(service.handler.running.root)), read_release(goal))
-    return await service.handler.install(relup, owner="a test", emit=lambda event: None, options=Options(**options))
+    return await service.handler.install(relup, owner="a test", emit=emit, options=Options(dry_run=dry_run))
 
 
 def carts(service: Service) -> list[Any]:
@@ -231,22 +241,238 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("failing", [0, 2, 4])
-@pytest.mark.parametrize("failure", FAILURES)
-def test_whatever_fails_every_instance_is_what_it_was(tmp_path: Path, failure: str, failing: int) -> None:
-    cart, change, code = FAILURES[failure]
-    cart = cart.format(at=f"len(CALLS) == {failing + 1}")
-    change = change.format(process=f'state["number"] == {failing // 2}')
+def test_whatever_fails_at_whichever_instance_all_are_what_they_were(tmp_path: Path) -> None:
+    """One node goes through all of it, and can be upgraded in the end."""
 
     async def scenario() -> None:
-        async with running(tmp_path, cart, change) as (service, goal):
+        async with running(tmp_path) as (service, goal):
             before = view(service)
-            outcome = await apply(service, goal)
-            assert outcome.status == "rolled_back"
-            assert outcome.diagnostics[0].code == code
-            assert str(outcome.diagnostics[0].location).endswith(("appup.yaml:6:9", "appup.yaml:7:9"))
-            assert view(service) == before
+            for number, (failure, failing) in enumerate(product(FAILURES, (0, 2, 4))):
+                cart, change, code = FAILURES[failure]
+                cart = cart.format(at=f"len(CALLS) == {failing + 1}")
+                change = change.format(process=f'state["number"] == {failing // 2}')
+                folder = tmp_path / f"bad{number}"
+                new = modules(NEW_MODEL.format(cart=cart), change)
+                outcome = await apply(service, write_release(folder, "2", new, appup(UP, DOWN)))
+                assert outcome.status == "rolled_back", failure
+                assert outcome.diagnostics[0].code == code, failure
+                assert str(outcome.diagnostics[0].location).endswith(("appup.yaml:6:9", "appup.yaml:7:9"))
+                assert view(service) == before, failure
+                assert gc.get_freeze_count() == 0
             assert [await service.node.call(f"w{i}", "total") for i in range(COUNT)] == [1] * COUNT
+            assert (await apply(service, goal)).status == "done"
+
+    asyncio.run(scenario())
+
+
+def test_an_instance_born_after_the_census_is_migrated_and_one_that_died_is_not(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as (service, goal):
+            holder, model = import_module("shop.holder"), import_module("shop.model")
+
+            def exchange(event: Event) -> None:
+                if event.phase == "suspend":
+                    holder.GLOBALS[:] = [model.Cart("born"), model.Cart("born too")]
+
+            outcome = await apply(service, goal, emit=exchange)
+            assert told(outcome)[0] == "instances: 6 of shop.model.Cart migrated by upgrade_cart"
+            assert {type(c) for c in carts(service)} == {import_module("shop.model").Cart}
+            assert [c.owner for c in holder.GLOBALS] == ["born", "born too"]
+
+    asyncio.run(scenario())
+
+
+def test_a_program_that_froze_its_heap_is_upgraded_and_its_heap_is_frozen_after_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as (service, goal):
+            gc.freeze()
+            try:
+                outcome = await apply(service, goal)
+                assert told(outcome)[0] == "instances: 5 of shop.model.Cart migrated by upgrade_cart"
+                assert gc.get_freeze_count() > 0
+            finally:
+                gc.unfreeze()
+
+    asyncio.run(scenario())
+
+
+def test_a_dry_run_counts_the_instances_and_touches_none(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as (service, goal):
+            before = view(service)
+            outcome = await apply(service, goal, dry_run=True)
+            assert outcome.status == "ready"
+            assert told(outcome)[0] == "instances: 5 of shop.model.Cart will be migrated by upgrade_cart"
+            assert view(service) == before
             assert gc.get_freeze_count() == 0
+
+    asyncio.run(scenario())
+
+
+KINDS = """
+    import asyncio
+    from collections import OrderedDict, deque
+    from relup.runtime import counterpart, migrate
+    VERSION = {vsn}
+
+    class Base:
+        pass
+    class Plain(Base): ...
+    class Tags(dict): ...
+    class Ordered(OrderedDict): ...
+    class Row(list): ...
+    class Group(set): ...
+    class Line(deque): ...
+    class Wrong(LookupError): ...
+    class Wire(asyncio.Protocol): ...
+    class Valued:
+        def __init__(self, name): self.name = name
+        def __eq__(self, other): return type(other) is Valued and other.name == self.name
+        def __hash__(self): return hash((VERSION, self.name))
+    class Private:
+        def __init__(self): self.__secret = "hidden"
+        def tell(self): return self.__secret
+
+    ALL, KEYS = [], {{}}
+
+    def fill():
+        KEYS.update({{Valued("a"): 1, "z": OrderedDict({{Valued("b"): 2, Valued("c"): 3}})}})
+        KEYS["set"] = {{Valued("d"), 5}}
+        plain = Plain(); plain.b, plain.a = [1], 2
+        tags = Tags(x=1); tags.extra = 5
+        row = Row([3, 1]); wrong = Wrong("no", 7)
+        wire = Wire(); wire.transport = "t"
+        ALL.extend([plain, tags, Ordered(z=1, y=2), row, Group([1]), Line([1, 2], 4), wrong, wire, Private()])
+
+    def turn(old):
+        return old.__class__.__new__(old.__class__) if False else make(old, counterpart(type(old)))
+
+    def make(old, new):
+        if isinstance(old, (dict, list, set)):
+            made = new(old)
+        elif isinstance(old, deque):
+            made = new([*old, 9], old.maxlen)
+        elif isinstance(old, Exception):
+            made = new(*old.args, "more")
+        else:
+            return migrate(old, new)
+        vars(made).update(vars(old))
+        return made
+"""
+EVERY_KIND = ["Plain", "Tags", "Ordered", "Row", "Group", "Line", "Wrong", "Wire", "Private"]
+
+
+def test_every_kind_of_object_that_can_change_its_class_does_and_is_put_back(tmp_path: Path) -> None:
+    def shown(kinds: list[Any]) -> list[object]:
+        return [(id(k), type(k), repr(k), list(vars(k).items()), getattr(k, "args", None)) for k in kinds]
+
+    async def scenario() -> None:
+        listed = ", ".join(f"{kind}: turn" for kind in [*EVERY_KIND, "Valued"])
+        load = f"\n- load_module: {{module: shop.kinds, keep: [ALL, KEYS], instances: {{{listed}}}}}\n"
+        update = "- update: {module: shop.worker, change: advanced}\n"
+        old = write_release(tmp_path / "1", "1", {**modules(OLD_MODEL), "kinds": KINDS.format(vsn=1)})
+        goals = []
+        for vsn, change in (("2", "1/0"), ("3", "pass")):
+            new = {**modules(OLD_MODEL, change), "kinds": KINDS.format(vsn=vsn)}
+            goals.append(write_release(tmp_path / vsn, vsn, new, appup(load + update, load + update, vsn)))
+        async with serve(old, base=tmp_path / "home") as service:
+            kinds = import_module("shop.kinds")
+            kinds.fill()
+            every, keys = list(kinds.ALL), list(kinds.KEYS.items())
+            before = shown(every)
+            assert (await apply(service, goals[0])).status == "rolled_back"
+            assert shown(every) == before
+            assert list(kinds.KEYS.items()) == keys
+            assert kinds.KEYS[kinds.Valued("a")] == 1
+            assert kinds.Valued("d") in kinds.KEYS["set"]
+            outcome = await apply(service, goals[1])
+            assert outcome.status == "done", outcome
+            assert [type(k) for k in every] == [getattr(import_module("shop.kinds"), k) for k in EVERY_KIND]
+            plain, tags, ordered, row, group, line, wrong, wire, private = every
+            assert (list(vars(plain)), tags, tags.extra, list(ordered), row) == (
+                ["b", "a"],
+                {"x": 1},
+                5,
+                ["z", "y"],
+                [3, 1],
+            )
+            assert (group, list(line), line.maxlen, wrong.args) == ({1}, [1, 2, 9], 4, ("no", 7, "more"))
+            assert (wire.transport, private.tell()) == ("t", "hidden")
+            kinds = import_module("shop.kinds")
+            assert kinds.ALL[0] is plain
+            assert kinds.KEYS[kinds.Valued("a")] == 1
+            assert kinds.KEYS["z"][kinds.Valued("c")] == 3
+            assert list(kinds.KEYS["z"].values()) == [2, 3]
+            assert kinds.Valued("d") in kinds.KEYS["set"]
+
+    asyncio.run(scenario())
+
+
+BAD = """
+    from dataclasses import dataclass
+    from enum import Enum
+    from shop.holder import GLOBALS as Imported
+    import shop.holder
+    VERSION = {vsn}
+    class Cart: ...
+    class Sub(Cart): ...
+    class Colour(Enum):
+        RED = 1
+    class Pair(tuple): ...
+    class Name(str): ...
+    class Slots:
+        __slots__ = ({slots})
+    class Based({base}): ...
+    class Only{vsn}: ...
+    from logging import Handler
+    async def later(old): ...
+    def stream(old): yield
+    def two(old, more): ...
+    def good(old): return old
+    number = 5
+"""
+REFUSALS = {
+    "Colour: good": ("not_migratable", "New[old.name]"),
+    "Pair: good": ("not_migratable", "what a tuple holds can never be changed in place"),
+    "Name: good": ("not_migratable", "what a str holds can never be changed in place"),
+    "Slots: good": ("not_migratable", "its slots were a, b and are a, b, c"),
+    "Based: good": ("not_migratable", "Python refuses it"),
+    "Only1: good": ("no_such_class", "the version of shop.model to come has no class Only1"),
+    "Only2: good": ("no_such_class", "the version of shop.model that runs has no class Only2"),
+    "Handler: good": ("same_class", "logging, which defines it, stays"),
+    "Cart: gone": ("no_such_function", "the newer version of shop.model has no gone, which is to migrate Cart"),
+    "Cart: 'shop.nowhere:good'": ("no_such_function", "shop.nowhere has no good"),
+    "Cart: number": ("bad_function", "number for shop.model.Cart is no function"),
+    "Cart: later": ("bad_function", "not an ordinary function"),
+    "Cart: stream": ("bad_function", "not an ordinary function"),
+    "Cart: two": ("bad_function", "cannot be called with one argument"),
+}
+
+
+def test_what_cannot_be_migrated_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bad = BAD.format(vsn=1, slots="'a', 'b'", base="Exception")
+        old = write_release(tmp_path / "1", "1", {"app": supervised(1), "model": bad, **HOLDERS})
+        async with serve(old, base=tmp_path / "home") as service:
+            import_module("shop.model")
+            bad = BAD.format(vsn=2, slots="'a', 'b', 'c'", base="dict")
+            for number, (listed, (code, words)) in enumerate(REFUSALS.items()):
+                load = f"\n- load_module: {{module: shop.model, instances: {{{listed}}}}}\n"
+                new = {"app": supervised(1), "model": bad, **HOLDERS}
+                goal = write_release(tmp_path / f"g{number}", "2", new, appup(load, load))
+                with pytest.raises(Refused) as refusal:
+                    await apply(service, goal)
+                [diagnostic] = refusal.value.diagnostics
+                assert diagnostic.code == code, listed
+                assert words in str(diagnostic), listed
+                assert str(diagnostic.location).endswith("shop.appup.yaml:6:9")
+                assert gc.get_freeze_count() < LITTLE
+            load = "\n- load_module: {module: shop.model, instances: {Cart: good}}\n"
+            goal = write_release(
+                tmp_path / "last", "2", {"app": supervised(1), "model": bad, **HOLDERS}, appup(load, load)
+            )
+            ready = await apply(service, goal, dry_run=True)
+            assert ("not_listed", "warning") in [(d.code, d.severity) for d in ready.diagnostics]
+            assert "shop.model.Sub extends shop.model.Cart and is not listed" in str(ready)
 
     asyncio.run(scenario())

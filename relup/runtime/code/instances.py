@@ -1,11 +1,15 @@
 """Find the live instances of a class, wherever they are, and say why some can never become another class's.
 
-Every instance that has attributes is known to the garbage collector, and refers to its class. `gc.get_referrers` of the
-class would find them all in one pass, which takes 20 ms for a million objects that lie well and a second for those that
-do not: too long while processes stand still. So the heap is read before, outside the window; what exists by then is set
-aside with `gc.freeze`, which costs nothing, and the pass in the window sees only what was born since.
+Every instance of a class that Python code defines is known to the garbage collector, and refers to its class.
+`gc.get_referrers` of the class would find them all in one pass, which takes 20 ms for a million objects that lie well
+and a second for those that do not: too long while processes stand still. So the heap is read before, outside the
+window; what exists by then is set aside with `gc.freeze`, which costs nothing, and the pass in the window sees only
+what was born since.
 
 Where a program has frozen its heap itself, it is thawed to be read, and frozen again: a little more of it than before.
+
+An instance that is a key and has a hash of its own may have another one afterwards. So the dictionaries and sets that
+have such keys are found as well.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ from typing import Any
 from relup.runtime.migrate import slots_of
 
 CHUNK = 20_000
-_COLLECTED = 1 << 14
-"""The flag of types whose instances the collector may know (Py_TPFLAGS_HAVE_GC)."""
+LITTLE = 1_000
+"""CPython 3.12 itself freezes a few hundred objects at its start; a program freezes more."""
 _FIXED = (tuple, str, bytes, int, float, complex, frozenset)
 """Types whose instances are what they contain, once and for all."""
 
@@ -31,6 +35,8 @@ class Census:
 
     def __init__(self, classes: Collection[type]) -> None:
         self._classes = frozenset(classes)
+        self._hashed = frozenset(c for c in classes if hashed(c))
+        self._keyed: list[Any] = []
         self._heap: list[Any] = []
         self._known: list[Any] = []
         self._thaws = False
@@ -43,12 +49,15 @@ class Census:
             gc.unfreeze()
         self._heap = gc.get_objects()
         gc.freeze()
-        self._thaws, self._open = not frozen, True
+        self._thaws, self._open = frozen < LITTLE, True
 
     def look(self) -> None:
         """Find the instances among it; in a worker thread the loop goes on meanwhile."""
         for start in range(0, len(self._heap), CHUNK):
-            self._known += [o for o in self._heap[start : start + CHUNK] if type(o) in self._classes]
+            chunk = self._heap[start : start + CHUNK]
+            self._known += [o for o in chunk if type(o) in self._classes]
+            if self._hashed:
+                self._keyed += [o for o in chunk if self._has_keys(o)]
 
     def settle(self) -> None:
         """Let go of all else, in the thread of the loop: some of it may have been waiting for nothing but that."""
@@ -68,12 +77,33 @@ class Census:
             found[type(instance)].append(instance)
         return found
 
+    def keyed(self) -> list[Any]:
+        """Return the dictionaries and sets that have keys of these classes with a hash of their own."""
+        if not self._hashed:
+            return []
+        known = set(map(id, self._keyed))
+        self._keyed += [o for o in gc.get_objects() if id(o) not in known and self._has_keys(o)]
+        return self._keyed
+
+    def _has_keys(self, holder: Any) -> bool:
+        """Look at keys as C code sees them: no method of the program runs, and nobody can change them meanwhile."""
+        kind = type(holder)
+        if issubclass(kind, dict):
+            return not self._hashed.isdisjoint(map(type, dict.__iter__(holder)))
+        return issubclass(kind, set | frozenset) and not self._hashed.isdisjoint(map(type, kind.__iter__(holder)))
+
     def close(self) -> None:
         """Give the collector back what was set aside."""
         if self._open and self._thaws:
             gc.unfreeze()
         self._open = False
-        self._heap, self._known = [], []
+        self._heap, self._known, self._keyed = [], [], []
+
+
+def hashed(cls: type) -> bool:
+    """Say whether instances have a hash that is not their identity's."""
+    own: Any = cls.__hash__
+    return own is not None and own is not object.__hash__
 
 
 def obstacle(old: type, new: type) -> str | None:
@@ -84,8 +114,6 @@ def obstacle(old: type, new: type) -> str | None:
         return "its instances are classes or modules"
     if fixed := next((t for t in _FIXED if issubclass(old, t) or issubclass(new, t)), None):
         return f"what a {fixed.__name__} holds can never be changed in place"
-    if not old.__flags__ & _COLLECTED:
-        return "its instances have no attributes, and the garbage collector, which alone could find them, ignores them"
     return _layout(old, new) or _refused(old, new)
 
 

@@ -7,22 +7,25 @@ author's function makes a new instance beside the old one, and the old one takes
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from inspect import iscoroutine
 from typing import Any
 
 from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
+from relup.runtime.code.instances import hashed
 from relup.targets.python.passage import Turning
-from relup.targets.python.snapshot import become
+from relup.targets.python.snapshot import Snapshot, become
 
 
-def turn(instances: Sequence[Any], turning: Turning) -> None:
-    """Migrate *instances*, whose contents the journal has; this loop is part of the window.
+def turn(instances: Sequence[Any], turning: Turning) -> list[Any]:
+    """Migrate *instances*, whose contents the journal has, and return those whose hash is another one now.
 
-    Raises `EffectFailed` for the first one that cannot be, with the rest untouched.
+    This loop is part of the window. Raises `EffectFailed` for the first one that cannot be, with the rest untouched.
     """
     function, new = turning.function, turning.new
+    hashes = [_hash(i) for i in instances] if hashed(turning.old) or hashed(new) else ()
     for instance in instances:
         try:
             made = function(instance)
@@ -34,6 +37,51 @@ def turn(instances: Sequence[Any], turning: Turning) -> None:
             raise
         except BaseException as error:
             raise EffectFailed(_failed(turning, instance, error)) from error
+    return [i for i, before in zip(instances, hashes, strict=False) if before != _hash(i)]
+
+
+def _hash(instance: Any) -> int | None:
+    try:
+        return hash(instance)
+    except Exception:
+        return None
+
+
+def keys_of(holders: Sequence[Any]) -> Snapshot:
+    """Return the entries of dictionaries and sets, for one whose keys have other hashes cannot say them any more."""
+    return tuple([(h, list(h.items() if isinstance(h, dict) else h), _put_in_again) for h in holders])
+
+
+def having(keys: Snapshot, rehashed: Collection[int]) -> Snapshot:
+    """Return those among which some of *rehashed* are, by their identities."""
+    if not rehashed:
+        return ()
+    return tuple([k for k in keys if any(id(e[0] if isinstance(k[0], dict) else e) in rehashed for e in k[1])])
+
+
+def rekey(keys: Snapshot, turnings: Sequence[Turning]) -> None:
+    """Put every entry in again, in its order. Raises `EffectFailed` for a frozenset, and where two are equal by now."""
+    for holder, held, put_back in keys:
+        which = ", ".join(t.label for t in turnings)
+        if isinstance(holder, frozenset):
+            message = f"instances: one of {which} is in a frozenset and its hash changes: it would not be found there"
+            hint = "let the new class compute __hash__ from what the old one did"
+            raise EffectFailed(Diagnostic("hash_changed", message, turnings[0].location, hint=hint))
+        put_back(holder, held)
+        if len(holder) != len(held):
+            message = f"instances: two of {which} are equal by now, and each was a key of one {type(holder).__name__}"
+            raise EffectFailed(Diagnostic("hash_changed", message, turnings[0].location))
+
+
+def _put_in_again(holder: Any, held: list[Any]) -> None:
+    if isinstance(holder, dict):
+        kind: Any = OrderedDict if isinstance(holder, OrderedDict) else dict
+        kind.clear(holder)
+        for key, value in held:
+            kind.__setitem__(holder, key, value)
+    elif not isinstance(holder, frozenset):
+        set.clear(holder)
+        set.update(holder, held)
 
 
 def migrated(turning: Turning, count: int, what: str) -> Diagnostic:

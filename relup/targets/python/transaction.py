@@ -34,7 +34,7 @@ from relup.runtime.code.keeping import put
 from relup.targets.python import preflight
 from relup.targets.python.calls import Calls
 from relup.targets.python.journal import Called, Changed, Decided, Entry, Held, States, Swapped, undo
-from relup.targets.python.migrating import migrated, turn
+from relup.targets.python.migrating import having, keys_of, migrated, rekey, turn
 from relup.targets.python.passage import Passage
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
@@ -215,9 +215,12 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             return
         found = self._stage.census.find([t.old for t in over.turnings])
         every = [instance for instances in found.values() for instance in instances]
+        keys = keys_of(self._stage.census.keyed())
         self._journal.append(Held(self._memory.remember_instances(every)))
-        for turning in over.turnings:
-            turn(found[turning.old], turning)
+        rehashed = {id(i) for t in over.turnings for i in turn(found[t.old], t)}
+        if stale := having(keys, rehashed):
+            self._journal.insert(-1, Held(stale))  # undone when the keys have their old hashes again
+            rekey(stale, over.turnings)
         self._migrated = [migrated(t, len(found[t.old]), "migrated") for t in over.turnings]
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
