@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from relup.document import read_release
 from relup.planner import plan
+from relup.runtime.code.instances import LITTLE
 from relup.targets.python.service import serve
 from relup.testing import Subject, check_target
 from tests.node.test_windows import BOTH_SERVERS, CALL, appup, release
 
-TWO_WINDOWS = appup(BOTH_SERVERS % CALL, BOTH_SERVERS % "")
+MODEL = """
+from relup.runtime import counterpart, migrate
+
+VERSION = {vsn}
+CARTS, COUNT = [], {vsn}000
+
+class Cart:
+    def __init__(self, *items):
+        self.items = list(items)
+
+def turn(old):
+    old.items.append("turned")
+    return migrate(old, counterpart(type(old)))
+
+def turn_back(new):
+    new.items.remove("turned")
+    return migrate(new, counterpart(type(new)))
+"""
+GOES_OVER = """
+      - load_module: {{module: shop.model, keep: [CARTS, COUNT], instances: {{Cart: {turn}}}}}"""
+TWO_WINDOWS = appup(
+    GOES_OVER.format(turn="turn") + BOTH_SERVERS % CALL, BOTH_SERVERS % "" + GOES_OVER.format(turn="turn_back")
+)
 
 
 def test_the_contract_holds_with_one_window(tmp_path: Path) -> None:
@@ -23,7 +48,7 @@ def test_the_contract_holds_with_one_window(tmp_path: Path) -> None:
     assert asyncio.run(contract(tmp_path, appup(both, both))) > 20
 
 
-def test_the_contract_holds_with_two_windows_and_a_call_between(tmp_path: Path) -> None:
+def test_the_contract_holds_with_two_windows_a_call_between_and_what_goes_over_with_the_code(tmp_path: Path) -> None:
     assert asyncio.run(contract(tmp_path, TWO_WINDOWS, forget=("up", "down", "added by 2"))) > 40
 
 
@@ -34,8 +59,13 @@ async def contract(tmp_path: Path, text: str, forget: tuple[str, ...] = ()) -> i
     async def fresh() -> AsyncIterator[Subject]:
         folder = tmp_path / str(next(number))
         old, goal = release(folder / "1", "1"), release(folder / "2", "2", text)
+        for vsn in ("1", "2"):
+            (folder / vsn / "shop" / "model.py").write_text(MODEL.format(vsn=vsn if "model" in text else "1"))
         async with serve(old, base=folder / "home") as service:
-            node = service.node
+            node, model = service.node, import_module("shop.model")
+            model.CARTS += [model.Cart(1), {"deep": model.Cart()}]
+            model.COUNT += 1
+            carts = [model.CARTS[0], model.CARTS[1]["deep"]]
 
             async def view() -> Any:
                 """Return what a rollback restores; *forget* is what migration down leaves in the states."""
@@ -46,7 +76,9 @@ async def contract(tmp_path: Path, text: str, forget: tuple[str, ...] = ()) -> i
                     },
                     "pids": {p.pid: (p.name, p.holds, p.reference.cls) for p in node.processes.values()},
                     "vsns": {m: node.code.digest(m) for m in ("shop.app", "shop.cart", "shop.till", "shop.ops")},
-                    "release": (service.handler.running, service.handler.records),
+                    "carts": [(id(c), dict(vars(c)), type(c) is import_module("shop.model").Cart) for c in carts],
+                    "kept": (import_module("shop.model").CARTS is model.CARTS, repr(model.CARTS), model.COUNT),
+                    "release": (service.handler.running, service.handler.records, gc.get_freeze_count() < LITTLE),
                 }
 
             yield Subject(service.handler, plan(read_release(old), read_release(goal)), view)

@@ -7,7 +7,7 @@ most of the window.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, assert_never
@@ -16,7 +16,6 @@ from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
 from relup.runtime import Process
 from relup.runtime.code.keeping import Bound, put
-from relup.runtime.code.writes import MISSING
 from relup.targets.python.snapshot import Snapshot, restore
 from relup.targets.python.snapshot import changed as spoilt
 
@@ -41,20 +40,17 @@ class States:
         self.settled = len(self.changed)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Held:
-    """What values that are no state of a process held: names that are kept, and instances that are migrated."""
+    """What values that are no state of a process held: names that are kept, and instances that are migrated.
+
+    Any `code_change` may write there, an `async def` one while it is awaited as well, and nobody can tell its writes
+    from those of others: all of them are put back.
+    """
 
     snapshot: Snapshot
-    bound: list[Bound] = field(default_factory=list)
+    bound: Sequence[Bound] = ()
     """What names meant."""
-
-    def settle(self) -> None:
-        """Keep only what holds something else by now."""
-        self.snapshot = spoilt(self.snapshot)
-        self.bound = [
-            (space, name, value) for space, name, value in self.bound if space.get(name, MISSING) is not value
-        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import gc
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from sys import getrefcount, modules
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
 from relup.diagnostics import Diagnostic, Location
@@ -96,6 +96,8 @@ class _Old:
         return known
 
 
+_ATOMS = (NoneType, int, float, complex, str, bytes, tuple, frozenset, type, FunctionType)
+"""Kinds of values that it does not matter to have twice."""
 _CODE = (CodeType, FrameType, ModuleType)
 _NO_DATA = (type, FunctionType, BuiltinFunctionType, MethodType, *_CODE)
 
@@ -116,7 +118,7 @@ def _elsewhere(kept: Kept, label: str, place: Location | None, made: Any, after:
     """Find who would go on using what the new body made: no import binds it there, so nothing leads it elsewhere."""
     known = {(id(space), key) for space, key in kept.targets if space.get(key, MISSING) is made}
     alone = next(getrefcount(o) for o in [object()])
-    if not gc.is_tracked(made) or getrefcount(made) - alone <= len(known):
+    if issubclass(type(made), _ATOMS) or getrefcount(made) - alone <= len(known):
         return
     for who in dict.fromkeys(w for holder in gc.get_referrers(made) if (w := _holder(holder, made, known, after))):
         message = f"keep: {who} holds what the new body made for {label}, and would go on with that"

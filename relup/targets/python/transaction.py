@@ -270,7 +270,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         As long as nothing is awaited nobody else can write, so this is left until it is needed.
         """
         for entry in self._journal:
-            if isinstance(entry, States | Held):
+            if isinstance(entry, States):
                 entry.settle()
 
     async def call(self, cut: Cut, towards: Side) -> None:
