@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import weakref
-from dataclasses import dataclass, field, make_dataclass
+from abc import ABC, abstractmethod
+from dataclasses import InitVar, dataclass, field, make_dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,10 +116,119 @@ def test_every_missing_and_unknown_name_is_said_at_once() -> None:
         migrate(Old("a", 1), Slots)
 
 
-@pytest.mark.parametrize("cls", [dict, list, ValueError, int])
-def test_classes_built_on_contents_are_refused(cls: type) -> None:
-    with pytest.raises(TypeError):
+@pytest.mark.parametrize("cls", [dict, list, int, str, tuple, set])
+def test_classes_built_on_contents_are_refused_and_how_one_makes_them_is_said(cls: type) -> None:
+    with pytest.raises(TypeError, match=rf"a {cls.__name__} is what it contains: make it with Sub\(old\)"):
         migrate(Old("a", 1), type("Sub", (cls,), {}))
+
+
+class Colour(Enum):
+    RED = 1
+
+
+class Abstract(ABC):
+    @abstractmethod
+    def act(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("old", "cls", "words"),
+    [
+        (Colour.RED, Colour, r"take Colour\[old.name\]"),
+        (Old, Plain, "an instance of the old class, not a class"),
+        (Plain, Old("a", 1), "makes an instance of a class, and Old.* is none"),
+        (Old("a", 1), Abstract, "abstract"),
+    ],
+)
+def test_what_an_author_may_mistake_is_said(old: Any, cls: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        migrate(old, cls)
+
+
+@dataclass(kw_only=True)
+class Base:
+    key: str
+    made: int = field(init=False)
+    given: InitVar[int] = 3
+
+
+@dataclass(kw_only=True, slots=True)
+class Derived(Base):
+    more: list[int] = field(default_factory=list)
+    last: int
+
+
+def test_fields_that_init_does_not_take_and_those_of_bases_are_fields() -> None:
+    old = Base.__new__(Base)
+    old.__dict__ |= {"key": "k", "made": 4}
+    new = migrate(old, Derived, last=5)
+    assert (new.key, new.made, new.more, new.last) == ("k", 4, [], 5)
+    with pytest.raises(TypeError, match="missing key, made, last"):
+        migrate({}, Derived)
+    with pytest.raises(TypeError, match="unknown given"):
+        migrate(old, Derived, last=5, given=1)
+
+
+@attrs.define
+class AttrsOld:
+    name: str
+    _secret: int = 1
+
+
+@attrs.frozen
+class AttrsNew:
+    name: str
+    _secret: int = attrs.field(converter=str)
+    tags: list[str] = attrs.field(factory=list)
+    double: str = attrs.Factory(lambda self: self.name * 2, takes_self=True)
+    needed: int = attrs.field(kw_only=True)
+
+
+@pytest.mark.parametrize("old", [AttrsOld("a", 5), Old("a", 1), {"name": "a"}])
+def test_attrs_classes_are_made_of_their_fields_private_ones_by_either_name(old: Any) -> None:
+    new = migrate(old, AttrsNew, secret=7, needed=3)
+    assert (new.name, new._secret, new.tags, new.double, new.needed) == ("a", 7, [], "aa", 3)
+    assert migrate(old, AttrsNew, _secret=8, needed=3)._secret == 8
+    with pytest.raises(TypeError, match="missing needed; unknown other"):
+        migrate(AttrsOld("a", 5), AttrsNew, other=1)
+    assert migrate(AttrsOld("a", 5), Old, count=1).name == "a"
+
+
+class OldError(LookupError):
+    def __init__(self, what: str, code: int) -> None:
+        super().__init__(what)
+        self.code = code
+
+
+class NewError(ValueError):
+    def __init__(self) -> None:
+        raise AssertionError("migrate runs no __init__")
+
+
+def test_an_exception_keeps_its_arguments_its_cause_and_its_traceback() -> None:
+    try:
+        raise OldError("no", 7) from KeyError("k")
+    except OldError as error:
+        old = error
+    new: Any = migrate(old, NewError, code=8)
+    assert (type(new), new.args, new.code) == (NewError, ("no",), 8)
+    assert (new.__cause__, new.__traceback__) == (old.__cause__, old.__traceback__)
+    assert old.code == 7
+
+
+def test_what_a_class_computes_now_is_not_stored_and_cannot_be_given() -> None:
+    class Before:
+        def __init__(self) -> None:
+            self.total = 5
+
+    class After:
+        @property
+        def total(self) -> int:
+            return 9
+
+    assert (migrate(Before(), After).total, vars(migrate(Before(), After))) == (9, {})
+    with pytest.raises(TypeError, match="After: computed by a property total"):
+        migrate(Before(), After, total=1)
 
 
 def test_attributes_beside_the_fields_come_along_but_no_caches() -> None:
