@@ -16,7 +16,7 @@ from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
 from relup.runtime.code.instances import hashed
 from relup.targets.python.passage import Turning
-from relup.targets.python.snapshot import Snapshot, become
+from relup.targets.python.snapshot import Snapshot, becoming
 
 
 def turn(instances: Sequence[Any], turning: Turning) -> list[Any]:
@@ -24,7 +24,7 @@ def turn(instances: Sequence[Any], turning: Turning) -> list[Any]:
 
     This loop is part of the window. Raises `EffectFailed` for the first one that cannot be, with the rest untouched.
     """
-    function, new = turning.function, turning.new
+    function, new, become = turning.function, turning.new, becoming(turning.new)
     hashes = [_hash(i) for i in instances] if hashed(turning.old) or hashed(new) else ()
     for instance in instances:
         try:

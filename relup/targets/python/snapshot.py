@@ -17,8 +17,9 @@ import asyncio
 import threading
 from array import array
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import is_dataclass
+from itertools import groupby
 from types import BuiltinFunctionType, FunctionType, ModuleType, NoneType, SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -68,8 +69,12 @@ class Memory:
         entries: list[Entry] = []
         seen = set(map(id, instances))
         pending = list(others)
-        for instance in instances:
-            pending += _record_instance(instance, self._slots(instance.__class__), entries)
+        for kind, same in groupby(instances, type):
+            if _is_bare(kind):
+                pending += _record_bare(kind, same, entries)
+            else:
+                slots = tuple(slots_of(kind))
+                pending += [value for instance in same for value in _record_instance(instance, slots, entries)]
         self._walk(pending, seen, entries)
         return tuple(entries)
 
@@ -88,9 +93,6 @@ class Memory:
         if slots is None:
             return _walkable(value) if isinstance(value, tuple) else []
         return _record_instance(value, slots, entries)
-
-    def _slots(self, kind: type) -> tuple[str, ...]:
-        return self._layout(kind) or tuple(slots_of(kind))
 
     def _layout(self, kind: type) -> tuple[str, ...] | None:
         """Return the slots of a class whose instances are state; None for one that is kept by reference."""
@@ -128,15 +130,42 @@ def changed(snapshot: Snapshot) -> Snapshot:
     return () if holds(snapshot) else tuple([entry for entry in snapshot if not holds((entry,))])
 
 
-def become(instance: Any, other: Any) -> None:
-    """Give *instance* the class of *other* and everything it holds. TypeError where their layouts differ.
+def becoming(kind: type) -> Callable[[Any, Any], None]:
+    """Return what gives an instance the class *kind*, and everything that an instance of that class holds.
 
-    What C code keeps in an instance beside that, as an OSError does, stays.
+    What C code keeps in an instance beside that, as an OSError does, stays. TypeError where layouts differ.
     """
-    held: list[Entry] = []
-    _record_instance(other, tuple(slots_of(other.__class__)), held)
-    for _, contents, put_back in held:
-        put_back(instance, contents)
+    slots = tuple(slots_of(kind))
+
+    def become_bare(instance: Any, other: Any) -> None:
+        object.__setattr__(instance, "__class__", kind)
+        fields = instance.__dict__
+        fields.clear()
+        fields.update(other.__dict__)
+
+    def become(instance: Any, other: Any) -> None:
+        held: list[Entry] = []
+        _record_instance(other, slots, held)
+        for _, contents, put_back in held:
+            put_back(instance, contents)
+
+    return become_bare if _is_bare(kind) else become
+
+
+def _is_bare(kind: type) -> bool:
+    """Say whether instances are their `__dict__` and nothing else."""
+    return bool(kind.__dictoffset__) and not any(slots_of(kind)) and not issubclass(kind, _WITH_CONTENTS)
+
+
+def _record_bare(kind: type, instances: Iterable[Any], entries: list[Entry]) -> list[Any]:
+    """Write down many instances of a class at once: this is part of the window."""
+    reached: list[Any] = []
+    for instance in instances:
+        fields = dict(instance.__dict__)
+        entries.append((instance, (kind, fields, {}, ()), _restore_instance))
+        if not _ATOMS.issuperset(map(type, fields.values())):
+            reached += _walkable(fields.values())
+    return reached
 
 
 def _record_instance(value: Any, slots: tuple[str, ...], entries: list[Entry]) -> list[Any]:

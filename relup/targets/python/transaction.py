@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
 from functools import partial
@@ -35,7 +35,7 @@ from relup.targets.python import preflight
 from relup.targets.python.calls import Calls
 from relup.targets.python.journal import Called, Changed, Decided, Entry, Held, States, Swapped, undo
 from relup.targets.python.migrating import having, keys_of, migrated, rekey, turn
-from relup.targets.python.passage import Passage
+from relup.targets.python.passage import Passage, Turning
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
@@ -76,6 +76,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._journal: list[Entry] = []
         self._collects = False
         self._migrated: list[Diagnostic] = []
+        self._holds_kept = False
+        self._before_hashes = 0
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -143,13 +145,14 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             limit = max((t for t in waiting.values() if t is not None), default=None)
             waiting = dict.fromkeys(self._born(), limit)
             self._selected |= waiting
-        self._hold_kept()
         return len(self._selected)
 
-    def _hold_kept(self) -> None:
-        """Note what is to be kept, as it is now that its processes stand still: a `code_change` may change it too."""
-        if bound := [b for carry in self._stage.carries() for b in carry.values()]:
-            self._journal.append(Held(self._memory.remember_instances((), [b[2] for b in bound]), bound))
+    def _hold(self, instances: Collection[Any] = ()) -> None:
+        """Note what *instances* hold, and once in each window what is to be kept, before anything changes it."""
+        bound = [] if self._holds_kept else [b for carry in self._stage.carries() for b in carry.values()]
+        self._holds_kept = True
+        if bound or instances:
+            self._journal.append(Held(self._memory.remember_instances(instances, [b[2] for b in bound]), bound))
 
     def _census(self, suspensions: Sequence[Suspension]) -> dict[Process, float | None]:
         """Return the processes that use these modules, each with its time to suspend in seconds."""
@@ -194,9 +197,13 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     def _exchange(self, window: Window, over: Passage, swap: Callable[[], None], back: Callable[[], None]) -> None:
         """Exchange code, and with it what goes over; nothing is awaited, so nobody sees half of it."""
+        carry, census = over.carry, self._stage.census
+        found = census.find([t.old for t in over.turnings])
+        self._before_hashes = len(self._journal)
+        keys = keys_of(census.keyed()) if found else ()
+        self._hold([instance for instances in found.values() for instance in instances])
         if not over.upwards:
-            self._migrate(over)
-        carry = over.carry
+            self._migrate(over.turnings, found, keys)
         try:
             if carry:
                 carry.check()
@@ -207,24 +214,20 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         if carry:
             self._journal.append(Held((), carry.apply()))
         if over.upwards:
-            self._migrate(over)
+            self._migrate(over.turnings, found, keys)
 
-    def _migrate(self, over: Passage) -> None:
-        """Migrate every live instance of the classes that are listed."""
-        if not over.turnings:
-            return
-        found = self._stage.census.find([t.old for t in over.turnings])
-        every = [instance for instances in found.values() for instance in instances]
-        keys = keys_of(self._stage.census.keyed())
-        self._journal.append(Held(self._memory.remember_instances(every)))
-        rehashed = {id(i) for t in over.turnings for i in turn(found[t.old], t)}
+    def _migrate(self, turnings: Sequence[Turning], found: Mapping[type, Sequence[Any]], keys: Snapshot) -> None:
+        """Migrate the instances, and put those that are keys where their new hash belongs."""
+        rehashed = {id(i) for t in turnings for i in turn(found[t.old], t)}
         if stale := having(keys, rehashed):
-            self._journal.insert(-1, Held(stale))  # undone when the keys have their old hashes again
-            rekey(stale, over.turnings)
-        self._migrated = [migrated(t, len(found[t.old]), "migrated") for t in over.turnings]
+            # undone when the keys have their old hashes again
+            self._journal.insert(self._before_hashes, Held(stale))
+            rekey(stale, turnings)
+        self._migrated = [migrated(t, len(found[t.old]), "migrated") for t in turnings]
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Call `code_change` of every selected process of these modules, and give it the state it returns."""
+        self._hold()
         for part in change.changes:
             vsn = self._stage.vsn(part.module, change.mode, towards)
             states = States()
@@ -332,7 +335,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         selected, self._selected = self._selected, {}
         suspension.resume(self._node, selected)
         self._node.births.open()
-        self._open = False
+        self._open = self._holds_kept = False
         if self._collects:
             self._collects = False
             gc.enable()
