@@ -20,7 +20,7 @@ from relup.executor import Emit, Event, Options, Outcome
 from relup.planner import plan
 from relup.runtime.code.instances import LITTLE
 from relup.targets.python.service import Service, serve
-from tests.support import supervised, write_release
+from tests.support import Commands, supervised, write_release
 
 COUNT = 3
 OLD_MODEL = """
@@ -476,3 +476,32 @@ def test_what_cannot_be_migrated_is_refused_before_anything_is_touched(tmp_path:
             assert "shop.model.Sub extends shop.model.Cart and is not listed" in str(ready)
 
     asyncio.run(scenario())
+
+
+def test_a_node_in_a_process_of_its_own_is_upgraded_rolled_back_and_downgraded_by_commands(tmp_path: Path) -> None:
+    relup = Commands(tmp_path / "home")
+    look = (
+        "import shop.holder as h, shop.model as m; "
+        "[(type(c) is m.Cart, sorted(vars(c))) for c in (h.GLOBALS[0], h.CLOSURES[0]())] + [list(h.CACHE.values())]"
+    )
+    fine, bad = modules(NEW_MODEL.format(cart="pass")), modules(NEW_MODEL.format(cart="len(CALLS) == 3 and 1/0"))
+    old = write_release(tmp_path / "1", "1", modules(OLD_MODEL))
+    goal = write_release(tmp_path / "2", "2", fine, appup(UP, DOWN))
+    wrong = write_release(tmp_path / "bad", "2", bad, appup(UP, DOWN))
+    was, is_now = (f"(True, {names})" for names in (["items", "note", "owner"], ["currency", "items", "owner"]))
+    with relup.node(old, "--name", "shop"):
+        before = relup.run("rpc", "shop", look).stdout
+        assert before.count(was) == 2
+        failed = relup.run("apply", "shop", wrong, "--yes", exit_code=5).stdout
+        assert "upgrade_cart failed for an instance of shop.model.Cart: ZeroDivisionError" in failed
+        assert "model.py:" in failed
+        assert relup.run("rpc", "shop", look).stdout == before
+        dry = relup.run("apply", "shop", goal, "--dry-run").stdout
+        assert "instances: 5 of shop.model.Cart will be migrated by upgrade_cart" in dry
+        assert "instances    shop.model.Cart, shop.model.Key, shop.model.Line" in dry
+        done = relup.run("apply", "shop", goal, "--yes").stdout
+        assert "instances: 5 of shop.model.Cart migrated by upgrade_cart" in done
+        assert relup.run("rpc", "shop", look).stdout.count(is_now) == 2
+        down = relup.run("downgrade", "shop", "--yes").stdout
+        assert "instances: 5 of shop.model.Cart migrated by downgrade_cart" in down
+        assert relup.run("rpc", "shop", look).stdout == before

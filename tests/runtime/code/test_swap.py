@@ -368,6 +368,18 @@ def test_counterpart_is_the_class_of_the_other_version(shop: Running) -> None:
         code.counterpart(old)
 
 
+def test_counterpart_leads_onwards_from_an_upgrade_that_was_not_purged(shop: Running) -> None:
+    """Its undo information is still there, and the class that it replaced is not what anybody goes to now."""
+    shop.boot(V1)
+    first = shop["shop.model"].Account
+    shop.upgrade({"shop/model.py": V2})
+    second = shop["shop.model"].Account
+    assert shop.code.counterpart(second) is first
+    staged = shop.stage({"shop/model.py": V1["shop/model.py"]}, vsn="3")
+    third = staged.modules["shop.model"].Account
+    assert (shop.code.counterpart(second), shop.code.counterpart(third)) == (third, second)
+
+
 def test_annotations_of_unchanged_functions_follow(shop: Running) -> None:
     user = """
         from typing import Optional, Annotated, Callable
