@@ -282,6 +282,56 @@ def test_an_instance_born_after_the_census_is_migrated_and_one_that_died_is_not(
     asyncio.run(scenario())
 
 
+MIDST = """
+    import asyncio
+    from relup.runtime import GenServer, Reply
+    from shop import holder
+    from shop.model import Cart
+
+    gate = asyncio.Event()
+
+    class Midst(GenServer):
+        def init(self, args):
+            return None
+
+        async def handle_call(self, request, caller, state):
+            old = Cart
+            await gate.wait()
+            holder.GLOBALS.append(old("made late", ["by old code"]))
+            return Reply("done", state)
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_old_code_makes_while_a_code_change_is_awaited_is_migrated_too(tmp_path: Path, fails: bool) -> None:
+    async def scenario() -> None:
+        failing = "True" if fails else "False"
+        change = f"from shop.midst import gate; gate.set()\n            if {failing} and state['number'] == 2: 1/0"
+        old = {**modules(OLD_MODEL), "midst": MIDST}
+        new = {**modules(NEW_MODEL.format(cart="pass"), "PLACE"), "midst": MIDST}
+        wait = "await asyncio.sleep(0.01)"
+        text = new["worker"].replace("PLACE", f"{change}\n            {wait}").replace("def code_", "async def code_")
+        new["worker"] = "\n    import asyncio" + text
+        write_release(tmp_path / "1", "1", old)
+        goal = write_release(tmp_path / "2", "2", new, appup(UP, DOWN))
+        async with serve(tmp_path / "1", base=tmp_path / "home") as service:
+            await service.node.start(import_module("shop.midst").Midst, None, name="midst")
+            in_the_midst = asyncio.ensure_future(service.node.call("midst", "make", timeout=None))
+            await asyncio.sleep(0)
+            outcome = await apply(service, goal)
+            assert outcome.status == ("rolled_back" if fails else "done"), outcome
+            assert await in_the_midst == "done"
+            late = import_module("shop.holder").GLOBALS[-1]
+            assert late.owner == "made late"
+            assert type(late) is import_module("shop.model").Cart
+            if fails:
+                assert late.items == ["by old code"]
+            else:
+                assert told(outcome)[0] == "instances: 6 of shop.model.Cart migrated by upgrade_cart"
+
+    asyncio.run(scenario())
+
+
 def test_a_program_that_froze_its_heap_is_upgraded_and_its_heap_is_frozen_after_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as (service, goal):

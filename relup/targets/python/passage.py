@@ -29,7 +29,7 @@ from relup.targets.python import kept_values
 Versions = Mapping[str, Version]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Turning:
     """A class whose instances are migrated: to which class, and by what."""
 

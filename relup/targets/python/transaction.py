@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
 from functools import partial
@@ -29,13 +29,11 @@ from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
 from relup.runtime import Down, Node, NoReply, Process, Reply, Stop, suspension
-from relup.runtime.code import CodeError
 from relup.runtime.code.keeping import put
 from relup.targets.python import preflight
 from relup.targets.python.calls import Calls
-from relup.targets.python.journal import Called, Changed, Decided, Entry, Held, States, Swapped, undo
-from relup.targets.python.migrating import having, keys_of, migrated, rekey, turn
-from relup.targets.python.passage import Passage, Turning
+from relup.targets.python.exchange import Exchange
+from relup.targets.python.journal import Called, Changed, Decided, Entry, States, undo
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
@@ -75,9 +73,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._started: set[Process] = set()
         self._journal: list[Entry] = []
         self._collects = False
-        self._migrated: list[Diagnostic] = []
-        self._holds_kept = False
-        self._before_hashes = 0
+        self._awaited = False
+        """Whether something was awaited in the open window since its code was exchanged."""
+        self._exchange = Exchange(self._stage, self._memory, self._journal)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -147,13 +145,6 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             self._selected |= waiting
         return len(self._selected)
 
-    def _hold(self, instances: Collection[Any] = ()) -> None:
-        """Note what *instances* hold, and once in each window what is to be kept, before anything changes it."""
-        bound = [] if self._holds_kept else [b for carry in self._stage.carries() for b in carry.values()]
-        self._holds_kept = True
-        if bound or instances:
-            self._journal.append(Held(self._memory.remember_instances(instances, [b[2] for b in bound]), bound))
-
     def _census(self, suspensions: Sequence[Suspension]) -> dict[Process, float | None]:
         """Return the processes that use these modules, each with its time to suspend in seconds."""
         seconds = {s.module: _seconds(s) for s in suspensions}
@@ -181,7 +172,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Swap the window's modules in."""
         if staged := self._stage.of(window):
             self._stage.purge_before(staged)
-            self._exchange(window, self._stage.passage(window), staged.swap, staged.undo)
+            self._exchange.exchange(window, self._stage.passage(window), staged.swap, staged.undo)
 
     async def unload(self, window: Window) -> None:
         """Swap the window's modules back."""
@@ -193,41 +184,13 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                 staged.redo()
                 put(bound)
 
-            self._exchange(window, self._stage.passage(window, back=True), partial(staged.undo, keep=True), redo)
-
-    def _exchange(self, window: Window, over: Passage, swap: Callable[[], None], back: Callable[[], None]) -> None:
-        """Exchange code, and with it what goes over; nothing is awaited, so nobody sees half of it."""
-        carry, census = over.carry, self._stage.census
-        found = census.find([t.old for t in over.turnings])
-        self._before_hashes = len(self._journal)
-        keys = keys_of(census.keyed()) if found else ()
-        self._hold([instance for instances in found.values() for instance in instances])
-        if not over.upwards:
-            self._migrate(over.turnings, found, keys)
-        try:
-            if carry:
-                carry.check()
-            swap()
-        except CodeError as error:
-            raise EffectFailed(Diagnostic("load_failed", str(error), window.code[0].location)) from error
-        self._journal.append(Swapped(back))
-        if carry:
-            self._journal.append(Held((), carry.apply()))
-        if over.upwards:
-            self._migrate(over.turnings, found, keys)
-
-    def _migrate(self, turnings: Sequence[Turning], found: Mapping[type, Sequence[Any]], keys: Snapshot) -> None:
-        """Migrate the instances, and put those that are keys where their new hash belongs."""
-        rehashed = {id(i) for t in turnings for i in turn(found[t.old], t)}
-        if stale := having(keys, rehashed):
-            # undone when the keys have their old hashes again
-            self._journal.insert(self._before_hashes, Held(stale))
-            rekey(stale, turnings)
-        self._migrated = [migrated(t, len(found[t.old]), "migrated") for t in turnings]
+            self._exchange.exchange(
+                window, self._stage.passage(window, back=True), partial(staged.undo, keep=True), redo
+            )
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Call `code_change` of every selected process of these modules, and give it the state it returns."""
-        self._hold()
+        self._exchange.hold()
         for part in change.changes:
             vsn = self._stage.vsn(part.module, change.mode, towards)
             states = States()
@@ -272,6 +235,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
         As long as nothing is awaited nobody else can write, so this is left until it is needed.
         """
+        self._awaited = True
         for entry in self._journal:
             if isinstance(entry, States):
                 entry.settle()
@@ -294,8 +258,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         faults += [Diagnostic("released_in_window", f"{p.label} was let go by others") for p in free]
         if faults:
             raise EffectFailed(*faults)
-        done, self._migrated = self._migrated, []
-        return [*self._deaths(), *done]
+        return [*self._deaths(), *self._exchange.finish(awaited=self._awaited)]
 
     def _deaths(self) -> list[Diagnostic]:
         dead = [p for p in self._selected if not p.alive]
@@ -335,7 +298,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         selected, self._selected = self._selected, {}
         suspension.resume(self._node, selected)
         self._node.births.open()
-        self._open = self._holds_kept = False
+        self._open = self._awaited = False
+        self._exchange.begin()
         if self._collects:
             self._collects = False
             gc.enable()
