@@ -282,6 +282,45 @@ def test_an_instance_born_after_the_census_is_migrated_and_one_that_died_is_not(
     asyncio.run(scenario())
 
 
+OWN = """
+    from relup.runtime import counterpart, migrate
+    VERSION = {vsn}
+    class Registry:
+        def __init__(self): self.names = []
+    REGISTRY = Registry()
+    def turn(old): return migrate(old, counterpart(type(old)), version=VERSION)
+"""
+
+
+def test_an_object_of_the_module_itself_is_kept_and_migrated_and_a_module_nobody_loaded_has_none(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        listed = "keep: [REGISTRY], instances: {Registry: turn}"
+        load = f"\n- load_module: {{module: shop.own, {listed}}}\n- load_module: {{module: shop.lazy, {listed}}}\n"
+        releases = [
+            write_release(
+                tmp_path / vsn,
+                vsn,
+                {"app": supervised(1), **HOLDERS, "own": OWN.format(vsn=vsn), "lazy": OWN.format(vsn=vsn)},
+                appup(load, load) if vsn == "2" else None,
+            )
+            for vsn in "12"
+        ]
+        async with serve(releases[0], base=tmp_path / "home") as service:
+            registry = import_module("shop.own").REGISTRY
+            outcome = await apply(service, releases[1])
+            assert outcome.status == "done"
+            own = import_module("shop.own")
+            assert (own.REGISTRY is registry, type(registry) is own.Registry, registry.version) == (True, True, 2)
+            assert told(outcome) == ["instances: 1 of shop.own.Registry migrated by turn"]
+            [note] = [d for d in outcome.diagnostics if d.code == "nothing_to_keep"]
+            assert (note.severity, str(note.location)[-3:]) == ("note", "7:9")
+            assert import_module("shop.lazy").VERSION == 2
+
+    asyncio.run(scenario())
+
+
 MIDST = """
     import asyncio
     from relup.runtime import GenServer, Reply

@@ -231,6 +231,7 @@ def test_a_late_failure_takes_back_what_was_kept_in_the_meantime(tmp_path: Path,
 
 BAD = """
     import functools
+    import threading
     VERSION = {vsn}
     class Cart: ...
     def function(): ...
@@ -244,6 +245,9 @@ BAD = """
     FILLED = {{"only {vsn}": 1}}
     NUMBER = 1
     ALIAS = BARE
+    OWN, OTHER = Cart(), Cart()
+    LOCK = threading.Lock()
+    LOOP = []
     def remembers(store=BARE): return store
     only_{vsn} = 1
 """
@@ -268,6 +272,9 @@ WARNED = {
         "not_kept_everywhere: keep: shop.store.remembers holds what the new body made for shop.store.BARE",
     ],
     "NUMBER": [],
+    "OWN": ["keeps_old_instances: keep: shop.store.OWN holds instances of shop.store.Cart"],
+    "LOCK": [],
+    "LOOP": [],
 }
 
 
@@ -278,6 +285,7 @@ def test_what_is_not_worth_keeping_is_refused_or_warned_of_beforehand(tmp_path: 
         async with serve(old, base=tmp_path / "home") as service:
             store = import_module("shop.store")
             store.CARTS.append({"nested": store.Cart()})
+            store.LOOP.append(asyncio.get_running_loop())
 
             def goal(name: str) -> Path:
                 load = f"\n- load_module: {{module: shop.store, keep: [{name}]}}\n"

@@ -8,10 +8,11 @@ what the new body made in their place: the defaults of a function, an attribute 
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from sys import getrefcount, modules
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType, NoneType
+from types import FunctionType, MethodType, NoneType
 from typing import Any
 
 from relup.diagnostics import Diagnostic, Location
@@ -27,10 +28,19 @@ Versions = Mapping[str, Version]
 
 
 def check(
-    carry: Carry, places: Places, before: Versions, after: Versions, migrated: Collection[type]
+    carry: Carry,
+    places: Places,
+    before: Versions,
+    after: Versions,
+    *,
+    migrated: Collection[type],
+    owned: Callable[[str], bool],
 ) -> Iterator[Diagnostic]:
-    """Find old code in what is kept, what the new body made for nothing, and who keeps that instead."""
-    old = _Old(before, migrated)
+    """Find old code in what is kept, what the new body made for nothing, and who keeps that instead.
+
+    Instances of *migrated* classes are taken care of; *owned* says whether a module is one of the release.
+    """
+    old = _Old(before, migrated, owned)
     for kept in carry.kept:
         label, place = f"{kept.module}.{kept.name}", places[kept.module]
         value, made = kept.source[kept.name], after[kept.module].namespace[kept.name]
@@ -54,8 +64,8 @@ def _held(label: str, place: Location | None, found: Mapping[str, bool]) -> Iter
 class _Old:
     """Tells code of the versions that are left from everything else."""
 
-    def __init__(self, before: Versions, migrated: Collection[type]) -> None:
-        self._before, self._migrated = before, frozenset(migrated)
+    def __init__(self, before: Versions, migrated: Collection[type], owned: Callable[[str], bool]) -> None:
+        self._before, self._migrated, self._owned = before, frozenset(migrated), owned
         self._spaces = {id(v.namespace) for v in before.values()}
         self._kinds: dict[type, bool] = {}
 
@@ -80,12 +90,15 @@ class _Old:
                 found[f"instances of {type(item).__module__}.{type(item).__qualname__}"] = True
             elif item is not value and (what := self.code(item)):
                 found[what] = False
-            if len(seen) < MOST and not issubclass(type(item), _NO_DATA):
-                fresh = [o for o in gc.get_referents(item) if id(o) not in seen and not issubclass(type(o), _CODE)]
-                fresh = [o for o in fresh if o is not type(item)]
+            if len(seen) < MOST and self._is_data(type(item)):
+                fresh = [o for o in gc.get_referents(item) if id(o) not in seen and o is not type(item)]
                 seen.update(map(id, fresh))
                 pending += fresh
         return found
+
+    def _is_data(self, kind: type) -> bool:
+        """Say whether to look into instances: a lock or a task leads to the whole world, and none of it is kept."""
+        return issubclass(kind, _CONTAINERS) or (not issubclass(kind, type) and self._owned(kind.__module__))
 
     def _replaced(self, cls: type) -> bool:
         known = self._kinds.get(cls)
@@ -98,8 +111,7 @@ class _Old:
 
 _ATOMS = (NoneType, int, float, complex, str, bytes, tuple, frozenset, type, FunctionType)
 """Kinds of values that it does not matter to have twice."""
-_CODE = (CodeType, FrameType, ModuleType)
-_NO_DATA = (type, FunctionType, BuiltinFunctionType, MethodType, *_CODE)
+_CONTAINERS = (dict, list, set, frozenset, tuple, deque)
 
 
 def _in_vain(label: str, place: Location | None, value: Any, made: Any) -> Iterator[Diagnostic]:

@@ -83,7 +83,8 @@ def passage(
     turnings = tuple(_turning(i, m, sides) for i in present for m in i.instances)
     if carry:
         places = {i.module: i.location for i in present}
-        said += kept_values.check(carry, places, before, after, {t.old for t in turnings})
+        turned = {t.old for t in turnings}
+        said += kept_values.check(carry, places, before, after, migrated=turned, owned=code.loaded)
     said += _unlisted(turnings, before)
     return Passage(carry, turnings, upwards), said
 
