@@ -95,8 +95,8 @@ class Carry:
         for name in self._names:
             version: Version = self._target[name]
             space = version.namespace
-            imports = self._books.tables.of_version(version)
-            yield Importer(name, version.source.path, package_of(name, space), space, imports)
+            reading = self._books.tables.of_version(version)
+            yield Importer(name, version.source.path, package_of(name, space), space, *reading)
 
 
 def _unknown(module: Any, name: str) -> Any:
