@@ -233,6 +233,7 @@ def test_code_change_sees_new_instances_in_both_directions_and_old_ones_where_it
 
 FAILURES = {
     "the function raises": ("{at} and 1/0", "pass", "instances_failed"),
+    "it misspells a name": ("if {at}: migrate(cart, Cart, curency=1)", "pass", "instances_failed"),
     "the function exits": ("{at} and exit(3)", "pass", "instances_failed"),
     "it forgets its return": ("if {at}: return", "pass", "bad_return_value"),
     "it returns the old one": ("if {at}: return cart", "pass", "bad_return_value"),
@@ -256,6 +257,7 @@ def test_whatever_fails_at_whichever_instance_all_are_what_they_were(tmp_path: P
                 outcome = await apply(service, write_release(folder, "2", new, appup(UP, DOWN)))
                 assert outcome.status == "rolled_back", failure
                 assert outcome.diagnostics[0].code == code, failure
+                assert ("model.py:" in outcome.diagnostics[0].message) == (code == "instances_failed")
                 assert str(outcome.diagnostics[0].location).endswith(("appup.yaml:6:9", "appup.yaml:7:9"))
                 assert view(service) == before, failure
                 assert gc.get_freeze_count() == 0

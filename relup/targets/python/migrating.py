@@ -6,7 +6,6 @@ author's function makes a new instance beside the old one, and the old one takes
 
 from __future__ import annotations
 
-import traceback
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from inspect import iscoroutine
@@ -15,6 +14,7 @@ from typing import Any
 from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
 from relup.runtime.code.instances import hashed
+from relup.targets.python.blame import place_of
 from relup.targets.python.passage import Turning
 from relup.targets.python.snapshot import Snapshot, becoming
 
@@ -91,10 +91,8 @@ def migrated(turning: Turning, count: int, what: str) -> Diagnostic:
 
 
 def _failed(turning: Turning, instance: Any, error: BaseException) -> Diagnostic:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if len(frames) > 1 else ""
     which = "" if type(instance) is turning.old else ", which is of another class by then"
-    message = f"{turning.name} failed for an instance of {turning.label}{which}: {in_words(error)}{place}"
+    message = f"{turning.name} failed for an instance of {turning.label}{which}: {in_words(error)}{place_of(error)}"
     return Diagnostic("instances_failed", message, turning.location)
 
 

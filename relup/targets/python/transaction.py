@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
@@ -31,6 +30,7 @@ from relup.model.windows import Cut, Segment, Window
 from relup.runtime import Down, Node, NoReply, Process, Reply, Stop, suspension
 from relup.runtime.code.keeping import put
 from relup.targets.python import preflight
+from relup.targets.python.blame import place_of
 from relup.targets.python.calls import Calls
 from relup.targets.python.exchange import Exchange
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, undo
@@ -336,9 +336,7 @@ def _stuck(
 
 
 def _raised(process: Process, part: ModuleChange, error: BaseException) -> Diagnostic:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    message = f"code_change of {part.module!r} failed in {process.label}: {in_words(error)}{place}"
+    message = f"code_change of {part.module!r} failed in {process.label}: {in_words(error)}{place_of(error)}"
     return Diagnostic("code_change_failed", message, part.location)
 
 
