@@ -244,6 +244,13 @@ CASES = {
             {"load_module": "shop.c"},
         ],
     ),
+    "variables that functions fill begin anew, unless somebody keeps them": Case(
+        *both({"tax": ("X = {}\ndef f(k):\n    X[k] = 1\n", "X = {}\ndef f(k):\n    X[k] = 2\n")}),
+        [{"load_module": "shop.tax"}],
+        [{"load_module": "shop.tax"}],
+        ["changed", "TODO: X (line 1) will begin anew; keep: [X] would carry it over"],
+        1,
+    ),
     "modules in a circle depend on each other": Case(
         *both(
             {

@@ -21,6 +21,7 @@ from relup.planner.draft.members import Joined, Members
 from relup.planner.draft.servers import verdicts
 from relup.planner.draft.supervisors import children
 from relup.planner.roles import Role, roles
+from relup.syntax.module_state import module_state
 
 
 def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Drafted:
@@ -32,7 +33,7 @@ def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Draft
         return _added(members, joined, depends)
     found = _roles(members, scene.new, name)
     behaviours = {r.behaviour for r in found}
-    why = (joined.why or "changed",)
+    why = (joined.why or "changed", *_state_of_module(members, joined))
     if "server" in behaviours:
         change, said = _server(members, name, found)
         return Drafted(Update(name, change, depends), (*why, *said))
@@ -40,6 +41,17 @@ def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Draft
         said = ("a supervisor: its child specs are read again", *children(scene, name, found))
         return Drafted(Update(name, SupervisorChange(), depends), (*why, *said))
     return Drafted(LoadModule(name, depends), why)
+
+
+def _state_of_module(members: Members, joined: Joined) -> Iterator[str]:
+    """Ask about variables that both versions fill while the program runs; libraries know what they keep."""
+    if joined.application not in members.libraries:
+        before, after = (code.text(joined.module) or b"" for code in (members.scene.old, members.scene.new))
+        had = {v.name for v in module_state(before)}
+        names = [v for v in module_state(after) if v.name in had]
+        if names:
+            words = ", ".join(f"{v.name} (line {v.line})" for v in names)
+            yield f"{TODO}: {words} will begin anew; keep: [{', '.join(v.name for v in names)}] would carry it over"
 
 
 def _roles(members: Members, code: Code, name: str) -> tuple[Role, ...]:
