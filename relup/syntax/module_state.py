@@ -8,6 +8,7 @@ registry by its decorators, begins full again, and is not meant.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,6 +21,14 @@ _CHANGING = frozenset({"append", "appendleft", "add", "update", "setdefault", "p
 _CHANGING |= {"insert", "extend", "remove", "discard", "clear", "__setitem__", "__next__"}
 
 
+_LIKELY = re.compile(
+    rb"^\w+[ \t]*(?::[^=\n]+)?=[ \t]*(?:\{[ \t]*\}|\[[ \t]*\]|(?:\w+\.)*(?:%s)\b)|^[ \t]+global\b"
+    % "|".join(sorted(_EMPTY)).encode(),
+    re.MULTILINE,
+)
+"""Texts without this are not parsed: they have no state."""
+
+
 class Variable(NamedTuple):
     """A variable that holds state, and the line on which it begins."""
 
@@ -29,6 +38,8 @@ class Variable(NamedTuple):
 
 def module_state(text: bytes) -> tuple[Variable, ...]:
     """Return the variables in which a module keeps state, in the order of its text; empty when it does not parse."""
+    if not _LIKELY.search(text):
+        return ()
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
