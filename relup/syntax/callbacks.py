@@ -1,0 +1,109 @@
+"""Names that processes are registered under, and which of them a class calls, read from a module's text.
+
+Only names that are written out are found: `ChildSpec("cart", Cart, name="cart")`, `start_link(Top, args, name="top")`,
+and `self.call("cart", …)`. And whether a `code_change` knows which way it goes.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from relup.syntax.states import Function, functions_of
+from relup.syntax.uses import dotted
+
+_STARTS = {"ChildSpec": (1, 3, 0), "start_link": (0, None, None), "start": (0, None, None)}
+"""Where the class, the name and the id stand among the arguments."""
+
+
+class Started(NamedTuple):
+    """A class whose process is started; `name` and `id` are None where there is none, or it is computed."""
+
+    start: tuple[str, ...]
+    line: int
+    name: str | None
+    id: str | None
+
+
+class Called(NamedTuple):
+    """A class whose process waits for the process of a name."""
+
+    caller: str
+    name: str
+    line: int
+
+
+def started(text: bytes) -> tuple[Started, ...]:
+    """Return the processes that a module's text starts, or lets a supervisor start; empty when it does not parse."""
+    return tuple(_started(ast.walk(tree))) if (tree := _tree(text)) else ()
+
+
+def called(text: bytes) -> tuple[Called, ...]:
+    """Return whom the classes of a module call by name; empty when it does not parse."""
+    tree = _tree(text)
+    return tuple(
+        Called(name, node.args[0].value, node.lineno)
+        for name, functions in (functions_of(tree) if tree else ())
+        for function in functions.values()
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call)
+        and dotted(node.func)[-1:] == ("call",)
+        and dotted(node.func)[:1] == ("self",)
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    )
+
+
+def ignores_direction(text: bytes, name: str) -> int | None:
+    """Return the line of the `code_change` of class *name* that changes the state and never reads its version.
+
+    None for one that does read it, that returns the state as it is, or that only raises.
+    """
+    tree = _tree(text)
+    functions = dict(functions_of(tree)).get(name, {}) if tree else {}
+    function = functions.get("code_change")
+    if function is None:
+        return None
+    parameters = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    if len(parameters) < 3:
+        return None
+    version, state = parameters[1:3]
+    nodes = [n for statement in function.body for n in ast.walk(statement)]
+    if any(isinstance(n, ast.Name) and n.id == version for n in nodes):
+        return None
+    results = [n.value for n in nodes if isinstance(n, ast.Return)]
+    changes = [r for r in results if r is not None and not (isinstance(r, ast.Name) and r.id == state)]
+    stores = [n for n in nodes if isinstance(n, ast.Subscript | ast.Attribute) and isinstance(n.ctx, ast.Store)]
+    rebound = [n for n in nodes if isinstance(n, ast.Name) and n.id == state and isinstance(n.ctx, ast.Store)]
+    return function.lineno if changes or (results and (stores or rebound)) else None
+
+
+def code_change_of(text: bytes, name: str) -> Function | None:
+    """Return the `code_change` of class *name*, None where it has none of its own."""
+    tree = _tree(text)
+    return dict(functions_of(tree)).get(name, {}).get("code_change") if tree else None
+
+
+def _started(nodes: Iterator[ast.AST]) -> Iterator[Started]:
+    for node in nodes:
+        if isinstance(node, ast.Call) and (last := dotted(node.func)[-1:]) and last[0] in _STARTS:
+            start, place, key = _STARTS[last[0]]
+            named = {k.arg: k.value for k in node.keywords}
+            of = named.get("start", node.args[start] if len(node.args) > start else None)
+            name = named.get("name", node.args[place] if place is not None and len(node.args) > place else None)
+            child = named.get("id", node.args[key] if key is not None and len(node.args) > key else None)
+            if of is not None:
+                yield Started(dotted(of), node.lineno, _written(name), _written(child))
+
+
+def _written(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _tree(text: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
