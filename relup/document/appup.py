@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from relup.document import reader
 from relup.document.fields import at
 from relup.document.instructions import read_instruction, write_instruction
 from relup.document.piece import Piece
+from relup.document.todos import unanswered
 from relup.document.writer import write_yaml
 from relup.model.appup import Appup, Entry, VersionPattern
 from relup.model.instructions import Direction
@@ -20,14 +22,17 @@ _OTHER: dict[Direction, str] = {"up": "from", "down": "to"}
 
 def read_appup(path: str | Path) -> Appup:
     """Return the appup in the file at *path*; raise `InvalidInput` with everything that is wrong with it."""
-    return checked_appup(reader.parse(Path(path)))
+    return checked_appup(reader.parse(Path(path)), unanswered(Path(path)))
 
 
-def checked_appup(piece: Piece) -> Appup:
-    """Return the appup that a parsed file holds; raise `InvalidInput` with everything that is wrong with it."""
+def checked_appup(piece: Piece, left: Iterable[Diagnostic] = ()) -> Appup:
+    """Return the appup that a parsed file holds; raise `InvalidInput` with everything that is wrong with it.
+
+    *left* is what its comments leave to be answered.
+    """
     reader.raise_errors(reader.check(piece, "appup"))
     reader.raise_errors(_bad_patterns(piece))
-    return reader.decoded(piece, decode_appup)
+    return replace(reader.decoded(piece, decode_appup), unanswered=tuple(left))
 
 
 def write_appup(appup: Appup) -> str:

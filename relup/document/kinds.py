@@ -14,6 +14,7 @@ from relup.document.release import FILE, checked_release, form_of, read_release,
 from relup.document.relup import checked_relup
 from relup.document.route import checked_route
 from relup.document.text import read_bytes
+from relup.document.todos import unanswered
 from relup.model.appup import Appup
 from relup.model.otp_relup import OtpRelup
 from relup.model.release import Application, Release
@@ -66,7 +67,7 @@ def _read_yaml(file: Path) -> Document:
     piece = reader.parse(file)
     match _kind(file.name, piece.data):
         case "appup":
-            return checked_appup(piece)
+            return checked_appup(piece, unanswered(file))
         case "release":
             return checked_release(piece, file)
         case "relup":

@@ -10,6 +10,7 @@ from pathlib import Path
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
 from relup.document.appup import checked_appup
+from relup.document.todos import unanswered
 from relup.model.appup import Appup
 
 
@@ -43,7 +44,7 @@ def _read(path: Path, name: str, vsn: str, spelling: Callable[[str], str]) -> Ap
 
         return read_erlang_appup(path, vsn)
     piece = reader.parse(path)
-    appup = checked_appup(piece)
+    appup = checked_appup(piece, unanswered(path))
     if spelling(appup.application) != name:
         message = f"this is the appup of {appup.application!r}, its file is named for {name!r}"
         place = piece.fields()["application"].location

@@ -29,6 +29,14 @@ def yaml_comments(text: str, loader: Any = Loader) -> Iterator[Comment]:
             yield Comment(line, column, found.group().removeprefix("#").removeprefix(" ").rstrip(), not before.strip())
 
 
+def comments_if_yaml(text: str) -> list[Comment]:
+    """Return the comments of *text*; none when it is JSON that is no YAML, which has no comments."""
+    try:
+        return list(yaml_comments(text))
+    except yaml.YAMLError:
+        return []
+
+
 def _gaps(text: str, loader: Any) -> Iterator[tuple[int, int]]:
     """Yield from where to where no token stands; a block of text begins in the line below its sign."""
     start = 0

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from relup.diagnostics import Location
+from relup.diagnostics import Diagnostic, Location
 from relup.model.instructions import Direction, Instruction
 from relup.model.pcre import compiled
 
@@ -26,6 +26,11 @@ class VersionPattern:
             return self.text == vsn
         found = compiled(self.text).search(vsn)
         return found is not None and found.group(0) == vsn
+
+    def part(self, vsn: str) -> str | None:
+        """Return what the first match finds of *vsn*, None when that is nothing, or all of it."""
+        found = compiled(self.text).search(vsn) if self.regex and not self.fault() else None
+        return found.group(0) if found and found.group(0) not in ("", vsn) else None
 
     def fault(self) -> str | None:
         """Return why nothing can be matched with this, None when it can; `matches` raises `re.error` then."""
@@ -54,6 +59,8 @@ class Appup:
     up: tuple[Entry, ...] = ()
     down: tuple[Entry, ...] = ()
     location: Location | None = field(default=None, compare=False, repr=False)
+    unanswered: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    """What a draft left for somebody to decide: errors, for whoever would use it; a plan does not carry it."""
 
     def entry(self, direction: Direction, other: str) -> Entry | None:
         """Return the first entry that names version *other*, as OTP does."""

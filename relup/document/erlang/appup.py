@@ -23,6 +23,7 @@ from relup.document.erlang.reader import decode, read_terms
 from relup.document.erlang.terms import Atom, Binary, List, Term, Tuple
 from relup.document.piece import Piece
 from relup.document.text import read_bytes
+from relup.document.todos import marked
 from relup.model.appup import Appup
 
 
@@ -40,7 +41,8 @@ def read_erlang_appup(path: str | Path, vsn: str | None = None) -> Appup:
 
     A template needs *vsn*, or an `.app` file beside it that says the version.
     """
-    return checked_appup(read_source(Path(path), vsn).piece)
+    source = read_source(Path(path), vsn)
+    return checked_appup(source.piece, marked(source.comments, str(path)))
 
 
 def appup_piece(text: str, file: str, vsn: str | None = None) -> Piece:
