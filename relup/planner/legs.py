@@ -119,6 +119,7 @@ def check_appups(newer: Release, older: Release) -> Iterator[Diagnostic]:
         yield from application.faults
         if appup is None:
             continue
+        yield from appup.unanswered
         yield from check_patterns(appup)
         if appup.application != application.name:
             message = f"this appup is for application {appup.application!r}, not for {application.name!r}"
@@ -231,4 +232,14 @@ def _no_relup(direction: Direction, pair: Pair) -> Diagnostic:
     known = [e.version.text for e in (appup.up if direction == "up" else appup.down)]
     file = appup.location.file if appup.location else f"the appup of {name} {appup.vsn}"
     message = f"{what}: {file} has {direction} entries {word} {', '.join(known) or 'no version at all'}"
-    return Diagnostic(NO_RELUP, message, appup.location)
+    return Diagnostic(NO_RELUP, message, appup.location, hint=_near(pair, direction))
+
+
+def _near(pair: Pair, direction: Direction) -> str | None:
+    """Return the hint at a pattern that matches a part of the version, which is not enough."""
+    appup, vsn = pair.newer.appup, pair.older.vsn
+    patterns = (
+        e.version for e in ((appup.up if direction == "up" else appup.down) if appup else ()) if e.version.regex
+    )
+    parts = ((p.text, part) for p in patterns if (part := p.part(vsn)))
+    return next((f"the pattern {t} matches only {part} of {vsn}; it must match the whole" for t, part in parts), None)

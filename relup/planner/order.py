@@ -35,17 +35,23 @@ def module_instructions(script: Iterable[Instruction]) -> list[ModuleInstruction
     return [i for i in script if isinstance(i, ModuleInstruction)]
 
 
-def check_graph(instructions: Sequence[ModuleInstruction]) -> Iterator[Diagnostic]:
-    """Find modules with two instructions, and dependencies on modules that have none."""
+def check_twice(instructions: Sequence[ModuleInstruction]) -> Iterator[Diagnostic]:
+    """Find modules with two instructions."""
     first: dict[str, ModuleInstruction] = {}
     for i in instructions:
-        if i.module not in first:
+        other = first.get(i.module)
+        if other is None:
             first[i.module] = i
-            continue
-        where = f", after {keyword(first[i.module])} at {first[i.module].location}" if first[i.module].location else ""
-        yield Diagnostic(
-            "muldef_module", f"module {i.module!r} has a second instruction, {keyword(i)}{where}", i.location
-        )
+        else:
+            where = f", after {keyword(other)} at {other.location}" if other.location else ""
+            message = f"module {i.module!r} has a second instruction, {keyword(i)}{where}"
+            yield Diagnostic("muldef_module", message, i.location, hint="keep one of them")
+
+
+def check_graph(instructions: Sequence[ModuleInstruction]) -> Iterator[Diagnostic]:
+    """Find modules with two instructions, and dependencies on modules that have none."""
+    yield from check_twice(instructions)
+    first = {i.module: i for i in instructions}
     for i in instructions:
         for name in i.depends:
             if name not in first:

@@ -17,6 +17,7 @@ from relup.planner.coverage import check_coverage, check_unversioned, notes
 from relup.planner.emulator import check_emulator, check_restart, is_before_r15, restarting_last
 from relup.planner.extensions import check_extensions
 from relup.planner.legs import Leg, check_appups, choose, lacking, lacking_down, leg
+from relup.planner.lint import check_way
 from relup.planner.names import check_names
 from relup.planner.order import Rank
 from relup.planner.translation import Stages, check, stages
@@ -129,6 +130,7 @@ def _check_leg(taken: Leg) -> Iterator[Diagnostic]:
     yield from check_policy(taken.instructions(), taken.after.kind)
     if not taken.faults:
         yield from check_coverage(taken)
+        yield from check_way(taken)
 
 
 def _irreversible(lacks: Sequence[Diagnostic]) -> Iterator[Diagnostic]:

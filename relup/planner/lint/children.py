@@ -1,0 +1,164 @@
+"""Children of supervisors: what an upgrade of a supervisor does not do by itself.
+
+A supervisor that is updated reads its child specs again, and neither starts nor ends a child for that. Which ids come
+and go can be read where they are written out; for each of them the instruction that is missing can be given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from relup.diagnostics import Diagnostic
+from relup.model.instructions import AddModule, Instruction, Remove, SupervisorChange, Update
+from relup.planner.lint.classes import Classes, Place
+from relup.planner.lint.scene import Scene, called
+from relup.planner.lint.table import finding
+from relup.planner.names import keyword
+from relup.syntax.callbacks import started
+from relup.syntax.outline import Class
+
+
+def check_children(scene: Scene) -> Iterator[Diagnostic]:
+    """Find children that come, go, or change their class, and that nothing starts or ends."""
+    for module, i in scene.loads.items():
+        for cls in () if isinstance(i, AddModule) else scene.after.of(module, "supervisor"):
+            old = scene.before.find(Place(module, cls.name))
+            if old is not None:
+                yield from _differences(scene, i, module, old, cls)
+
+
+def _differences(scene: Scene, i: Instruction, module: str, old: Class, new: Class) -> Iterator[Diagnostic]:
+    then, now = _specs(scene.before, module, old), _specs(scene.after, module, new)
+    if then is None or now is None:
+        return
+    top = _Top(scene, module, new.name)
+    reads = isinstance(i, Update) and isinstance(i.change, SupervisorChange)
+    says = (
+        ""
+        if reads
+        else f"; and {keyword(i)} does not read its child specs again: update {{module: {module}, change: supervisor}}"
+    )
+    for child in now:
+        if child not in then and not top.has(child, "restart_child", "start_child"):
+            message = f"{new.name} of {module!r} gets the child {child!r}, and nothing starts it{says}"
+            yield finding("child_not_started", message, i.location, f"after it: {top.apply('restart_child', child)}")
+        elif _other(then.get(child), now[child]) and not top.has(child, "restart_child", "start_child"):
+            message = f"the child {child!r} of {new.name} goes on as {_shown(then[child])}, not as {_shown(now[child])}"
+            hint = f"{top.apply('terminate_child', child)}, then {top.apply('restart_child', child)}"
+            yield finding("child_of_old_class", message, i.location, hint)
+    for child in then:
+        if child not in now and not top.has(child, "terminate_child", "delete_child"):
+            message = f"{new.name} of {module!r} loses the child {child!r}, and nothing ends it{says}"
+            hint = f"{top.apply('terminate_child', child)}, then {top.apply('delete_child', child)}"
+            yield finding("child_not_ended", message, i.location, hint)
+
+
+def _other(then: Place | None, now: Place | None) -> bool:
+    return then is not None and now is not None and then != now
+
+
+def _shown(place: Place | None) -> str:
+    return ".".join(place) if place else "?"
+
+
+def _specs(classes: Classes, module: str, cls: Class) -> Mapping[str, Place | None] | None:
+    """Return the children of a supervisor by their ids; None when one of the ids is computed."""
+    if any(c.id is None for c in cls.children):
+        return None
+    return {c.id: classes.resolve(module, c.start) for c in cls.children if c.id is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """A supervisor, and what the script asks of it."""
+
+    scene: Scene
+    module: str
+    name: str
+
+    def has(self, child: str, *functions: str) -> bool:
+        """Say whether a call of one of these functions names the child; a call that only its function knows may."""
+        for made in self.scene.calls:
+            call = made.apply.call
+            if call.module not in ("supervisor", "application"):
+                return True
+            if call.module == "supervisor" and call.function in functions:
+                given = call.args[1] if len(call.args) > 1 else None
+                if given == child or (isinstance(given, dict) and given.get("id") == child):
+                    return True
+        return False
+
+    def apply(self, function: str, child: str) -> str:
+        """Return the instruction that calls *function* for the child."""
+        return f"apply: {{module: supervisor, function: {function}, args: [{self.registered()}, {child}]}}"
+
+    def registered(self) -> str:
+        """Return the name that the supervisor's process has, as far as a text says."""
+        place, classes = Place(self.module, self.name), self.scene.after
+        for module in classes.modules():
+            text = classes.text(module)
+            if self.name.rpartition(".")[2].encode() in text and b"name" in text:
+                for found in started(text):
+                    if found.name and classes.resolve(module, found.start) == place:
+                        return found.name
+        return f"NAME_OF_{self.name.upper()}"
+
+
+# ── modules that go ────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_deleted(scene: Scene) -> Iterator[Diagnostic]:
+    """Find modules that are deleted while children of supervisors run them."""
+    gone = {m: i for m, i in scene.removes.items() if not _removed_whole(i)}
+    users = _children_of(scene.before, gone) if gone else {}
+    for module, i in gone.items():
+        if scene.before.beam(module):
+            yield from _beam(scene, module, i)
+        for name, child in users.get(module, ()):
+            if not _ended(scene, module, child):
+                who = f"the child {child!r} runs" if child else "processes run"
+                message = (
+                    f"{keyword(i)}: {who} {name} of {module!r}, and nothing ends {'it' if child else 'them'} before"
+                )
+                hint = f"apply terminate_child before it, or stop: [{module}]"
+                yield finding("children_not_stopped", message, i.location, hint)
+
+
+def _removed_whole(i: Instruction) -> bool:
+    """Say whether the module goes with its application, which is stopped first."""
+    return isinstance(i, Remove)
+
+
+def _children_of(
+    classes: Classes, modules: Mapping[str, Instruction]
+) -> Mapping[str, Mapping[tuple[str, str | None], None]]:
+    """Return the processes that are started of each module: the name of the class, and the id where it is written."""
+    found: dict[str, dict[tuple[str, str | None], None]] = {}
+    for module in classes.modules():
+        text = classes.text(module)
+        for process in started(text) if b"ChildSpec" in text or b"start_link" in text else ():
+            place = classes.resolve(module, process.start)
+            if place and place.module in modules:
+                found.setdefault(place.module, {})[(place.name, process.id)] = None
+    return found
+
+
+def _ended(scene: Scene, module: str, child: str | None) -> bool:
+    """Say whether something ends a child before its module goes; a call that is not OTP's may."""
+    window = scene.windows[module]
+    early = [made for made in scene.calls if made.window <= window]
+    stopped = any(module in stop.modules and at <= window for stop, at in scene.stops)
+    other = any(made.apply.call.module not in ("supervisor", "application") for made in early)
+    ended = (call for made, call in called(scene.calls, "terminate_child") if made in early)
+    return stopped or other or any(len(call.args) > 1 and child in (None, call.args[1]) for call in ended)
+
+
+def _beam(scene: Scene, module: str, i: Instruction) -> Iterator[Diagnostic]:
+    """Find a module of BEAM that is a behaviour's, in a script that ends nothing: its children are nowhere written."""
+    found = scene.before.roles(module, "server", "supervisor")
+    if found and not scene.calls and not scene.stops:
+        message = f"{keyword(i)}: {module!r} is a {found[0].name}, and nothing ends its processes before"
+        yield finding(
+            "children_not_stopped", message, i.location, f"stop: [{module}], or apply terminate_child, before it"
+        )

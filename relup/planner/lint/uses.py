@@ -1,0 +1,103 @@
+"""Modules that others need: none may go that is still imported, none may come after who needs it.
+
+An import that is tried (`try: import old` with an `except ImportError`) is no need. One in a function fails only when
+the function is called, which nobody knows beforehand.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from relup.diagnostics import Diagnostic
+from relup.model.code import BeamModule
+from relup.planner.lint.classes import Classes
+from relup.planner.lint.scene import Scene, where
+from relup.planner.lint.table import finding
+from relup.planner.names import keyword
+from relup.syntax.imports import Import
+
+_CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+
+def check_deleted_uses(scene: Scene) -> Iterator[Diagnostic]:
+    """Find modules that go and that a module of the release to come imports."""
+    kept = {m for a in scene.leg.after.applications for m in (*a.modules, *a.fingerprints)}
+    gone = [m for m in scene.removes if m not in kept and m not in scene.loads]
+    if not gone:
+        return
+    for user in scene.after.modules():
+        for module, line, late in _needs(scene.after, user, gone):
+            i = scene.removes[module]
+            at = where(scene.after, user, line)
+            place = f" ({at.file}:{at.line})" if at and line else ""
+            when = "when it is called" if late else "when it is imported"
+            message = f"{keyword(i)}: module {user!r} of the release to come needs {module!r} {when}{place}"
+            hint = "keep the module, or take the import out"
+            yield finding("deleted_while_used", message, i.location, hint, "warning" if late else None)
+
+
+def check_added_uses(scene: Scene) -> Iterator[Diagnostic]:
+    """Find modules that are new and come in a later window than code that uses them."""
+    late = {m: n for m, n in scene.windows.items() if n and m in scene.loads and m not in _known(scene)}
+    for user, window in scene.windows.items() if late else ():
+        later = [m for m, n in late.items() if n > window]
+        for module, line, _ in _needs(scene.after, user, later) if later and user in scene.loads else ():
+            i = scene.loads[module]
+            at = where(scene.after, user, line)
+            place = f" ({at.file}:{at.line})" if at and line else ""
+            message = f"{keyword(i)}: module {user!r} uses {module!r}{place}, and is loaded in an earlier window"
+            hint = f"write it before the call that parts them, or let {user} depend on it: depends: [{module}]"
+            yield finding("used_before_added", message, i.location, hint)
+
+
+def _known(scene: Scene) -> set[str]:
+    return {m for a in scene.leg.before.applications for m in (*a.modules, *a.fingerprints)}
+
+
+def _needs(classes: Classes, user: str, modules: list[str]) -> Iterator[tuple[str, int, bool]]:
+    """Yield which of *modules* a module needs, in which line, and whether only when something is called."""
+    found = classes.release.code.module(user) if classes.mentions(user, modules) else None
+    match found:
+        case None:
+            pass
+        case BeamModule():
+            called = {name for name, _, _ in found.imports}
+            yield from ((m, 0, True) for m in modules if m in called and m != user)
+        case _:
+            text = classes.text(user)
+            for late, imports in ((False, found.outline.imports), (True, found.outline.late)):
+                for i in imports:
+                    hit = next((m for m in modules if m != user and _imports(i, found.base, m, classes)), None)
+                    if hit and not i.typing_only and not _tried(text, i.line):
+                        yield hit, i.line, late
+
+
+def _imports(i: Import, base: str, module: str, classes: Classes) -> bool:
+    """Say whether an import statement needs *module*: itself, something of it, or a module below it."""
+    origin = i.module(base) if i.path.startswith(".") else i.loads
+    if origin == module or origin.startswith(f"{module}."):
+        return True
+    if f"{origin}.{i.attribute}" != module:
+        return False
+    package = classes.module(origin)  # which may have something else of that name now
+    return package is None or not {i.attribute, "*"} & package.outline.names
+
+
+def _tried(text: bytes, line: int) -> bool:
+    """Say whether the import in a line may fail."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Try) and node.body[0].lineno <= line <= (node.body[-1].end_lineno or 0):
+            named = [n for h in node.handlers for n in ast.walk(h.type or ast.Name("Exception"))]
+            if any(isinstance(n, ast.Name) and n.id in _CAUGHT for n in named):
+                return True
+        if isinstance(node, ast.With) and node.lineno < line <= (node.end_lineno or 0):
+            names = {
+                n.attr if isinstance(n, ast.Attribute) else n.id
+                for i in node.items
+                for n in ast.walk(i.context_expr)
+                if isinstance(n, ast.Name | ast.Attribute)
+            }
+            if "suppress" in names and names & _CAUGHT:
+                return True
+    return False
