@@ -80,14 +80,26 @@ def new(old: str, new: str, folder: str | None, libraries: tuple[str, ...], as_j
 @relup.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path())
 @library
+@click.option("--strict", is_flag=True, help="Refuse what is warned of, too (exit code 4).")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    help="How findings are written (default: text); sarif and github are for CI.",
+)
 @as_json
-def check(paths: tuple[str, ...], libraries: tuple[str, ...], as_json: bool) -> None:
+def check(form: str | None, as_json: bool, **wanted: Any) -> None:
     """Validate appups, releases and plans.
 
-    Of releases in a row, also what leads from each to the next, in both directions."""
+    Of releases in a row, also what leads from each to the next, in both directions.
+
+    Exit codes: 0 when nothing is wrong; 3 for errors; 4, with --strict, when there are warnings and no errors.
+    Notes refuse nothing."""
+    from relup.cli.files import Request, form_of
     from relup.cli.files import check as work
 
-    finish(as_json, lambda output: work(output, paths, libraries))
+    request = Request(form=form_of(form, as_json=as_json), **wanted)
+    finish(request.form == "json", lambda output: work(output, request))
 
 
 @relup.command()
@@ -186,6 +198,7 @@ def status(node: str | None, as_json: bool) -> None:
 @dry_run
 @confirm_within
 @allow_irreversible
+@click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
 @through
 @via
 @yes
@@ -194,7 +207,8 @@ def apply(new: str, as_json: bool, **wanted: Any) -> None:
     """Upgrade a live node: plan, show, ask, apply.
 
     NEW is a release; a saved PLAN is applied as it is, without asking. Without a direct entry the upgrade takes
-    the cheapest route over releases in between: all of it, or nothing."""
+    the cheapest route over releases in between: all of it, or nothing. What `relup check` says of it is said first;
+    errors refuse it."""
     from relup.cli.upgrade import Request
     from relup.cli.upgrade import apply as work
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from relup.cli.adopt import adopted
 from relup.cli.known import known_releases
 from relup.cli.live import base, unpacked
 from relup.cli.output import Output
-from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused
+from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, errors
 from relup.document import read_document, read_release
 from relup.document.route import route_to_data
 from relup.model.appup import Appup
@@ -26,6 +26,7 @@ from relup.model.release import Application, Release
 from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.planner import find_route
+from relup.planner.lint import check_appup
 from relup.report.route import route_lines
 from relup.report.text import outcome_lines
 from relup.targets.python.client import Client, connect
@@ -44,6 +45,7 @@ class Request:
     yes: bool
     through: Sequence[str]
     via: Sequence[str]
+    strict: bool = False
 
 
 def apply(output: Output, request: Request, new: str) -> int:
@@ -59,13 +61,37 @@ def _apply(output: Output, request: Request, new: str, home: Home) -> int:
         raise click.UsageError("a saved plan is applied as it is: --through and --via are for a release")
     with connect(base(), request.node) as client:
         if isinstance(wanted, Route):
+            _check(output, wanted, (), strict=request.strict)
             return _carry_out(output, client, request, adopted(wanted, unpacked(), home.releases), ask=False)
         running = _running(client.ask("releases"), wanted)
         route = _route(output, request, running, wanted)
         if route.base.vsn == route.goal.vsn:
             output.result({"status": "nothing_to_do"}, [f"{request.node} runs {running} already"])
             return 0
+        _check(output, route, _of_appups(route), strict=request.strict)
         return _carry_out(output, client, request, route, ask=True)
+
+
+def _of_appups(route: Route) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the appups that the route is made of, beside what its plans say."""
+    for hop in route.hops:
+        newer, older = (hop.goal, hop.base) if hop.direction == "up" else (hop.base, hop.goal)
+        for application in newer.applications:
+            other = older.application(application.name)
+            if application.appup and other and other.vsn != application.vsn:
+                yield from check_appup(application.appup)
+
+
+def _check(output: Output, route: Route, found: Iterable[Diagnostic], *, strict: bool) -> None:
+    """Say what was found beside the plan. Raises `InvalidInput` for errors, and `Refused` for warnings if *strict*."""
+    said = {d for warnings in (route.warnings, *(hop.warnings for hop in route.hops)) for d in warnings}
+    more = [d for d in dict.fromkeys(found) if d not in said]
+    if wrong := errors(more):
+        raise InvalidInput(wrong)
+    warned = [d for d in (*sorted(said, key=str), *more) if d.severity == "warning"]
+    if strict and warned:
+        raise Refused(warned)
+    output.say(str(d) for d in more)
 
 
 def downgrade(output: Output, request: Request, vsn: str | None) -> int:
