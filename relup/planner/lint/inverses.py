@@ -88,7 +88,8 @@ def _code(these: _Effects, those: _Effects) -> Iterator[tuple[str, str]]:
     if those.whole or these.whole:
         return
     added = [m for m, i in these.loaded.items() if isinstance(i, AddModule) and m not in those.deleted]
-    loaded = [m for m, i in these.loaded.items() if not isinstance(i, AddModule) and m not in those.loaded]
+    dealt = those.loaded.keys() | those.deleted.keys()  # a load_module of a new module is taken back by a delete_module
+    loaded = [m for m, i in these.loaded.items() if not isinstance(i, AddModule) and m not in dealt]
     deleted = [m for m in these.deleted if m not in those.loaded]
     yield from _told(added, "added", "delete_module")
     yield from _told(loaded, "loaded", "update or load_module")

@@ -289,6 +289,13 @@ CASES: Mapping[str, Sequence[Case]] = {
     ],
     "not_inverse": [
         Case(
+            new={"cart": server(2), "tax": ""},
+            up=("update: shop.cart", "load_module: shop.tax"),
+            down=("update: shop.cart",),
+            line='to: "1"',
+            sound={"down": ("update: shop.cart", "delete_module: shop.tax")},
+        ),
+        Case(
             old={"cart": server(1), "tax": "A = 1"},
             new={"cart": server(2), "tax": "A = 1  # the same"},
             up=("update: shop.cart", "load_module: shop.tax"),

@@ -77,7 +77,7 @@ def test_instructions_about_the_modules_of_another_application(tmp_path: Path) -
     assert [(d.severity, d.location and d.location.line) for d in hits] == [("warning", 7), ("warning", 12)]
 
 
-GROWING = CASES["not_inverse"][1].mended()
+GROWING = CASES["not_inverse"][2].mended()
 """A supervisor gets a child, which is started on the way up and ended on the way down."""
 
 
