@@ -67,7 +67,7 @@ _TABLE: tuple[Rule, ...] = (
         "loaded_unchanged",
         "note",
         "A module is loaded whose file is the same in both releases.",
-        "It does no harm. The instruction may be left from an earlier version.",
+        "That is right where it keeps objects of a module that changes (`not_closed`). Else it may be left over.",
     ),
     Rule(
         "no_relup",
