@@ -91,7 +91,7 @@ def test_the_set_grows_through_those_that_join_it(tmp_path: Path) -> None:
 def test_windows_that_a_call_parts_are_each_closed_or_refused(tmp_path: Path) -> None:
     base, _ = both(tmp_path, {"shop/user.py": EARLY["base class"][0]}, "shop.model", "shop.user")
     file = tmp_path / "2/shop.appup.yaml"
-    call = "{apply: {module: shop.other, function: f, undo: {module: shop.other, function: f}}}"
+    call = "{apply: {module: gc, function: collect, undo: {module: gc, function: collect}}}"
     file.write_text(file.read_text().replace("}, {load_module: shop.user", f"}}, {call}, {{load_module: shop.user"))
     with pytest.raises(InvalidInput, match=r"shop\.user"):
         plan(base, read_release(tmp_path / "2"))
