@@ -254,9 +254,9 @@ def _constant(tables: _Tables, seen: _Seen, index: int) -> None:
 
 
 def _untouched(tables: _Tables, body: Sequence[_Instruction]) -> bool:
-    """Say whether a body is `{ok, State}` or, of a state machine, `{ok, State, Data}`."""
+    """Say whether a body is `{ok, State}` or `{ok, State, Data}`; of a special process the state comes first."""
     match [(op, args) for op, args in body if op != _TEST_HEAP]:
         case [(code, (X.ZERO, (int(ok), *rest))), (last, _)] if code == _PUT_TUPLE and last == _RETURN:
-            return ok & 7 == A and tables.atoms[ok >> 3] == "ok" and rest in ([X.ONE], [X.ONE, X.TWO])
+            return ok & 7 == A and tables.atoms[ok >> 3] == "ok" and rest in ([X.ONE], [X.ONE, X.TWO], [X.ZERO])
         case _:
             return False

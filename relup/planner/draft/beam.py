@@ -37,7 +37,7 @@ def beam(scene: Scene, module: BeamModule, depends: tuple[str, ...]) -> Drafted:
 
 def ended(module: str, role: Role) -> Iterator[str]:
     """Ask for the end of the processes of a module that has no more of them."""
-    yield f"{TODO}: {module} was a {_named(role)}: its processes must end before this, two lines for each:"
+    yield f"{TODO}: {module} was {_named(role)}: its processes must end before this, two lines for each:"
     yield f"  {_CALL % ('terminate_child', 'CHILD')},"
     yield f"  {_CALL % ('delete_child', 'CHILD')}"
 
@@ -52,23 +52,24 @@ def implementation(module: BeamModule | None) -> Iterator[str]:
 
 
 def _named(role: Role) -> str:
-    return role.name.removeprefix("Elixir.")
+    name = role.name.removeprefix("Elixir.")
+    return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
 
 
 def _inferred(role: Role) -> str:
-    return f"it does not say what it is: taken for a {_named(role)}, by what it exports and calls"
+    return f"it does not say what it is: taken for {_named(role)}, by what it exports and calls"
 
 
 def _server(scene: Scene, module: BeamModule, role: Role, before: Role) -> tuple[Advanced | Soft, Sequence[str]]:
     """Return how the states of a server's module change, and what is said of it."""
     old, new = scene.old.functions(module.name), scene.new.functions(module.name)
-    kind = f"a {_named(role)}"
+    kind = _named(role)
     if old is None or new is None:
         asked = (f"{TODO}: did its state change? Then answer the next one, else make this {{update, M}}:",)
         return Advanced([]), [f"{kind}; {_UNSEEN}", *asked, *_asked(scene, module, role, old, new)]
     why = list(reasons(scene, module.name, role.name, old, new))
     if before.name != role.name:
-        why.insert(0, f"it was a {_named(before)} before")
+        why.insert(0, f"it was {_named(before)} before")
     if not why:
         return Soft(), [f"{kind}: how its state begins, and what it is made of, is what it was", _differs(old, new)]
     return Advanced([]), [f"{kind}: {why[0]}", *why[1:], *_asked(scene, module, role, old, new)]
@@ -107,7 +108,7 @@ def _down(module: BeamModule) -> str:
 
 def _supervisor(scene: Scene, module: BeamModule, role: Role) -> Iterator[str]:
     old, new = scene.old.functions(module.name), scene.new.functions(module.name)
-    yield f"a {_named(role)}: its init/1 is called again, and its child specs are read again"
+    yield f"{_named(role)}: its init/1 is called again, and its child specs are read again"
     if old is not None and new is not None:
         if not changed(old, new, INIT):
             yield f"its init/1 is what it was; {_differs(old, new)}"
@@ -125,8 +126,8 @@ def _supervisor(scene: Scene, module: BeamModule, role: Role) -> Iterator[str]:
 def _children(scene: Scene, old: Functions, new: Functions) -> Iterator[str]:
     """Yield the modules of the releases that `init` names and did not, or no longer names: children, most likely."""
     was, now = ({a for n in reached(f, INIT) for a in f[n].atoms} for f in (old, new))
-    more = sorted(a for a in now - was if scene.new.has(a))
-    less = sorted(a for a in was - now if scene.old.has(a))
+    more = sorted(a.removeprefix("Elixir.") for a in now - was if scene.new.has(a))
+    less = sorted(a.removeprefix("Elixir.") for a in was - now if scene.old.has(a))
     if more:
         yield f"its init/1 names {shortened(more)}, and did not before"
     if less:
@@ -135,6 +136,8 @@ def _children(scene: Scene, old: Functions, new: Functions) -> Iterator[str]:
 
 def _others(scene: Scene, module: BeamModule, found: Sequence[Role]) -> Iterator[str]:
     """Yield what is said of a module that is loaded, and no more."""
+    if any(m == "Elixir.Agent" and f.startswith("start") for m, f, _ in module.imports):
+        yield "it starts an Agent, whose state no code_change takes over: an apply can update it"
     if any(r.behaviour == "application" for r in found):
         old, new = scene.old.functions(module.name), scene.new.functions(module.name)
         if old is None or new is None or changed(old, new, ("start", 2)):

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from relup.diagnostics import Diagnostic, InvalidInput, errors
 from relup.model.draft import TODO, Draft, Drafted
-from relup.model.instructions import ModuleInstruction
+from relup.model.instructions import Advanced, ModuleInstruction, Update
 from relup.model.naming import shortened
 from relup.model.release import Release
 from relup.planner.collection import uncollected
@@ -90,9 +90,17 @@ def _order(found: Members, joined: Mapping[str, Joined], depends: Mapping[str, S
 def _mirrored(down: Sequence[ModuleInstruction], up: Sequence[Drafted], vsn: str) -> Iterator[Drafted]:
     """Yield the way back, dependents first, with what is said of states."""
     for instruction, there in zip(reversed(down), reversed(up), strict=True):
-        asked = bool(there.todos())
-        said = (f"its state goes back to that of {vsn}",) if asked else ()
-        yield replace(there, instruction=instruction, comments=said)
+        yield replace(there, instruction=instruction, comments=tuple(_back(instruction, there, vsn)))
+
+
+def _back(instruction: ModuleInstruction, there: Drafted, vsn: str) -> Iterator[str]:
+    if there.todos():
+        advanced = isinstance(instruction, Update) and isinstance(instruction.change, Advanced)
+        yield (
+            f"its state goes back to that of {vsn}"
+            if advanced
+            else "what is answered on the way up, the other way round"
+        )
 
 
 def _said(found: Members, change: Change, library: bool) -> Iterator[str]:
