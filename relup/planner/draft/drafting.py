@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from relup.diagnostics import Diagnostic, InvalidInput, errors
+from relup.model.code import Code
 from relup.model.draft import TODO, Draft, Drafted
 from relup.model.instructions import Advanced, ModuleInstruction, Update
 from relup.model.naming import shortened
-from relup.model.release import Release
+from relup.model.release import Application, Release
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_unversioned
 from relup.planner.draft.changes import Change, changes
@@ -109,8 +110,15 @@ def _said(found: Members, change: Change, library: bool) -> Iterator[str]:
         yield "A library is taken whole, changed or not: its modules hold each other's objects."
     if change.commented:
         yield f"Only comments and docstrings changed in {shortened(change.commented)}: there is nothing to load."
-    modules = [m for m in change.newer.modules if found.scene.new.has(m)]
-    unlisted = found.scene.new.beside(modules[0]) if modules else ()
+    for code, application in ((found.scene.old, change.older), (found.scene.new, change.newer)):
+        yield from _unlisted(code, application)
+
+
+def _unlisted(code: Code, application: Application) -> Iterator[str]:
+    """Ask about modules that lie with those of an application, and that its list of modules lacks."""
+    first = next((m for m in application.modules if code.has(m)), None)
+    unlisted = code.beside(first) if first else ()
     if unlisted:
-        names = shortened(unlisted)
-        yield f"{TODO}: files of {names} lie in ebin, and the .app file does not list them: nothing loads them"
+        of = f"{application.name} {application.vsn}"
+        yield f"{TODO}: {shortened(unlisted)} lie in ebin of {of}, and its .app file does not list them:"
+        yield "  nothing is said of them here, and nothing loads them"

@@ -87,7 +87,7 @@ def _shapes(old: Functions, new: Functions) -> Iterator[str]:
     sized, sizes = _sizes(old), _sizes(new)
     for tag in sorted(sizes.keys() & sized.keys()):
         if sizes[tag].isdisjoint(sized[tag]):
-            yield f"{{{tag}, …}} has {_counts(sizes[tag])} fields, before {_counts(sized[tag])}"
+            yield f"{{{tag}, ...}} has {_counts(sizes[tag])} fields, before {_counts(sized[tag])}"
     before, after = _keys(old), _keys(new)
     if before != after:
         yield f"the keys of its maps are others: {_more_and_less(before, after)}"
@@ -111,3 +111,17 @@ def _sizes(functions: Functions) -> dict[str, set[int]]:
 
 def _keys(functions: Functions) -> frozenset[str]:
     return frozenset(k for name, f in functions.items() if name not in _ASIDE for k in f.keys)
+
+
+def records(functions: Functions) -> dict[str, int]:
+    """Return the sizes of the tagged tuples that `init` makes, of those that have one size."""
+    found: dict[str, set[int]] = {}
+    for name in reached(functions, INIT):
+        for tag, size in functions[name].records:
+            found.setdefault(tag, set()).add(size)
+    return {tag: min(sizes) for tag, sizes in found.items() if len(sizes) == 1}
+
+
+def begun(functions: Functions) -> frozenset[str]:
+    """Return the keys of the maps that `init` makes or reads."""
+    return frozenset(k for name in reached(functions, INIT) for k in functions[name].keys)
