@@ -49,6 +49,16 @@ class PythonCode:
         found = self._read(name)
         return found is not None and found[0].name == "__init__.py"
 
+    def functions(self, name: str) -> None:
+        """Return nothing: a text says more."""
+
+    def fault(self, name: str) -> None:
+        """Return nothing: whoever loads a text says what is wrong with it."""
+
+    def beside(self, name: str) -> tuple[str, ...]:
+        """Return nothing: what lies in a package is part of it."""
+        return ()
+
     def mentioning(self, words: Collection[str]) -> list[str]:
         """Return the modules whose import statements or heads of classes have one of *words*, in their order."""
         if self._index is None:

@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from relup.diagnostics import Diagnostic
+from relup.model.functions import Functions
 from relup.syntax.imports import Import
 from relup.syntax.outline import Outline
 
@@ -66,6 +68,15 @@ class Code(Protocol):
     def imports(self, name: str) -> tuple[Import, ...]:
         """Return what the import statements of a Python module bind, also those in its functions."""
 
+    def functions(self, name: str) -> Functions | None:
+        """Return what the functions of a BEAM module do; None when there are none, or they cannot be told apart."""
+
+    def fault(self, name: str) -> Diagnostic | None:
+        """Return why nothing is known of a module whose file is there; None when it can be read."""
+
+    def beside(self, name: str) -> tuple[str, ...]:
+        """Return the modules whose files lie beside that of a BEAM module, and that the release does not list."""
+
     def mentioning(self, words: Collection[str]) -> list[str]:
         """Return the Python modules whose import statements or heads of classes have one of *words*, in their order."""
 
@@ -90,6 +101,16 @@ class NoCode:
         return False
 
     def imports(self, name: str) -> tuple[Import, ...]:
+        """Know nothing."""
+        return ()
+
+    def functions(self, name: str) -> None:
+        """Know nothing."""
+
+    def fault(self, name: str) -> None:
+        """Know nothing."""
+
+    def beside(self, name: str) -> tuple[str, ...]:
         """Know nothing."""
         return ()
 

@@ -36,4 +36,5 @@ class Draft:
 
     def todos(self) -> int:
         """Return how many comments have to be answered."""
-        return sum(d.todos() for d in (*self.up, *self.down))
+        whole = sum(c.startswith(TODO) for c in self.comments)
+        return whole + sum(d.todos() for d in (*self.up, *self.down))

@@ -8,21 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from relup.model.code import BeamModule, Code, ModuleCode, PythonModule
+from relup.planner.behaviours import Behaviour, behaviours
 from relup.planner.resolution import meanings, python_module
 from relup.syntax.outline import Class, Method
 
-Behaviour: TypeAlias = Literal["server", "supervisor", "application"]
 _PYTHON: Mapping[str, Behaviour] = {"GenServer": "server", "Supervisor": "supervisor", "Application": "application"}
-_BEAM: Mapping[str, Behaviour] = {
-    **dict.fromkeys(
-        ("gen_server", "gen_statem", "gen_event", "gen_fsm", "Elixir.GenServer", "Elixir.GenStage"), "server"
-    ),
-    **dict.fromkeys(("supervisor", "Elixir.Supervisor", "Elixir.DynamicSupervisor"), "supervisor"),
-    **dict.fromkeys(("application", "Elixir.Application"), "application"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +27,8 @@ class Role:
     line: int
     classes: tuple[tuple[str, Class], ...] = ()
     """The class and its bases in the release, each with its module, the nearest first; none on BEAM."""
+    said: bool = True
+    """Whether the module says so; else it is inferred from what it exports."""
 
     def method(self, name: str) -> Method | None:
         """Return a method that the class has or inherits within the release."""
@@ -46,8 +40,8 @@ def roles(code: Code, module: ModuleCode | None) -> tuple[Role, ...]:
     match module:
         case PythonModule():
             return tuple(_python(code, module))
-        case BeamModule(behaviours=behaviours):
-            return tuple(Role(_BEAM[b], b, 1) for b in behaviours if b in _BEAM)
+        case BeamModule():
+            return tuple(Role(kind, name, 1, said=said) for kind, name, said in behaviours(module))
         case None:
             return ()
 

@@ -35,11 +35,11 @@ def read_beam(path: Path) -> BeamModule | Diagnostic:
 
 
 def _module(path: Path, chunks: Chunks) -> BeamModule:
-    names = _atoms(chunks)
+    names = atoms_of(chunks)
     atoms = dict(enumerate(names, 1))
     try:
-        exports = [(atoms[function], arity) for function, arity, _ in _rows(chunks[b"ExpT"])]
-        imports = [(atoms[module], atoms[function], arity) for module, function, arity in _rows(chunks[b"ImpT"])]
+        exports = [(atoms[function], arity) for function, arity, _ in rows(chunks[b"ExpT"])]
+        imports = [(atoms[module], atoms[function], arity) for module, function, arity in rows(chunks[b"ImpT"])]
     except KeyError as error:
         raise Damaged("invalid_chunk", f"it names the atom {error}, and has {len(names):,}") from None
     most = max(map(itemgetter(-1), (*exports, *imports)), default=0)
@@ -56,7 +56,7 @@ def _module(path: Path, chunks: Chunks) -> BeamModule:
     )
 
 
-def _rows(table: bytes) -> Iterator[tuple[int, int, int]]:
+def rows(table: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield the rows of a table: their number, then three numbers each."""
     count = int.from_bytes(table[:4])
     end = 4 + _ROW.size * count
@@ -68,7 +68,7 @@ def _rows(table: bytes) -> Iterator[tuple[int, int, int]]:
 # ── atoms ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _atoms(chunks: Chunks) -> list[str]:
+def atoms_of(chunks: Chunks) -> list[str]:
     """Return the names that the tables refer to by number; the first is the module's."""
     table, encoding = (chunks[b"AtU8"], "utf-8") if b"AtU8" in chunks else (chunks[b"Atom"], "latin-1")
     count = int.from_bytes(table[:4], signed=True)

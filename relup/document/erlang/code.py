@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from relup.diagnostics import Diagnostic
+from relup.diagnostics import Diagnostic, Location
 from relup.document.erlang.beam import read_beam
+from relup.document.erlang.functions import read_functions
+from relup.document.text import is_file
 from relup.model.code import BeamModule
+from relup.model.functions import Functions
 from relup.syntax.imports import Import
 
 
@@ -17,6 +20,8 @@ class BeamCode:
     def __init__(self, beams: Mapping[str, Path]) -> None:
         self._beams = beams
         self._modules: dict[str, BeamModule | None] = {}
+        self._faults: dict[str, Diagnostic] = {}
+        self._functions: dict[str, Functions | None] = {}
 
     def module(self, name: str) -> BeamModule | None:
         """Return what a module says; None when it is not there, is damaged, or is another module by its own words."""
@@ -43,6 +48,30 @@ class BeamCode:
         """Return nothing: there is no text."""
         return []
 
+    def functions(self, name: str) -> Functions | None:
+        """Return what the functions of a module do; None when it is not there, or they cannot be told apart."""
+        if name not in self._functions:
+            self._functions[name] = read_functions(self._beams[name]) if self.module(name) else None
+        return self._functions[name]
+
+    def fault(self, name: str) -> Diagnostic | None:
+        """Return why nothing is known of a module whose file is there; None when it can be read."""
+        self.module(name)
+        return self._faults.get(name)
+
+    def beside(self, name: str) -> tuple[str, ...]:
+        """Return the modules whose files lie beside that of a module, and that no application lists."""
+        folder = self._beams[name].parent
+        return tuple(sorted(p.stem for p in folder.glob("*.beam") if p.stem not in self._beams))
+
     def _read(self, name: str) -> BeamModule | None:
-        found = read_beam(self._beams[name]) if name in self._beams else None
-        return None if isinstance(found, Diagnostic) or (found and found.name != name) else found
+        path = self._beams.get(name)
+        found = read_beam(path) if path and is_file(path) else None
+        if isinstance(found, Diagnostic):
+            self._faults[name] = found
+        elif found and found.name != name:
+            message = f"this file is named for the module {name!r}, and holds {found.name!r}"
+            self._faults[name] = Diagnostic("wrong_module", message, Location(found.path, 1, 1))
+        else:
+            return found
+        return None

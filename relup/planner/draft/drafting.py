@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from relup.diagnostics import InvalidInput, errors
-from relup.model.draft import Draft, Drafted
-from relup.model.instructions import ModuleInstruction
+from relup.diagnostics import Diagnostic, InvalidInput, errors
+from relup.model.code import Code
+from relup.model.draft import TODO, Draft, Drafted
+from relup.model.instructions import Advanced, ModuleInstruction, Update
 from relup.model.naming import shortened
-from relup.model.release import Release
+from relup.model.release import Application, Release
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_unversioned
 from relup.planner.draft.changes import Change, changes
@@ -36,8 +37,17 @@ def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
     if wrong:
         raise InvalidInput(wrong)
     changed = changes(older, newer)
+    if damaged := [*_damaged(older, newer, changed)]:
+        raise InvalidInput(damaged)
     found = members(older, newer, changed)
     return tuple(_draft(found, change) for change in changed)
+
+
+def _damaged(older: Release, newer: Release, changed: Sequence[Change]) -> Iterator[Diagnostic]:
+    """Find modules that differ, and of which nothing can be known: a draft would be silent about them."""
+    for change in changed:
+        yield from (d for m in (*change.changed, *change.added) if (d := newer.code.fault(m)))
+        yield from (d for m in (*change.changed, *change.deleted) if (d := older.code.fault(m)))
 
 
 def _draft(found: Members, change: Change) -> Draft:
@@ -53,7 +63,7 @@ def _draft(found: Members, change: Change) -> Draft:
         newer=change.newer.vsn,
         up=tuple(up),
         down=tuple(_mirrored(down, up, change.older.vsn)),
-        comments=tuple(_said(change, library)),
+        comments=tuple(_said(found, change, library)),
     )
 
 
@@ -81,14 +91,34 @@ def _order(found: Members, joined: Mapping[str, Joined], depends: Mapping[str, S
 def _mirrored(down: Sequence[ModuleInstruction], up: Sequence[Drafted], vsn: str) -> Iterator[Drafted]:
     """Yield the way back, dependents first, with what is said of states."""
     for instruction, there in zip(reversed(down), reversed(up), strict=True):
-        asked = bool(there.todos())
-        said = (f"its state goes back to that of {vsn}",) if asked else ()
-        yield replace(there, instruction=instruction, comments=said)
+        yield replace(there, instruction=instruction, comments=tuple(_back(instruction, there, vsn)))
 
 
-def _said(change: Change, library: bool) -> Iterator[str]:
+def _back(instruction: ModuleInstruction, there: Drafted, vsn: str) -> Iterator[str]:
+    if there.todos():
+        advanced = isinstance(instruction, Update) and isinstance(instruction.change, Advanced)
+        yield (
+            f"its state goes back to that of {vsn}"
+            if advanced
+            else "what is answered on the way up, the other way round"
+        )
+
+
+def _said(found: Members, change: Change, library: bool) -> Iterator[str]:
     yield f"a draft: {change.newer.name} {change.older.vsn} to {change.newer.vsn}, and back"
     if library:
         yield "A library is taken whole, changed or not: its modules hold each other's objects."
     if change.commented:
         yield f"Only comments and docstrings changed in {shortened(change.commented)}: there is nothing to load."
+    for code, application in ((found.scene.old, change.older), (found.scene.new, change.newer)):
+        yield from _unlisted(code, application)
+
+
+def _unlisted(code: Code, application: Application) -> Iterator[str]:
+    """Ask about modules that lie with those of an application, and that its list of modules lacks."""
+    first = next((m for m in application.modules if code.has(m)), None)
+    unlisted = code.beside(first) if first else ()
+    if unlisted:
+        of = f"{application.name} {application.vsn}"
+        yield f"{TODO}: {shortened(unlisted)} lie in ebin of {of}, and its .app file does not list them:"
+        yield "  nothing is said of them here, and nothing loads them"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
 
-from relup.model.code import BeamModule, Code, PythonModule
+from relup.model.code import BeamModule, Code
 from relup.model.draft import TODO, Drafted
 from relup.model.instructions import (
     AddModule,
@@ -17,6 +16,7 @@ from relup.model.instructions import (
     SupervisorChange,
     Update,
 )
+from relup.planner.draft.beam import beam, ended, implementation
 from relup.planner.draft.members import Joined, Members
 from relup.planner.draft.servers import verdicts
 from relup.planner.draft.supervisors import children
@@ -28,14 +28,17 @@ def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Draft
     """Return the instruction for one module on the way up."""
     scene, name = members.scene, joined.module
     if name in members.deleted:
-        return Drafted(DeleteModule(name, depends), tuple(_deleted(_roles(members, scene.old, name), depends)))
+        return Drafted(DeleteModule(name, depends), tuple(_deleted(members, name, depends)))
     if name in members.added:
         return _added(members, joined, depends)
+    module = scene.new.module(name)
+    if isinstance(module, BeamModule):
+        return beam(scene, module, depends)
     found = _roles(members, scene.new, name)
     behaviours = {r.behaviour for r in found}
     why = (joined.why or "changed", *_state_of_module(members, joined))
     if "server" in behaviours:
-        change, said = _server(members, name, found)
+        change, said = _server(members, name)
         return Drafted(Update(name, change, depends), (*why, *said))
     if "supervisor" in behaviours:
         said = ("a supervisor: its child specs are read again", *children(scene, name, found))
@@ -76,41 +79,28 @@ def _new(members: Members, name: str, library: bool, depends: tuple[str, ...]) -
 
 def _added(members: Members, joined: Joined, depends: tuple[str, ...]) -> Drafted:
     instruction = _new(members, joined.module, joined.application in members.libraries, depends)
-    return Drafted(
-        instruction, ("new" if isinstance(instruction, AddModule) else "new: run when something imports it",)
-    )
+    module = members.scene.new.module(joined.module)
+    more = implementation(module) if isinstance(module, BeamModule) else ()
+    said = "new" if isinstance(instruction, AddModule) else "new: run when something imports it"
+    return Drafted(instruction, (said, *more))
 
 
-def _deleted(found: Sequence[Role], depends: Sequence[str]) -> Iterator[str]:
+def _deleted(members: Members, name: str, depends: Sequence[str]) -> Iterator[str]:
     yield f"gone: deleted after {', '.join(depends)}, which used it" if depends else "gone"
+    found, module = _roles(members, members.scene.old, name), members.scene.old.module(name)
     processes = [r for r in found if r.behaviour in ("server", "supervisor")]
-    if processes:
+    if isinstance(module, BeamModule):
+        yield from (line for r in processes for line in ended(name, r))
+        yield from implementation(module)
+    elif processes:
         names = ", ".join(r.name for r in processes)
         yield f"{TODO}: processes of {names} must end before this, one line for each:"
         yield "  - apply: {module: supervisor, function: terminate_child, args: [SUPERVISOR, CHILD]}"
 
 
-def _server(members: Members, name: str, found: Sequence[Role]) -> tuple[Advanced | Soft, Sequence[str]]:
+def _server(members: Members, name: str) -> tuple[Advanced | Soft, Sequence[str]]:
     """Return how the states of a server's module change, and what is said of it."""
-    module = members.scene.new.module(name)
-    match module:
-        case BeamModule():
-            return Advanced([]), list(_beam_server(module, found))
-        case PythonModule():
-            judged = list(verdicts(members.scene, name))
-            reasons = [r for verdict in judged for r in verdict.reasons]
-            todos = [t for verdict in judged for t in verdict.todos]
-            return (Advanced(), [*reasons, *todos]) if judged else (Soft(), ["a server: its state is what it was"])
-        case None:
-            raise AssertionError("a module that nobody can read has no servers")
-        case _:
-            assert_never(module)
-
-
-def _beam_server(module: BeamModule, found: Sequence[Role]) -> Iterator[str]:
-    """Ask what a `.beam` file cannot tell: whether the state changed."""
-    yield f"a {', '.join(r.name for r in found if r.behaviour == 'server')}"
-    if {("code_change", 3), ("code_change", 4)} & module.exports:
-        yield f"{TODO}: did its state change, does its code_change take it over both ways, and what is its Extra?"
-    else:
-        yield f"{TODO}: it has no code_change: write one, or make this a plain update if its state is what it was"
+    judged = list(verdicts(members.scene, name))
+    reasons = [r for verdict in judged for r in verdict.reasons]
+    todos = [t for verdict in judged for t in verdict.todos]
+    return (Advanced(), [*reasons, *todos]) if judged else (Soft(), ["a server: its state is what it was"])

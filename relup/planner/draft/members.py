@@ -1,8 +1,9 @@
 """Which modules a draft takes along: those that differ, and those that would keep something of the old code.
 
-An application without processes of its own is a library, and is taken whole: how its modules hold each other's objects
-cannot be seen from outside, and with whole libraries real upgrades went right where others did not. Whoever evaluates
-names of the set at import joins it, in either direction, and so does a server that keeps instances of its classes.
+A Python application without processes of its own is a library, and is taken whole: how its modules hold each other's
+objects cannot be seen from outside, and with whole libraries real upgrades went right where others did not. Whoever
+evaluates names of the set at import joins it, in either direction, and so does a server that keeps instances of its
+classes. On BEAM calls find the newest code by name, and what differs is all.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ class Members:
 def members(older: Release, newer: Release, changes: Sequence[Change]) -> Members:
     """Return the modules that each application's draft has to name."""
     hosts = _hosting(older, changes) | _hosting(newer, changes)
-    libraries = frozenset(c.newer.name for c in changes if _is_library(c, hosts))
+    python = newer.kind == "python"
+    libraries = frozenset(c.newer.name for c in changes if python and _is_library(c, hosts))
     joined = {m: Joined(m, c.newer.name) for c in changes for m in (*c.changed, *c.added, *c.deleted)}
-    if newer.kind == "python":
+    if python:
         whole = (Joined(m, c.newer.name, "part of a library, which is taken whole") for c in changes for m in _rest(c))
         joined |= {j.module: j for j in whole if j.application in libraries and j.module not in joined}
     scene = Scene(older, newer, frozenset(m for c in changes for m in c.changed), joined.keys())
