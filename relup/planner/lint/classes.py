@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from relup.model.code import BeamModule, PythonModule
 from relup.model.release import Release
+from relup.planner.behaviours import Behaviour
 from relup.planner.resolution import Step, meanings, python_module
-from relup.planner.roles import Behaviour, Role, roles
+from relup.planner.roles import Role, roles
 from relup.syntax.outline import Class, Method
 
 _LIBRARY = frozenset({*sys.stdlib_module_names, "relup"})

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import AddModule, Advanced, CodeChange, Instruction, LoadModule, SupervisorChange, Update
+from relup.planner.behaviours import Behaviour
 from relup.planner.lint.classes import Classes, Place
 from relup.planner.lint.scene import Scene, where
 from relup.planner.lint.table import finding
 from relup.planner.names import keyword
-from relup.planner.roles import Behaviour
 from relup.syntax.callbacks import code_change_of, ignores_direction
 from relup.syntax.extras import needed_extra
 from relup.syntax.meaning import alike
