@@ -195,6 +195,18 @@ BECOMES: Mapping[str, tuple[str, str, ModuleInstruction, bool]] = {
         Update("shop_thing", Advanced([])),
         False,
     ),
+    "an application that is its own supervisor": (
+        OLD["shop_app"]
+        .replace("shop_sup:start_link()", "supervisor:start_link(?MODULE, [])")
+        .replace("stop/1]", "stop/1, init/1]")
+        + "init([]) -> {ok, {#{}, []}}.\n",
+        OLD["shop_app"]
+        .replace("shop_sup:start_link()", "supervisor:start_link(?MODULE, [1])")
+        .replace("stop/1]", "stop/1, init/1]")
+        + "init([_]) -> {ok, {#{}, []}}.\n",
+        Update("shop_thing", SupervisorChange()),
+        True,
+    ),
     "a supervisor whose children are the same": (
         OLD["shop_sup"],
         f"-export([f/0]).\n{OLD['shop_sup']}f() -> 1.\n",
