@@ -23,7 +23,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
     return Commands(tmp_path / "home")
 
 
-def test_a_draft_is_written_where_the_release_looks_for_it_and_never_over_another(
+def test_a_draft_is_written_where_it_is_looked_for_is_refused_until_answered_and_never_overwritten(
     commands: Commands, shop: list[Path]
 ) -> None:
     ebin = shop[1].parents[2] / "lib" / "shop-2" / "ebin"
@@ -31,6 +31,9 @@ def test_a_draft_is_written_where_the_release_looks_for_it_and_never_over_anothe
     assert f"shop 1 → 2: 11 instruction(s), 6 TODO(s) to answer: {ebin / 'shop.appup'}" in shown
     text = (ebin / "shop.appup").read_text()
     assert "{update, shop_cart, {advanced, []}, [shop_format]}," in text
+    assert commands.run("check", *shop, exit_code=3).stdout.count("[todo]") == 6
+    answered = [line for line in text.splitlines() if not line.lstrip().startswith("%%")]
+    (ebin / "shop.appup").write_text("\n".join(answered))
     assert "code_change up shop_cart" in commands.run("plan", *shop).stdout
     (ebin / "shop.appup").write_text('{"2", [], []}.\n')
     assert "[appup_exists]" in commands.run("new", *shop, exit_code=4).stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from relup.document import read_release
-from relup.document.draft import draft_text
+from relup.document.draft import draft_path, draft_text
 from relup.model.draft import TODO, Drafted
 from relup.model.instructions import (
     AddModule,
@@ -21,7 +21,7 @@ from relup.model.instructions import (
     SupervisorChange,
     Update,
 )
-from relup.planner import draft
+from relup.planner import draft, plan
 from tests.document.erlang.releases import app, build, rel
 from tests.document.erlang.shop import SYSTEM
 
@@ -165,6 +165,18 @@ def test_a_default_code_change_is_nobodys_and_a_struct_is_rebuilt(drafted: Mappi
     assert f"    def code_change({{:down, _vsn}}, state, _extra), do: {{:ok, {down}}}  # back to 1" in said
     up = "struct(Shop.Cart, Map.from_struct(state))"
     assert f"    def code_change(_old_vsn, state, _extra), do: {{:ok, {up}}}  # from 1" in said
+
+
+def test_a_default_code_change_is_no_answer(shop: list[Path]) -> None:
+    old, new = map(read_release, shop)
+    (found,) = draft(old, new)
+    lines = draft_text(found, new).splitlines()
+    file = draft_path(found, new)
+    file.write_text("\n".join(line for line in lines if not line.lstrip().startswith("%%")), encoding="utf-8")
+    told = [d.message for d in plan(old, read_release(shop[1])).warnings if d.code == "no_code_change"]
+    file.unlink()
+    assert "the states of 'Elixir.Shop.Cart' are to change, and its code_change returns what it is given" in told
+    assert "the states of 'Elixir.Shop.Door' are to change, and it exports no code_change" in told
 
 
 def test_todos_begin_their_lines_above_their_instructions(shop: list[Path]) -> None:

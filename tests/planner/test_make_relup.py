@@ -195,5 +195,5 @@ def compare(answer: Any, old: Path, new: Path) -> None:
             assert tag in {d.code for d in error.value.diagnostics}
 
 
-OWN = {"irreversible", "state_lost", "no_such_module"}
+OWN = {"irreversible", "state_lost", "no_such_module", "no_code_change", "vsn_unchanged"}
 """Warnings that OTP does not have."""

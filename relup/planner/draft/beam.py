@@ -26,9 +26,9 @@ def beam(scene: Scene, module: BeamModule, depends: tuple[str, ...]) -> Drafted:
     for role in found:
         if role.behaviour == "server" and "server" in before:
             change, more = _server(scene, module, role, before["server"])
-            return Drafted(Update(module.name, change, depends), (*said, *more))
+            return Drafted(Update(module.name, change, depends), (*said, *more, *_others(scene, module, found)))
         if role.behaviour == "supervisor" and "supervisor" in before:
-            said += _supervisor(scene, module, role)
+            said += [*_supervisor(scene, module, role), *_others(scene, module, found)]
             return Drafted(Update(module.name, SupervisorChange(), depends), tuple(said))
     said += _others(scene, module, found)
     said += [t for r in before.values() if r.behaviour != "application" for t in ended(module.name, r)]
@@ -135,7 +135,7 @@ def _children(scene: Scene, old: Functions, new: Functions) -> Iterator[str]:
 
 
 def _others(scene: Scene, module: BeamModule, found: Sequence[Role]) -> Iterator[str]:
-    """Yield what is said of a module that is loaded, and no more."""
+    """Yield what is said of what is not upgraded by loading a module: agents, and what an application started."""
     if any(m == "Elixir.Agent" and f.startswith("start") for m, f, _ in module.imports):
         yield "it starts an Agent, whose state no code_change takes over: an apply can update it"
     if any(r.behaviour == "application" for r in found):

@@ -89,11 +89,23 @@ def _extra(scene: Scene, i: Instruction, place: Place) -> Iterator[Diagnostic]:
 
 
 def _beam(scene: Scene, module: str, i: Instruction) -> Iterator[Diagnostic]:
-    """Find a module of a BEAM release whose processes cannot change their states; `gen_statem` has an arity more."""
+    """Find a module of a BEAM release whose processes cannot change their states, or do not.
+
+    `gen_statem` has an arity more, and a process with a loop of its own another name. Elixir writes one that returns
+    what it is given for whoever writes none.
+    """
     found = scene.newer.beam(module)
-    if found and scene.newer.roles(module, "server") and not any(name == "code_change" for name, _ in found.exports):
+    if not found or not scene.newer.roles(module, "server"):
+        return
+    taking = [f for f in sorted(found.exports) if f[0] in ("code_change", "system_code_change")]
+    functions = scene.newer.release.code.functions(module) or {}
+    hint = "write one, or make the update soft"
+    if not taking:
         message = f"the states of {module!r} are to change, and it exports no code_change"
-        yield finding("no_code_change", message, i.location, "write one, or make the update soft")
+        yield finding("no_code_change", message, i.location, hint)
+    elif all(f in functions and functions[f].untouched for f in taking):
+        message = f"the states of {module!r} are to change, and its {taking[0][0]} returns what it is given"
+        yield finding("no_code_change", message, i.location, hint)
 
 
 # ── not advanced ───────────────────────────────────────────────────────────────────────────────────────

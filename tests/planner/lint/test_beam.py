@@ -37,6 +37,9 @@ class Known:
     def text(self, name: str) -> None:
         return None
 
+    def functions(self, name: str) -> None:
+        return None
+
 
 def module(
     name: str,
