@@ -195,6 +195,7 @@ def _carry_out(output: Output, client: Client, request: Request, route: Route, *
         "dry_run": request.dry_run,
         "confirm": request.confirm_within,
         "allow_irreversible": request.allow_irreversible,
+        "strict": request.strict,
     }
     with _interruptible(request.node), output.progress() as show:
         data = client.ask(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from relup.diagnostics import Diagnostic, in_words
+from relup.diagnostics import Diagnostic, Refused, in_words
 from relup.executor.outcome import Outcome, Phase, Status, WindowReport
 from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
@@ -51,10 +51,13 @@ class Interrupted(BaseException):
         super().__init__(outcome)
 
 
-async def apply_hop(relup: Relup, target: Target, tell: Tell, clock: Callable[[], float], *, dry_run: bool) -> Outcome:
+async def apply_hop(
+    relup: Relup, target: Target, tell: Tell, clock: Callable[[], float], *, dry_run: bool, strict: bool = False
+) -> Outcome:
     """Apply *relup* to *target*, which its owner holds, and return how it ended.
 
-    A *dry_run* stops after `prepare`: everything that can be known without touching a process.
+    A *dry_run* stops after `prepare`: everything that can be known without touching a process. *strict* refuses what
+    `prepare` warns of.
     Raises `Refused` with nothing touched, and `Interrupted` once an interruption has been undone.
     """
     parts = segments(relup.script)
@@ -63,6 +66,8 @@ async def apply_hop(relup: Relup, target: Target, tell: Tell, clock: Callable[[]
         run = _Run(relup, transaction, tell, clock)
         run.tell("prepare", "new code is read and run off to the side")
         preparation = await transaction.prepare(parts)
+        if strict and (warned := [d for d in preparation.notes if d.severity == "warning"]):
+            raise Refused([replace(d, severity="error") for d in warned])
         outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *preparation.notes))
         if dry_run:
             said = (*outcome.diagnostics, *preparation.forecast)

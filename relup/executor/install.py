@@ -31,6 +31,8 @@ class Options:
     """Stop after `prepare`: everything that can be known without touching a process."""
     allow_irreversible: bool = False
     """Go on although a late failure could not undo what was done before it."""
+    strict: bool = False
+    """Refuse what `prepare` only warns of."""
 
 
 @dataclass(slots=True)
@@ -43,14 +45,14 @@ class _Journey:
     done: list[Relup] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
-    async def hop(self, relup: Relup, *, dry_run: bool = False) -> Outcome:
+    async def hop(self, relup: Relup, *, dry_run: bool = False, strict: bool = False) -> Outcome:
         """Apply one hop; a refusal that is not the first hop's is a failure like any other.
 
         Raises `Interrupted` for whatever else ends it.
         """
         untouched = Outcome("rolled_back", relup.base.vsn, relup.goal.vsn)
         try:
-            return await apply_hop(relup, self.target, self.tell, self.clock, dry_run=dry_run)
+            return await apply_hop(relup, self.target, self.tell, self.clock, dry_run=dry_run, strict=strict)
         except RelupError as refusal:
             if not self.outcomes:
                 raise
@@ -83,7 +85,7 @@ async def install(
         _refuse([d for hop in _later(route) for d in await target.inspect(hop)])
         journey = _Journey(target, _teller(emit, clock), clock)
         try:
-            await _travel(journey, route, dry_run=options.dry_run)
+            await _travel(journey, route, options)
         except Interrupted as stopped:
             journey.outcomes.append(stopped.outcome)
             await _go_back(journey)
@@ -132,11 +134,11 @@ def _irreversible(route: Route) -> Iterator[Diagnostic]:
             yield Diagnostic("no_way_back", message, hint=hint)
 
 
-async def _travel(journey: _Journey, route: Route, *, dry_run: bool) -> None:
+async def _travel(journey: _Journey, route: Route, options: Options) -> None:
     for number, hop in enumerate(route.hops, start=1):
         if len(route.hops) > 1:
             journey.tell("hop", f"{number} of {len(route.hops)}: {hop}")
-        outcome = await journey.hop(hop, dry_run=dry_run)
+        outcome = await journey.hop(hop, dry_run=options.dry_run, strict=options.strict)
         journey.outcomes.append(outcome)
         match outcome.status:
             case "done":

@@ -22,7 +22,7 @@ from relup.runtime.code.kinds import is_a
 from relup.runtime.code.staging import Beside
 from relup.runtime.code.writes import MISSING, Container
 from relup.syntax.stores import stores
-from relup.syntax.targets import Dotted, Target, targets
+from relup.syntax.targets import Dotted, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,11 +66,10 @@ class Assignments:
 
     def look(self) -> None:
         """Remember what the places hold: before the bodies run, after the cloning."""
-        for name, source in self._beside.wanted.sources.items():
+        for source in self._beside.wanted.sources.values():
             code = self._beside.code(source)
             if code is not None and stores(code):
-                package = name if source.package else name.rpartition(".")[0]
-                self._pending += targets(source.text, package)
+                self._pending += self._beside.books.tables.targets(source)
         self._find()
 
     def look_again(self) -> None:

@@ -6,6 +6,7 @@ bodies are replaced by what they stand for; those hidden in closures, defaults a
 
 from __future__ import annotations
 
+import copyreg
 import typing
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -34,6 +35,13 @@ def _cleanse_class(cls: type, genuine: Mapping[int, Any]) -> None:
             _cleanse_class(value, genuine)
 
 
+def forget_pickling(namespaces: Collection[int]) -> None:
+    """Make `copyreg` let go of how instances of dropped classes are pickled."""
+    for kind, reduce in list(copyreg.dispatch_table.items()):
+        if _globals(reduce) in namespaces:
+            copyreg.dispatch_table.pop(kind, None)
+
+
 def forget_typing(namespaces: Collection[int]) -> None:
     """Make `typing` let go of code: of its caches, which keep every `Optional[Account]` alive that was ever written,
     and of the caches and overloads that these namespaces declared.
@@ -42,6 +50,8 @@ def forget_typing(namespaces: Collection[int]) -> None:
     for clear in cleanups:
         clear()
     cleanups[:] = [c for c in cleanups if _globals(_cached(c)) not in namespaces]
+    # every overload is this one function, and decorators leave the classes that they are given on it
+    vars(getattr(typing, "_overload_dummy", _nothing)).pop("__dataclass_transform__", None)
     for names in list(getattr(typing, "_overload_registry", {}).values()):
         for lines in list(names.values()):
             for line, function in list(lines.items()):
@@ -49,9 +59,14 @@ def forget_typing(namespaces: Collection[int]) -> None:
                     del lines[line]
 
 
+def _nothing() -> None:
+    """Stand for what this interpreter does not have."""
+
+
 def _cached(clear: Any) -> Any:
     return getattr(getattr(clear, "__self__", None), "__wrapped__", None)
 
 
 def _globals(function: Any) -> int:
-    return id(getattr(function, "__globals__", None))
+    """Return the namespace of a function, also of one that a class made its own method of."""
+    return id(getattr(getattr(function, "__func__", function), "__globals__", None))

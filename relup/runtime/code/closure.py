@@ -9,6 +9,7 @@ are found as well. Modules that are not of the release cannot join an upgrade; t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import FunctionType
@@ -99,10 +100,24 @@ def held(versions: Mapping[str, Version], previous: Mapping[str, Version]) -> li
     old = {id(value): name for name, v in previous.items() for value in _defined(v)}
     old |= {id(v.module): name for name, v in previous.items()}
     return [
-        Unclosed(name, 0, key, version.source.path, f"got an old object of {old[item]}, from outside the upgrade, as")
+        Unclosed(
+            name,
+            line_of(version, key),
+            key,
+            version.source.path,
+            f"got an old object of {old[item]}, from outside the upgrade, as",
+        )
         for name, version in versions.items()
         for key, item in _kept(version, old)
     ]
+
+
+def line_of(version: Version, name: str) -> int:
+    """Return the line on which the text of a module first binds *name*, or the first name of a path; 0 without one."""
+    first = re.escape(name.partition(".")[0])
+    pattern = rf"^[ \t]*(?:(?:async[ \t]+)?(?:def|class)[ \t]+|(?:from|import)[ \t].*\b)?{first}\b".encode()
+    found = re.search(pattern, version.source.text, re.MULTILINE)
+    return version.source.text.count(b"\n", 0, found.end()) + 1 if found else 0
 
 
 def _defined(version: Version) -> Iterator[object]:

@@ -16,17 +16,18 @@ import atexit
 import codecs
 import copyreg
 import functools
+import gc
 import logging
 import os
 import signal
-import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from types import ModuleType
+from functools import partial
+from types import CellType, FunctionType, ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
+from relup.runtime.code.lists import Listed, change, lists
 from relup.runtime.code.view import ModulesView
 from relup.runtime.code.writes import MISSING
 
@@ -34,25 +35,52 @@ Undo: TypeAlias = Callable[[], object]
 
 
 class Recorded(NamedTuple):
-    """One side effect: a sentence, and how to undo it (None: it stays)."""
+    """One side effect: a sentence, how to undo it (None: it stays), and how to do it again.
+
+    What can be done again is undone when the bodies have run, and is done again by the swap.
+    """
 
     sentence: str
     undo: Undo | None
+    redo: Undo | None = None
+
+
+def do(step: Undo | None) -> None:
+    """Take one step of an effect; what fails is left, for the rest matters more."""
+    if step is not None:
+        with suppress(Exception):
+            step()
+
+
+def parts(step: Undo | None) -> Iterator[object]:
+    """Return what one step of an effect is made of: the function, and what it remembers."""
+    pending: list[object] = [] if step is None else [step]
+    while pending:
+        part = pending.pop()
+        yield part
+        if type(part) in (FunctionType, partial):
+            pending += [*(getattr(part, "__closure__", None) or ()), *getattr(part, "args", ())]
+        elif type(part) is CellType:
+            pending.append(part.cell_contents)
+        elif type(part) in (list, tuple):
+            yield from (p for p in gc.get_referents(part) if type(p) is tuple)
 
 
 class Effects:
     """The journal of one staging."""
 
-    def __init__(self, view: ModulesView) -> None:
+    def __init__(self, view: ModulesView, is_old: Callable[[object], bool] = lambda value: False) -> None:
+        """Watch the thread of *view*; *is_old* says what belongs to the versions that are replaced."""
         self._view = view
+        self._is_old = is_old
         self._recorded: list[Recorded] = []
         self._originals: dict[int, Any] = {}
-        self._lists: list[tuple[str, list[Any], list[Any]]] = []
+        self._lists: list[Listed] = []
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Record what the staging thread does to the process in the block."""
-        self._lists = [(name, owner, list(owner)) for name, owner in _lists()]
+        self._lists = lists()
         with ExitStack() as stack:
             for owner, name, record in _WATCHED:
                 stack.enter_context(self._watch(owner, name, record))
@@ -60,9 +88,17 @@ class Effects:
 
     def compare(self) -> None:
         """Record what happened to the plain lists since the last time."""
-        lists, self._lists = self._lists, []
-        for name, owner, before in lists:
-            self._recorded += _compared(name, owner, before)
+        before, self._lists = self._lists, []
+        for listed in before:
+            self._recorded += _compared(listed, self._is_old)
+
+    def postpone(self) -> tuple[Recorded, ...]:
+        """Undo what can be done again, and return it: it is the swap's business from now on."""
+        later = tuple(r for r in self._recorded if r.redo is not None)
+        for recorded in reversed(later):
+            do(recorded.undo)
+        self._recorded = [Recorded(r.sentence, None) if r.redo is not None else r for r in self._recorded]
+        return later
 
     def record(self, found: Iterable[Recorded]) -> None:
         """Enter effects that somebody else found."""
@@ -105,9 +141,7 @@ class Effects:
         self.compare()
         while self._recorded:
             recorded = self._recorded.pop()
-            if recorded.undo is not None:
-                with suppress(Exception):
-                    recorded.undo()
+            do(recorded.undo)
         late, self._view.late = self._view.late, {}
         for name, module in reversed(late.items()):
             if _pure(module) and self._view.real.get(name) is module:
@@ -124,39 +158,54 @@ def _pure(module: ModuleType) -> bool:
     return isinstance(origin, str) and origin.endswith((".py", ".pyc"))
 
 
-def _lists() -> list[tuple[str, list[Any]]]:
-    return [
-        ("sys.path", sys.path),
-        ("sys.meta_path", sys.meta_path),
-        ("sys.path_hooks", sys.path_hooks),
-        ("warnings.filters", warnings.filters),  # type: ignore[list-item]
-    ]
-
-
-def _compared(name: str, owner: list[Any], before: list[Any]) -> Iterator[Recorded]:
+def _compared(listed: Listed, is_old: Callable[[object], bool]) -> Iterator[Recorded]:
+    """Say what happened to a list; in the end it holds what bodies left there, without what old code had entered."""
+    name, owner, before, now = listed.name, listed.owner, listed.before, list(listed.owner)
     known = {id(item) for item in before}
-    added = [item for item in owner if id(item) not in known]
-    if added:
-        yield Recorded(f"a body added {len(added)} to {name}", lambda: _without(owner, added))
-    if [item for item in owner if id(item) in known] != before:
-        yield Recorded(f"a body took or moved entries of {name}", lambda: owner.__setitem__(slice(None), before))
+    kept = [item for item in now if id(item) in known]
+    after = [item for item in now if id(item) not in known or not is_old(item)]
+    sentences = [f"a body added {len(now) - len(kept)} to {name}"] if len(kept) < len(now) else []
+    sentences += [f"a body took or moved entries of {name}"] if kept != before else []
+    sentences += [f"what old code had entered into {name} leaves with it"] if len(after) < len(now) else []
+    undo: Undo = partial(change, owner, (after, now), before)
+    redo: Undo = partial(change, owner, (before,), after)
+    for sentence in sentences:
+        yield Recorded(sentence, undo, redo)
+        undo = redo = _nothing
 
 
-def _without(owner: list[Any], items: list[Any]) -> None:
-    gone = {id(item) for item in items}
-    owner[:] = [item for item in owner if id(item) not in gone]
+def _nothing() -> None:
+    """Have nothing more to do: the sentence before this one does both."""
 
 
 def _name(value: object) -> str:
     return str(getattr(value, "__qualname__", None) or type(value).__qualname__)
 
 
-def _atexit(function: Callable[..., Any], *_: Any, **__: Any) -> Recorded:
-    return Recorded(f"a body registered {_name(function)} with atexit", lambda: atexit.unregister(function))
+def _atexit(function: Callable[..., Any], *args: Any, **named: Any) -> Recorded:
+    return Recorded(
+        f"a body registered {_name(function)} with atexit",
+        lambda: atexit.unregister(function),
+        lambda: atexit.register(function, *args, **named),
+    )
+
+
+def _fork(**_: Any) -> Recorded:
+    return Recorded("a body registered what is called before and after a fork, which stays", None)
 
 
 def _codec(search: Callable[[str], Any]) -> Recorded:
-    return Recorded(f"a body registered the codec search {_name(search)}", lambda: codecs.unregister(search))
+    sentence = f"a body registered the codec search {_name(search)}"
+    return Recorded(sentence, lambda: codecs.unregister(search), lambda: codecs.register(search))
+
+
+def _codec_errors(name: str, handler: Callable[[UnicodeError], Any]) -> Recorded:
+    sentence = f"a body registered {_name(handler)} for codec errors, as {name!r}"
+    try:
+        before = codecs.lookup_error(name)
+    except LookupError:
+        return Recorded(f"{sentence}, which stays", None)
+    return Recorded(sentence, lambda: codecs.register_error(name, before), lambda: codecs.register_error(name, handler))
 
 
 def _thread(thread: threading.Thread) -> Recorded:
@@ -175,7 +224,9 @@ def _handler(logger: logging.Logger, handler: logging.Handler) -> Recorded | Non
     if handler in logger.handlers:
         return None
     return Recorded(
-        f"a body added a {_name(handler)} to the logger {logger.name!r}", lambda: logger.removeHandler(handler)
+        f"a body added a {_name(handler)} to the logger {logger.name!r}",
+        lambda: logger.removeHandler(handler),
+        lambda: logger.addHandler(handler),
     )
 
 
@@ -205,6 +256,8 @@ def _abstract(cls: type, subclass: type) -> Recorded:
 _WATCHED: tuple[tuple[Any, str, Callable[..., Recorded | None]], ...] = (
     (atexit, "register", _atexit),
     (codecs, "register", _codec),
+    (codecs, "register_error", _codec_errors),
+    (os, "register_at_fork", _fork),
     (threading.Thread, "start", _thread),
     (signal, "signal", _signal),
     (logging.Logger, "addHandler", _handler),

@@ -27,8 +27,8 @@ from relup.runtime.code.source import Version
 
 CHUNK = 2000
 FEW = 32
-LEVELS = 12
-MOST = 50_000
+LEVELS = 40
+MOST = 300_000
 
 Objects: TypeAlias = dict[int, object]
 
@@ -80,11 +80,24 @@ def own(versions: Collection[Version], current: Callable[[str, str], object]) ->
     return found
 
 
+def module_of(cls: type) -> str:
+    """Return the module of a class, also of one that means something else by `__module__` for its instances."""
+    try:
+        module = vars(cls).get("__module__")
+        if isinstance(module, str):
+            return module
+    except (AttributeError, TypeError):
+        pass
+    functions = (f for f in vars(cls).values() if is_a(f, FunctionType))
+    return next((str(f.__globals__.get("__name__")) for f in functions), "")
+
+
 def _belongs(item: object, version: Version, current: Callable[[str, str], object]) -> bool:
     if is_a(item, FunctionType):
         return item.__globals__ is version.namespace
     if is_a(item, type):
-        return item.__module__ == version.source.name and current(item.__module__, item.__qualname__) is not item
+        module = module_of(item)
+        return module == version.source.name and current(module, item.__qualname__) is not item
     return type(item) in (staticmethod, classmethod, property, CellType)
 
 

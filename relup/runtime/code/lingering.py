@@ -8,6 +8,7 @@ all of them count: "purged" then means that nothing runs old code or ever can.
 from __future__ import annotations
 
 import asyncio
+import copyreg
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,6 +50,7 @@ def lingering_in_each(books: Books, staged: Sequence[Staged]) -> dict[str, list[
     for objects in old.values():
         every |= objects
     kept: Objects = {id(o): o for s in staged for o in s.holders()}
+    kept[id(copyreg.dispatch_table)] = copyreg.dispatch_table  # entries go with their classes, see `tidy`
     namespaces = {id(v.namespace): name for name, v in books.old.items()}
     uses = [_Use(lingerer, (namespaces[space],)) for space, lingerer in running(namespaces)]
     uses += _held(old, every, kept, _superseded(staged))
@@ -185,16 +187,14 @@ def _root(old: Objects) -> Callable[[object, int], str | None]:
             case dict() if id(holder) in namespaces:
                 key = next((k for k, v in list(holder.items()) if id(v) == item), "?")
                 return f"{namespaces[id(holder)]}.{key}"
-            case ModuleType():
+            case ModuleType() if id(vars(holder)) in namespaces:
                 return f"module {holder.__name__}"
-            case CoroutineType() | GeneratorType() | AsyncGeneratorType():
+            case CoroutineType(cr_running=True) | GeneratorType(gi_running=True) | AsyncGeneratorType(ag_running=True):
                 return f"coroutine or generator {holder.__qualname__}"
             case asyncio.Future() | asyncio.Handle() | threading.Thread():
                 return repr_of(holder)
             case ClassReference():
                 return f"processes of {holder.module}.{holder.qualname}"
-            case type():
-                return f"class {holder.__module__}.{holder.__qualname__}"
             case _:
                 return None
 

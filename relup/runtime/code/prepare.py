@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import codecs
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,10 +13,11 @@ from relup.runtime.code.assignments import Assignments
 from relup.runtime.code.books import Books
 from relup.runtime.code.cleanse import cleanse
 from relup.runtime.code.clone import real
-from relup.runtime.code.closure import Unclosed, early, held
-from relup.runtime.code.effects import Effects
+from relup.runtime.code.closure import Unclosed, early, held, line_of
+from relup.runtime.code.effects import Effects, Recorded, do
 from relup.runtime.code.errors import StagingError
-from relup.runtime.code.order import Order, check
+from relup.runtime.code.lists import searches
+from relup.runtime.code.order import Order, awake, check
 from relup.runtime.code.places import differing
 from relup.runtime.code.rebinding import find
 from relup.runtime.code.reference import resolve
@@ -29,11 +31,17 @@ from relup.runtime.code.writes import World, Write, effective
 
 def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
     """Execute what is *wanted* beside the running code and compute its swap; on failure nothing of it remains."""
-    world = after.world if after is not None and after.stage == "staged" else World()
-    with exclusive() as modules:
-        check(wanted, world.copy(modules), world.copy(books.versions), world.copy(books.finder.paths))
+    ahead = after if after is not None and after.stage == "staged" else None
+    world = ahead.world if ahead is not None else World()
+    with exclusive() as modules, _made(ahead.later if ahead is not None else ()):
+        versions, paths = world.copy(books.versions), world.copy(books.finder.paths)
+        check(wanted, world.copy(modules), versions, paths)
+        wanted = awake(wanted, versions, paths)
         beside = Beside(books, wanted, world, modules)
-        effects, assigned = Effects(beside.view), Assignments(beside)
+        replacing = replaced(world, books.versions, (*wanted.sources, *wanted.removed))
+        is_old = Novelty(list(replacing.values()), {}, [v.module for v in replacing.values()])
+        gone = _leaving(replacing, is_old)
+        effects, assigned = Effects(beside.view, is_old), Assignments(beside)
         unchanged = {n: v for n, v in beside.current.items() if n not in beside.changing}
         others = {n: m for n, m in beside.before.items() if n not in beside.current and n not in beside.changing}
         before = snapshot(unchanged, others)
@@ -42,6 +50,7 @@ def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
                 entered = _entered(beside, before)
                 effects.record(assigned.compare(genuine, {f"{m}.{name}" for m, name in entered.owners}))
                 prepared = replace(_result(beside, effects, entered), holders=assigned.kept)
+            prepared = replace(prepared, later=(*gone, *effects.postpone()))
         except BaseException:
             entered = _entered(beside, before)
             effects.record(assigned.compare(effects.originals()))
@@ -50,7 +59,25 @@ def prepare(books: Books, wanted: Order, after: Staged | None) -> Staged:
             raise
         finally:
             beside.settle()
-    return Staged(books, prepared, world)
+    return Staged(books, prepared, world, ahead.later if ahead is not None else ())
+
+
+@contextmanager
+def _made(effects: Sequence[Recorded]) -> Iterator[None]:
+    """Let the effects of upgrades that are staged before this one be there for its bodies."""
+    for effect in effects:
+        do(effect.redo)
+    try:
+        yield
+    finally:
+        for effect in reversed(effects):
+            do(effect.undo)
+
+
+def _leaving(replacing: Mapping[str, Version], is_old: Callable[[object], bool]) -> tuple[Recorded, ...]:
+    """Return what takes the codec searches of old code out, and puts them back."""
+    found = [search for search in searches(replacing.values()) if is_old(search)]
+    return tuple(Recorded("", partial(codecs.register, s), partial(codecs.unregister, s)) for s in found)
 
 
 def _entered(beside: Beside, before: Snapshot) -> Findings:
@@ -97,13 +124,15 @@ def _result(beside: Beside, effects: Effects, entered: Findings) -> Prepared:
     return Prepared(
         modules={n: beside.genuine(beside.view[n]) for n in beside.versions if n in beside.view},
         removed=wanted.removed,
+        dormant=frozenset(n for n in wanted.dormant if n not in beside.versions),
+        lacking=dict(beside.lacking),
         versions=dict(beside.versions),
         previous=previous,
         writes=writes,
         late_imports=tuple(beside.view.late),
         notes=(*effects.notes(), *entered.notes, *notes, *_differing(beside)),
         unclosed=unclosed,
-        undo_effects=partial(_undo, effects, entered),
+        undo_effects=partial(_undo, effects, replace(entered, writes=[])),
         refresh=tuple(entered.refresh),
         seen=frozenset(beside.before) | frozenset(beside.view.late),
         catch_up=partial(_catch_up, beside),
@@ -120,7 +149,13 @@ def _closure(
     found = early(beside.question(beside.before), beside.found, beside.importers)
     found += held(beside.versions, previous)
     found += [
-        Unclosed(module, 0, name, current[module].source.path, "keeps objects of old and new versions in")
+        Unclosed(
+            module,
+            line_of(current[module], name),
+            name,
+            current[module].source.path,
+            "keeps objects of old and new versions in",
+        )
         for module, name in entered.owners
     ]
     ours = tuple(f for f in found if f.module in current or f.module in beside.versions)

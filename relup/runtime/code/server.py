@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from relup.runtime.code.books import Books
-from relup.runtime.code.cleanse import forget_typing
+from relup.runtime.code.cleanse import forget_pickling, forget_typing
 from relup.runtime.code.errors import AlreadyLoaded
 from relup.runtime.code.finder import finders, install, same_extension, uninstall
 from relup.runtime.code.keeping import Carry, Names
@@ -114,15 +114,18 @@ class CodeServer:
         after: Staged | None = None,
         *,
         known: Mapping[str, Path] | None = None,
+        optional: Iterable[str] = (),
     ) -> Staged:
         """Execute new versions beside the running ones; blocks, so call it in a worker thread of a node that serves.
 
-        *sources* are executed, in the order in which their old versions were imported; *removed* modules go with the
-        swap. *after* is an upgrade staged before this one and not swapped yet. *known* says where the new release
-        has its other modules: those that nobody loaded are found there after the swap, unchanged ones move there.
-        Old code may still be there: the swap refuses it. StagingError, with everything undone.
+        *sources* are executed, in the order in which their old versions were imported, except those that nobody has
+        loaded: they are only compiled, and found there after the swap. *removed* modules go with the swap. *after* is
+        an upgrade staged before this one and not swapped yet. *known* says where the new release has its other
+        modules: those that nobody loaded are found there after the swap, unchanged ones move there. New *optional*
+        modules may fail, when nothing imports them: see `Staged.lacking`. Old code may
+        still be there: the swap refuses it. StagingError, with everything undone.
         """
-        staged = prepare(self._books, order(sources, removed, known or {}), after)
+        staged = prepare(self._books, order(sources, removed, known or {}, optional), after)
         self._staged = [s for s in self._staged if s.active] + [staged]
         return staged
 
@@ -188,6 +191,7 @@ class CodeServer:
         forget_lines([v.file for v in gone], (*books.versions.values(), *books.old.values()))
         forget_typing({id(v.namespace) for v in gone})
         books.forget_freed()
+        forget_pickling({id(v.namespace) for v in gone})
         books.tables.prune(books.versions.values(), sys.modules)
 
     def freed(self, module: str) -> bool:

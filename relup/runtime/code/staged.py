@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from relup.runtime.code.books import Books
-from relup.runtime.code.cleanse import forget_typing
+from relup.runtime.code.cleanse import forget_pickling, forget_typing
 from relup.runtime.code.closure import Unclosed
+from relup.runtime.code.effects import Recorded, do, parts
 from relup.runtime.code.errors import NotPurged, StagingError, SwapError
 from relup.runtime.code.reference import ClassReference, resolve
 from relup.runtime.code.source import Version, forget_lines
@@ -33,6 +34,8 @@ class Prepared:
 
     modules: Mapping[str, Any]
     removed: tuple[str, ...]
+    dormant: frozenset[str]
+    lacking: Mapping[str, StagingError]
     versions: Mapping[str, Version]
     previous: Mapping[str, Version]
     writes: tuple[Write, ...]
@@ -46,14 +49,17 @@ class Prepared:
     real: Container
     holders: tuple[object, ...] = ()
     superseded: tuple[tuple[Container, object], ...] = ()
+    later: tuple[Recorded, ...] = ()
 
 
 class Staged:
     """New versions that stand beside the running ones, and the writes that put them in their place."""
 
-    def __init__(self, books: Books, prepared: Prepared, world: World) -> None:
+    def __init__(self, books: Books, prepared: Prepared, world: World, ahead: tuple[Recorded, ...] = ()) -> None:
         self.stage: Stage = "staged"
         self.before = world
+        self.later = (*ahead, *prepared.later)
+        """What the bodies did to the process, and those of the upgrades before it, which the swaps do again."""
         self.world = World((*world.writes, *prepared.writes))
         self._books = books
         self._prepared = prepared
@@ -71,6 +77,16 @@ class Staged:
     def removed(self) -> tuple[str, ...]:
         """The modules that go."""
         return self._prepared.removed
+
+    @property
+    def dormant(self) -> frozenset[str]:
+        """The members that were not executed: nobody had loaded them, and no body imported them."""
+        return self._prepared.dormant
+
+    @property
+    def lacking(self) -> Mapping[str, StagingError]:
+        """The new modules that cannot be imported here, for want of something that is not of the release."""
+        return self._prepared.lacking
 
     @property
     def previous(self) -> Mapping[str, Version]:
@@ -125,6 +141,9 @@ class Staged:
         yield from (self._writes, self.world.writes, *self._writes, *self.world.writes, *self._prepared.holders)
         yield from (self._prepared.superseded, *self._prepared.superseded)
         yield from (*self._backwards.dicts(), *self._forwards.dicts(), *self._guard.dicts(), *self.world.dicts())
+        yield self.later
+        for effect in self.later:
+            yield from (effect, *parts(effect.undo), *parts(effect.redo))
 
     def superseded(self) -> Iterator[tuple[Container, object]]:
         """Return the entries of old classes in containers of others, which go when this upgrade is finished."""
@@ -141,12 +160,15 @@ class Staged:
         replaced = self._prepared.previous
         if unpurged := [n for n in replaced if n in self._books.old]:
             raise NotPurged(unpurged)
+        if woken := sorted(n for n in self._prepared.dormant if n in self._books.versions):
+            raise SwapError(f"{', '.join(woken)} was loaded since the upgrade was staged; stage it again")
         self._catch_up()
         references = self._new_classes()
         if write := self._guard.changed():
             raise SwapError(f"{write.key!r} has changed since the upgrade was staged; stage it again")
         self._loaded_at_swap = frozenset(self._books.versions)
         self._forwards.apply()
+        self._do()
         self._refresh()
         for reference, cls in references:
             reference.cls = cls
@@ -164,6 +186,8 @@ class Staged:
             raise SwapError(f"{', '.join(gone)} changed again since; undo that first")
         self._unload_later()
         self._backwards.apply()
+        for effect in reversed(prepared.later):
+            do(effect.undo)
         self._refresh()
         for reference in self._references():
             module = prepared.real.get(reference.module)
@@ -179,6 +203,7 @@ class Staged:
         self._need("kept", "redo")
         references = self._new_classes()
         self._forwards.apply()
+        self._do()
         for reference, cls in references:
             reference.cls = cls
         self.stage = "swapped"
@@ -203,6 +228,11 @@ class Staged:
                 container.pop(key, None)
             self._refresh()
             self._forget("finished")
+
+    def _do(self) -> None:
+        """Do again what bodies did to the process."""
+        for effect in self._prepared.later:
+            do(effect.redo)
 
     def _refresh(self) -> None:
         """Let caches that stand in front of written dicts look again."""
@@ -263,6 +293,7 @@ class Staged:
         dropped = {id(v.namespace) for v in prepared.versions.values()}
         self._forget(stage)
         forget_typing(dropped)
+        forget_pickling(dropped)
 
     def _forget(self, stage: Stage) -> None:
         """Keep the names and the sentences, drop every object."""
@@ -271,6 +302,8 @@ class Staged:
         self._prepared = Prepared(
             {},
             kept.removed,
+            kept.dormant,
+            kept.lacking,
             {},
             {},
             (),
@@ -286,6 +319,7 @@ class Staged:
         self._writes = ()
         self._guard, self._forwards, self._backwards = Guard(()), forwards(()), backwards(())
         self.before = self.world = World()
+        self.later = ()
 
 
 def _nothing() -> None:

@@ -44,11 +44,13 @@ class Beside:
         self.before: Container = world.copy(modules)
         self.current: Container = world.copy(books.versions)
         self.versions: dict[str, Version] = {}
+        self.lacking: dict[str, StagingError] = {}
         self.begun: list[Version] = []
         self.files: dict[str, str] = {}
         self.clones: dict[str, Clone] = {}
         self._codes: dict[str, CodeType] = {}
         self.changing = frozenset((*wanted.sources, *wanted.removed))
+        self._members = wanted.members()
         self._changing_in: dict[str, list[str]] = {}
         for name in (*wanted.sources, *wanted.removed):
             self._changing_in.setdefault(name.rpartition(".")[0], []).append(name)
@@ -61,11 +63,19 @@ class Beside:
 
     def _overlay(self) -> Container:
         ahead = {w.key: w.new for w in self.world.writes if w.container is self.real}
-        return ahead | dict.fromkeys((n for n in self.before if n in self.changing), ABSENT)
+        return ahead | dict.fromkeys((n for n in self.before if n in self.changing or self._made(n)), ABSENT)
+
+    def _made(self, name: str) -> bool:
+        """Say whether *name* is a module without a file that a member has made below itself, and will make again."""
+        if self.path(name) is not None or not any(a in self.wanted.sources for a in ancestors(name)):
+            return False
+        spec = getattr(self.before[name], "__spec__", None)
+        return spec is None or type(spec.loader).__module__ in self.changing
 
     def question(self, modules: Container) -> Question:
         """Return what must be known of the names that lead to this upgrade, for these loaded modules."""
-        return Question(self.world, modules, self.changing, frozenset(self.wanted.removed), self._old_value)
+        removed = frozenset(n for n in self.wanted.removed if n in self.current)
+        return Question(self.world, modules, self.changing, removed, self._old_value)
 
     def _old_value(self, module: Any, name: str) -> Any:
         with outside(self.view):
@@ -77,7 +87,7 @@ class Beside:
 
     def path(self, name: str) -> Any:
         """Return where the new release has *name*, REMOVED when it has not."""
-        source = self.wanted.sources.get(name)
+        source = self._members.get(name)
         if source is not None:
             return Path(source.path)
         if name in self.wanted.removed:
@@ -86,17 +96,17 @@ class Beside:
 
     def names(self) -> Iterable[str]:
         """Return the modules of the new release that the upgrade brings, in its order."""
-        return dict.fromkeys((*self.wanted.sources, *self.wanted.known))
+        return dict.fromkeys((*self._members, *self.wanted.known))
 
     def private(self, name: str) -> bool:
         """Say whether *name* belongs to the new release, or stands below one of its modules."""
         if name in self._ancestors or self.path(name) is not None:
             return True
-        return any(a in self.wanted.sources for a in ancestors(name))
+        return any(a in self._members for a in ancestors(name))
 
     def loader(self, name: str) -> ReleaseLoader:
         """Return what executes *name*: a member, or a module that nobody had loaded yet."""
-        source = self.wanted.sources.get(name) or read(name, self.path(name))
+        source = self._members.get(name) or read(name, self.path(name))
         file = self._file(source)
         self.files[file] = name
         return ReleaseLoader(source, file, self.versions, self._place, self._codes.pop(name, None))
@@ -190,14 +200,29 @@ class Beside:
         return self.view.overlay.get(f"{origin.module}.{origin.attribute}", MISSING) if value is MISSING else value
 
     def run(self) -> None:
-        """Execute every member; StagingError names the file and the line of what fails."""
+        """Execute every member; StagingError names the file and the line of what fails.
+
+        A new module that lacks something which is not of the release, or imports what nobody could load before, is
+        left to whoever imports it: that a package has a part for another machine is no fault, and a member that needs
+        it fails by itself. So is any *optional* one that fails.
+        """
         for name in dict.fromkeys((*(n for n in self.before if n in self.wanted.sources), *self.wanted.sources)):
             try:
                 importlib.import_module(name)
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                     raise
-                raise self.failure(name, error) from None
+                failure = self.failure(name, error)
+                excused = name in self.wanted.optional or self._lacks(error) or failure.module in self.wanted.dormant
+                if name in self.current or not excused:
+                    raise failure from None
+                self.lacking[name] = failure
+
+    def _lacks(self, error: BaseException) -> bool:
+        """Say whether an import failed for want of something that is not of the release."""
+        if not isinstance(error, ImportError):
+            return False
+        return error.name is None or all(self.path(n) is None for n in (error.name, *ancestors(error.name)))
 
     def failure(self, name: str, error: BaseException) -> StagingError:
         """Return what to say about a body that raised: the innermost line of the new release that took part."""

@@ -15,11 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from weakref import ref
 
-from relup.runtime.code.source import Version
+from relup.runtime.code.source import Source, Version
 from relup.syntax.imports import Import, imports_of
 from relup.syntax.parsed import parsed
+from relup.syntax.targets import Target, targets
 from relup.syntax.uses import Use, uses_of
+
+MOST = 10_000
+"""Texts of which it is remembered what they assign elsewhere."""
 
 
 class Reading(NamedTuple):
@@ -33,7 +38,7 @@ class Reading(NamedTuple):
 class _Other:
     """A module of somebody else: what was read once, and the names that its text is known not to mention."""
 
-    module: ModuleType
+    module: ref[ModuleType]
     reading: Reading | None = None
     without: frozenset[str] = frozenset()
 
@@ -44,6 +49,7 @@ class Tables:
     def __init__(self) -> None:
         self._release: dict[str, Reading] = {}
         self._others: dict[str, _Other] = {}
+        self._targets: dict[tuple[str, str], tuple[Target, ...]] = {}
 
     def of_version(self, version: Version) -> Reading:
         """Return what a module of the release says."""
@@ -52,13 +58,25 @@ class Tables:
             found = self._release[version.digest] = _read(version.source.text)
         return found
 
+    def targets(self, source: Source) -> tuple[Target, ...]:
+        """Return what the text of a new version assigns elsewhere; remembered, for one upgrade is staged many times."""
+        package = source.name if source.package else source.name.rpartition(".")[0]
+        key = (source.digest, package)
+        found = self._targets.pop(key, None)
+        if found is None:
+            found = targets(source.text, package)
+            while len(self._targets) >= MOST:
+                del self._targets[next(iter(self._targets))]
+        self._targets[key] = found
+        return found
+
     def of_other(self, name: str, module: ModuleType, tops: frozenset[str]) -> Reading:
         """Return what a module says that is not of the release; nothing when it cannot concern *tops*."""
         if name != "__main__" and name.partition(".")[0] in sys.stdlib_module_names:
             return Reading()
         known = self._others.get(name)
-        if known is None or known.module is not module:
-            known = self._others[name] = _Other(module)
+        if known is None or known.module() is not module:
+            known = self._others[name] = _Other(ref(module))
         if known.reading is None and not tops <= known.without:
             text = source_text(name, module)
             if re.search(rf"\b(?:{'|'.join(map(re.escape, sorted(tops)))})\b", text):
@@ -70,7 +88,7 @@ class Tables:
         """Forget the tables of what is no longer loaded."""
         alive = {v.digest for v in versions}
         self._release = {d: r for d, r in self._release.items() if d in alive}
-        self._others = {n: k for n, k in self._others.items() if modules.get(n) is k.module}
+        self._others = {n: k for n, k in self._others.items() if modules.get(n) is k.module()}
 
 
 def _read(text: bytes | str) -> Reading:

@@ -164,10 +164,11 @@ class _Options:
             case {
                 "dry_run": bool(dry_run),
                 "allow_irreversible": bool(allowed),
+                "strict": bool(strict),
                 "confirm": int() | float() | None as within,
             }:
                 if within is None or 0 < within < float("inf"):
-                    return cls(Options(dry_run=dry_run, allow_irreversible=allowed), within)
+                    return cls(Options(dry_run=dry_run, allow_irreversible=allowed, strict=strict), within)
             case _:
                 pass
         raise InvalidInput([Diagnostic("bad_request", f"these are no options of an upgrade: {data!r:.200}")])

@@ -18,6 +18,7 @@ from relup.model.release import Application, Release
 from relup.runtime import Node
 from relup.runtime.code import CodeError
 from relup.targets.python.applications import make_known
+from relup.targets.python.aside import aside, libraries
 from relup.targets.python.control import Control
 from relup.targets.python.handler import Clocks, ReleaseHandler
 from relup.targets.python.home import UNPACKED, Home, Installed, Records, base_folder, changed_in_place
@@ -58,6 +59,7 @@ async def serve(
     """
     folder = base or base_folder(os.environ)
     read = read or _read
+    before = libraries()
     given, home = _given(Path(release), name, folder, read)
     if given.kind != "python":
         message = f"{given} is a release of a BEAM node"
@@ -67,6 +69,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked())
         booted, note, records = choose(given, home.records(), lambda root: read(root, home.releases), as_given=as_given)
+        stack.enter_context(aside(libraries() - before))
         node = await stack.enter_async_context(Node(home.name))
         await _boot(node, booted)
         handler = ReleaseHandler(node, home, booted, records, Clocks(asyncio.get_running_loop().time, time.time))

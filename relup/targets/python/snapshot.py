@@ -20,7 +20,15 @@ from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, d
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import is_dataclass
 from itertools import groupby
-from types import BuiltinFunctionType, FunctionType, ModuleType, NoneType, SimpleNamespace
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+    NoneType,
+    SimpleNamespace,
+)
 from typing import Any, TypeAlias
 
 from relup.runtime.migrate import slots_of
@@ -37,8 +45,11 @@ _ATOMS: frozenset[type] = frozenset(
 _CONTAINERS: frozenset[type] = frozenset(
     {dict, defaultdict, OrderedDict, Counter, list, deque, set, bytearray, array, tuple, frozenset}
 )
+_CONTAINER_TYPES = tuple(_CONTAINERS)
 _PLAIN: frozenset[type] = frozenset({SimpleNamespace, UserDict, UserList})
 _WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
+_READERS = (GetSetDescriptorType, MemberDescriptorType)
+"""What reads the `__dict__` of instances: of classes written in Python, and in C."""
 _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thread)
 """Kinds whose instances have a life of their own, whoever defined their class."""
 
@@ -87,11 +98,12 @@ class Memory:
 
     def _record(self, value: Any, entries: list[Entry]) -> list[Any]:
         """Write *value* down if it is mutable, and return what is to be walked next."""
-        if value.__class__ in _CONTAINERS:
+        kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
+        if kind in _CONTAINERS:
             return _record_contents(value, entries)
-        slots = self._layout(value.__class__)
+        slots = self._layout(kind)
         if slots is None:
-            return _walkable(value) if isinstance(value, tuple) else []
+            return _walkable(value) if issubclass(kind, tuple) else []
         return _record_instance(value, slots, entries)
 
     def _layout(self, kind: type) -> tuple[str, ...] | None:
@@ -173,23 +185,48 @@ def _record_instance(value: Any, slots: tuple[str, ...], entries: list[Entry]) -
     entries.append((value, layout, _restore_instance))
     reached = _walkable((layout[1] or {}).values())
     reached += _walkable(layout[2].values()) if slots else []
-    return reached + (_record_contents(value, entries) if isinstance(value, _WITH_CONTENTS) else [])
+    return reached + (_record_contents(value, entries) if issubclass(type(value), _WITH_CONTENTS) else [])
 
 
 def _instance_holds(instance: Any, contents: Layout) -> bool:
     kind, fields, held, slots = contents
-    if instance.__class__ is not kind or (fields is not None and instance.__dict__ != fields):
+    if type(instance) is not kind or (fields is not None and attributes_of(instance) != fields):
         return False
-    return not slots or held == {name: getattr(instance, name) for name in slots if hasattr(instance, name)}
+    return not slots or held == _filled(instance, slots)
 
 
 def _layout_of(instance: Any, slots: tuple[str, ...]) -> Layout:
-    fields = dict(vars(instance)) if hasattr(instance, "__dict__") else None
-    return instance.__class__, fields, {n: getattr(instance, n) for n in slots if hasattr(instance, n)}, slots
+    attributes = attributes_of(instance)
+    fields = None if attributes is None else dict(attributes)
+    return type(instance), fields, _filled(instance, slots), slots
+
+
+def attributes_of(instance: Any) -> dict[str, Any] | None:
+    """Return the `__dict__` of an instance, whatever its class makes of that name; None when it has none."""
+    kind = type(instance)
+    for base in kind.__mro__:
+        found = vars(base).get("__dict__")
+        if found.__class__ in _READERS:
+            attributes: dict[str, Any] = found.__get__(instance, kind)
+            return attributes
+    return None
+
+
+def _filled(instance: Any, slots: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the slots hold, without asking `__getattr__` for the empty ones."""
+    found = {}
+    for name in slots:
+        try:
+            found[name] = object.__getattribute__(instance, name)
+        except AttributeError:
+            continue
+    return found
 
 
 def _record_contents(value: Any, entries: list[Entry]) -> list[Any]:
     """Write down what a container, or an instance of a class that extends one, contains."""
+    if type(value) not in _CONTAINERS and not issubclass(type(value), _CONTAINER_TYPES):
+        return []
     match value:
         case OrderedDict():
             entries.append((value, OrderedDict(value), _restore_ordered))
@@ -260,13 +297,15 @@ def _restore_buffer(container: Any, contents: Any) -> None:
 
 def _restore_instance(instance: Any, contents: Layout) -> None:
     kind, fields, held, slots = contents
-    if instance.__class__ is not kind:
+    if type(instance) is not kind:
         object.__setattr__(instance, "__class__", kind)
-    if fields is not None:
-        instance.__dict__.clear()
-        instance.__dict__.update(fields)
+    attributes = attributes_of(instance)
+    if fields is not None and attributes is not None:
+        attributes.clear()
+        attributes.update(fields)
+    filled = _filled(instance, slots)
     for name in slots:
         if name in held:
             object.__setattr__(instance, name, held[name])
-        elif hasattr(instance, name):
+        elif name in filled:
             object.__delattr__(instance, name)

@@ -8,7 +8,7 @@ lingers in the version before) refuses the upgrade with nothing touched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from relup.diagnostics import Diagnostic, Location, Refused, Severity, errors
 from relup.document import read_extensions
 from relup.executor import Side
 from relup.model.instructions import Direction, Load
+from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Window, inverse, segments
-from relup.runtime import GenServer, Supervisor
+from relup.runtime import GenServer, Process, Supervisor
 from relup.runtime.code import Carry, ClassReference, CodeServer, Source, Staged, StagingError
 from relup.runtime.code.instances import Census
+from relup.runtime.code.source import Version
 from relup.targets.python import preflight
 from relup.targets.python.migrating import migrated
 from relup.targets.python.passage import Passage, passage
@@ -116,7 +118,9 @@ class Stage:
         removed = [m for m in window.modules() if m not in sources]
         places = {c.module: c.location for c in window.code}
         after = self._staged[-1][1] if self._staged else None
-        stage = partial(self._code.stage, [sources[c.module] for c in loads], removed, after, known=self._paths)
+        optional = [m for a in self._relup.goal.applications if a.start is None for m in a.modules]
+        texts = [sources[c.module] for c in loads]
+        stage = partial(self._code.stage, texts, removed, after, known=self._paths, optional=optional)
         try:
             async with asyncio.timeout(STAGING_LIMIT):
                 staged = await in_daemon_thread(stage)
@@ -129,6 +133,7 @@ class Stage:
         if staged.unclosed:
             raise Refused(_unclosed(staged, window))
         self.notes += [Diagnostic("side_effect", note, severity="note") for note in staged.notes]
+        self.notes += _lacking(staged.lacking, places, self._relup.goal)
         self._base_vsns |= {m: _vsn(v.module, v.digest) for m, v in staged.previous.items()}
         self._goal_vsns |= {m: _vsn(loaded, staged.versions[m].digest) for m, loaded in staged.modules.items()}
 
@@ -171,6 +176,25 @@ class Stage:
             message = f"{name} has no code_change: the states of its processes stay as they are"
             yield Diagnostic("no_code_change", message, places[reference.module], "warning")
 
+    @property
+    def replaced(self) -> dict[str, Version]:
+        """The versions of modules that the windows replace or remove."""
+        return {name: version for _, staged in self._staged for name, version in staged.previous.items()}
+
+    def migrates(self, windows: Sequence[Window]) -> Callable[[Process], bool]:
+        """Return what says whether the state of a process is given to a `code_change` of its own."""
+        modules = {c.module for w in windows for c in w.changes()}
+
+        def sees(process: Process) -> bool:
+            if modules.isdisjoint(process.modules):
+                return False
+            cls = process.reference.cls
+            new = next((n for _, s in self._staged if (n := s.counterpart(cls)) is not None), cls)
+            changes = (getattr(c, "code_change", None) for c in (cls, new))
+            return any(c is not GenServer.code_change for c in changes)
+
+        return sees
+
     def purge_before(self, staged: Staged) -> None:
         """Drop the code that is two versions old once *staged* is swapped in (OTP's pre-purge)."""
         old = frozenset(self._code.old)
@@ -209,6 +233,18 @@ def _vsn(module: object, digest: str) -> Any:
 def _staging(error: StagingError, place: Location | None) -> Diagnostic:
     inside = Location(error.path, max(error.line, 1), 1) if error.path else place
     return Diagnostic("bad_code", f"module {error.module!r} cannot be loaded: {error.message}", inside)
+
+
+def _lacking(
+    found: Mapping[str, StagingError], places: Mapping[str, Location | None], goal: Release
+) -> Iterator[Diagnostic]:
+    """Say which new modules cannot be imported here. Raises `Refused` for one that an application starts with."""
+    starts = {a.start.partition(":")[0] for a in goal.applications if a.start}
+    for module, error in found.items():
+        if module in starts:
+            raise Refused([_staging(error, places.get(module))])
+        message = f"the new module {module!r} cannot be imported here, and nothing imports it: {error.message}"
+        yield Diagnostic("not_importable", message, places.get(module), "warning")
 
 
 def _unclosed(staged: Staged, window: Window) -> list[Diagnostic]:

@@ -33,6 +33,7 @@ from relup.targets.python import preflight
 from relup.targets.python.blame import place_of
 from relup.targets.python.calls import Calls
 from relup.targets.python.exchange import Exchange
+from relup.targets.python.held import old_objects_held
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, undo
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
@@ -99,9 +100,13 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         concerned = [self._census(s.suspensions) if isinstance(s, Window) else {} for s in segments]
         users = [p for processes in concerned for p in processes]
         notes = self._stage.check_classes(windows, {p.reference: None for p in users})
+        processes = list(self._node.processes.values())
+        sees = self._stage.migrates(windows)
+        places = {code.module: code.location for w in windows for code in w.code}
+        held = await old_objects_held(processes, self._stage.replaced, sees, places)
         await self._remember(users)
         forecast = await self._stage.count_instances()
-        return Preparation(tuple(map(len, concerned)), (*self._stage.notes, *notes), tuple(forecast))
+        return Preparation(tuple(map(len, concerned)), (*self._stage.notes, *notes, *held), tuple(forecast))
 
     async def _remember(self, processes: Iterable[Process]) -> None:
         turn = perf_counter()

@@ -1,0 +1,205 @@
+"""Objects of code that is being replaced, which states hold and no `code_change` will see.
+
+A server that keeps a template, an error or a bound method of a library goes on with the library's old code after the
+upgrade of the library: the object works, but `isinstance` and `except` of new code miss it, and the old code is
+never freed. No automatic mend is right (fields may be missing, code may be shared), so they are named before the
+window, and the operator decides: an `update` with a `code_change` that rebuilds them, a restart of that server
+later, or nothing, because they are short-lived.
+
+Who is asked: every process but those whose `code_change` is about to run, which is given the state, and supervisors,
+whose child specs are followed by name. One line for each class and kind of server. The search reads a great many
+objects, so it runs before the window, takes turns with everybody else, and ends at a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType
+from typing import Any, TypeAlias
+
+from relup.diagnostics import Diagnostic, Location
+from relup.runtime import Process
+from relup.runtime.code.running import awaited
+from relup.runtime.code.source import Version
+from relup.targets.python.reach import Reader, parts, plain
+
+COURTESY = 0.005
+"""Seconds of searching after which the event loop gets its turn."""
+MOST = 3_000_000
+"""Objects that one search looks at."""
+
+What: TypeAlias = tuple[tuple[str, str], str, str]
+"""What is held (in words, one and many), its module, its name there."""
+INSTANCE = ("an instance", "instances")
+FUNCTION = ("a function", "functions")
+BOUND = ("a bound method", "bound methods")
+CLASS = ("the class", "times the class")
+SUSPENDED = ("a suspended generator", "suspended generators")
+
+
+class Replaced:
+    """Says what belongs to the code that is being replaced, or to a version of it that was replaced before."""
+
+    __slots__ = ("_classes", "_dull", "_modules")
+
+    def __init__(self, versions: Mapping[str, Version]) -> None:
+        self._modules = frozenset(versions)
+        self._classes: dict[type, type | None] = {}
+        self._dull: set[type] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._modules)
+
+    def of(self, value: Any) -> What | None:
+        """Return what *value* is of the replaced code, None when it has nothing of it."""
+        kind = type(value)
+        if kind in self._dull:
+            return None
+        if (old := self._class(kind)) is not None:
+            return INSTANCE, str(vars(old).get("__module__")), old.__qualname__
+        if issubclass(kind, FunctionType):
+            module = self._of(value.__globals__)
+            return None if module is None else (FUNCTION, module, value.__qualname__)
+        if issubclass(kind, MethodType):
+            module = self._of(getattr(value.__func__, "__globals__", None))
+            return None if module is None else (BOUND, module, value.__func__.__qualname__)
+        if issubclass(kind, type):
+            return (
+                None if self._class(value) is None else (CLASS, str(vars(value).get("__module__")), value.__qualname__)
+            )
+        if issubclass(kind, GeneratorType | CoroutineType | AsyncGeneratorType):
+            frame = next(awaited(value), None)
+            module = self._of(frame.f_globals) if frame is not None else None
+            return None if module is None else (SUSPENDED, module, value.__qualname__)
+        self._dull.add(kind)
+        return None
+
+    def _of(self, namespace: Mapping[str, Any] | None) -> str | None:
+        """Return the replaced module whose namespace this is, or was."""
+        name = namespace.get("__name__") if namespace is not None else None
+        return name if isinstance(name, str) and name in self._modules else None
+
+    def _class(self, cls: type) -> type | None:
+        """Return the first class that *cls* is made of which is replaced."""
+        if cls not in self._classes:
+            self._classes[cls] = next((c for c in cls.__mro__ if self._defines(c)), None)
+        return self._classes[cls]
+
+    def _defines(self, cls: type) -> bool:
+        if vars(cls).get("__module__") in self._modules:
+            return True
+        return any(self._of(f.__globals__) is not None for f in vars(cls).values() if type(f) is FunctionType)
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one kind of server holds of one class."""
+
+    first: Process
+    path: str
+    processes: int = 0
+    objects: int = 0
+
+
+@dataclass(slots=True)
+class _Search:
+    """One search: what was found, what is known to be clean, and how much was looked at."""
+
+    replaced: Replaced
+    groups: dict[tuple[str, What], _Group] = field(default_factory=dict)
+    clean: set[int] = field(default_factory=set)
+    read: Reader = field(default_factory=Reader)
+    looked: int = 0
+    turn: float = 0.0
+
+    async def process(self, process: Process) -> None:
+        """Search one state: all of it is looked at, however often its parts are reached."""
+        state = process.state
+        found: dict[What, list[Any]] = {}
+        above: dict[int, tuple[Any, Any]] = {id(state): (state, None)}
+        pending = [state]
+        while pending and self.looked < MOST:
+            value = pending.pop()
+            self.looked += 1
+            if (what := self.replaced.of(value)) is not None:
+                found.setdefault(what, []).append(value)
+                continue
+            for part in self.read(value):
+                if id(part) not in above and id(part) not in self.clean and not plain(part):
+                    above[id(part)] = part, value
+                    pending.append(part)
+            if not self.looked % 256:
+                await self.courtesy()
+        if found:
+            self._enter(process, found, above)
+        else:
+            self.clean.update(above)
+
+    async def courtesy(self) -> None:
+        """Give the event loop its turn when it is due; what was clean may be gone, and its identity be taken."""
+        if perf_counter() - self.turn > COURTESY:
+            await asyncio.sleep(0)
+            self.clean.clear()
+            self.turn = perf_counter()
+
+    def _enter(self, process: Process, found: Mapping[What, list[Any]], above: Mapping[int, tuple[Any, Any]]) -> None:
+        kind = f"{process.reference.module}:{process.reference.qualname}"
+        for what, values in found.items():
+            group = self.groups.get((kind, what))
+            if group is None:
+                group = self.groups[kind, what] = _Group(process, _path(values[0], process.state, above))
+            group.processes += 1
+            group.objects += len(values)
+
+
+def _path(value: Any, state: Any, above: Mapping[int, tuple[Any, Any]]) -> str:
+    """Return how *state* leads to *value*."""
+    steps: list[str] = []
+    while value is not state and id(value) in above:
+        _, owner = above[id(value)]
+        steps.append(next((step for step, part in parts(owner) if part is value), "…"))
+        value = owner
+    return "state" + "".join(reversed(steps))
+
+
+async def old_objects_held(
+    processes: Iterable[Process],
+    versions: Mapping[str, Version],
+    sees: Callable[[Process], bool],
+    places: Mapping[str, Location | None],
+) -> list[Diagnostic]:
+    """Return one warning for each kind of server and class of *versions* that its states hold.
+
+    *sees* says whether a process' state is given to a `code_change`; *places* are the instructions, by module.
+    """
+    search = _Search(Replaced(versions), turn=perf_counter())
+    if not search.replaced:
+        return []
+    for process in processes:
+        state = process.state
+        if not plain(state) and process.alive and not process.supervisor and not sees(process):
+            await search.process(process)
+        await search.courtesy()
+    found = sorted(search.groups.items(), key=lambda entry: entry[0])
+    warnings = [_warning(kind, what, group, places.get(what[1])) for (kind, what), group in found]
+    return [*warnings, *([_bounded()] if search.looked >= MOST else [])]
+
+
+def _warning(kind: str, what: What, group: _Group, place: Location | None) -> Diagnostic:
+    (one, many), module, name = what
+    count = one if group.objects == 1 else f"{group.objects} {many}"
+    more = f" and {group.processes - 1} more" if group.processes > 1 else ""
+    message = (
+        f"{kind} ({group.first.label}{more}) holds {count} of {module}:{name}, in {group.path}; "
+        "that stays as it is, with the old code, when the module is replaced"
+    )
+    hint = f"update {kind.partition(':')[0]} with `change: advanced`, and rebuild it in code_change"
+    return Diagnostic("old_objects_held", message, place, "warning", hint)
+
+
+def _bounded() -> Diagnostic:
+    message = f"states were searched for objects of replaced code up to {MOST:,} objects, and not further"
+    return Diagnostic("search_bounded", message, severity="note")

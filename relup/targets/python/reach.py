@@ -1,0 +1,201 @@
+"""What a state reaches, step by step, and how a step is written.
+
+For a question about code (is there anything in here that an upgrade replaces?) more counts than for one about data:
+bound methods, closures, suspended generators and exceptions carry code too. The walk goes through Python's own
+containers and through instances of anybody's classes, without calling their code, and stops at what belongs to the
+world: modules, classes, tasks, loops, threads, loggers, and the node's own machinery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import logging
+import threading
+from collections import deque
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    BuiltinMethodType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    NoneType,
+    TracebackType,
+)
+from typing import Any, TypeAlias
+from weakref import ReferenceType
+
+from relup.runtime import Node, Process
+from relup.runtime.code.running import awaited
+from relup.runtime.migrate import slots_of
+from relup.runtime.pid import Pid
+
+Step: TypeAlias = tuple[str, Any]
+"""How a part is written after its owner, and the part."""
+
+ATOMS: frozenset[type] = frozenset(
+    {int, float, complex, bool, str, bytes, bytearray, NoneType, range, slice, Pid, BuiltinFunctionType}
+)
+_WORLD = (
+    type,
+    ModuleType,
+    CodeType,
+    FrameType,
+    TracebackType,
+    ReferenceType,
+    asyncio.AbstractEventLoop,
+    asyncio.Future,
+    asyncio.Handle,
+    asyncio.BaseTransport,
+    threading.Thread,
+    logging.Logger,
+    logging.Handler,
+    Node,
+    Process,
+)
+
+
+def plain(value: Any) -> bool:
+    """Say, at C speed, whether *value* is data that leads nowhere: an atom, or a container of atoms."""
+    kind = type(value)
+    if kind in ATOMS:
+        return True
+    if kind is dict:
+        return ATOMS.issuperset(map(type, value.values())) and ATOMS.issuperset(map(type, value))
+    return kind in (list, tuple, set, frozenset, deque) and ATOMS.issuperset(map(type, value))
+
+
+def parts(value: Any) -> Iterator[Step]:
+    """Return what *value* directly consists of; nothing for what belongs to the world."""
+    kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
+    if issubclass(kind, _WORLD):
+        return
+    if issubclass(kind, FunctionType):
+        yield from _of_function(value)
+    elif issubclass(kind, MethodType):
+        yield from ((".__self__", value.__self__), (".__func__", value.__func__))
+    elif issubclass(kind, BuiltinMethodType):
+        yield ".__self__", value.__self__
+    elif issubclass(kind, functools.partial):
+        yield from ((".func", value.func), (".args", value.args), (".keywords", value.keywords))
+    elif issubclass(kind, GeneratorType | CoroutineType | AsyncGeneratorType):
+        frame = next(awaited(value), None)
+        yield from ((f" local {name}", local) for name, local in (frame.f_locals if frame else {}).items())
+    else:
+        yield from _of_instance(value)
+
+
+class Reader:
+    """Reads the parts of objects without saying how they are reached: at C speed for what states are made of.
+
+    One reader serves one search: it learns the layout of each class once, and keeps no class alive after it.
+    """
+
+    __slots__ = ("_simple",)
+
+    def __init__(self) -> None:
+        self._simple: dict[type, bool] = {}
+
+    def __call__(self, value: Any) -> Collection[Any]:
+        """Return the parts of *value* that are no atoms."""
+        kind = type(value)
+        if kind is dict:
+            found: Collection[Any] = value.values()
+            if not ATOMS.issuperset(map(type, value)):
+                found = (*found, *value)
+        elif kind in (list, tuple):
+            found = value
+        elif self._is_simple(kind):
+            found = object.__getattribute__(value, "__dict__").values()
+        else:
+            found = _carefully(value)
+        return [part for part in found if type(part) not in ATOMS]
+
+    def _is_simple(self, kind: type) -> bool:
+        """Say whether instances of a class consist of their `__dict__` alone."""
+        known = self._simple.get(kind)
+        if known is None:
+            known = self._simple[kind] = bool(
+                _dict_of(kind) is not None
+                and kind.__basicsize__ <= object.__basicsize__ + 16
+                and not issubclass(kind, _WORLD)
+                and not any(slots_of(kind))
+                and all("__dict__" not in vars(c) or vars(c)["__dict__"] is _dict_of(kind) for c in kind.__mro__)
+            )
+        return known
+
+
+def _carefully(value: Any) -> list[Any]:
+    """Return the parts of an object that may answer with an error; what it hides is not looked at."""
+    found: list[Any] = []
+    with suppress(Exception):
+        found += (part for _, part in parts(value))
+    return found
+
+
+def _dict_of(kind: type) -> Any:
+    """Return what reads the attributes of instances, whatever a class makes of the name; None when they have none."""
+    found = (vars(c).get("__dict__") for c in kind.__mro__)
+    return next((d for d in found if type(d) in (GetSetDescriptorType, MemberDescriptorType)), None)
+
+
+def _of_function(function: FunctionType) -> Iterator[Step]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield f" closure {name}", cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    yield from ((" default", d) for d in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()))
+    yield from ((f".{key}", v) for key, v in list(vars(function).items()))
+
+
+def _of_instance(value: Any) -> Iterator[Step]:
+    """Return the attributes and the contents of anything else; of a type written in C what it refers to."""
+    kind = type(value)
+    found = False
+    if issubclass(kind, dict):
+        found = True
+        yield from ((" key", key) for key in list(dict.keys(value)))
+        yield from ((f"[{_key(key)}]", v) for key, v in list(dict.items(value)))
+    elif issubclass(kind, list | tuple | deque):
+        found = True
+        yield from ((f"[{n}]", v) for n, v in enumerate(_contents(value, kind)))
+    elif issubclass(kind, set | frozenset):
+        found = True
+        yield from (("{…}", v) for v in _contents(value, kind))
+    if issubclass(kind, BaseException):
+        found = True
+        yield from ((f".args[{n}]", v) for n, v in enumerate(value.args))
+        yield from ((".__cause__", e) for e in (value.__cause__, value.__context__) if e is not None)
+    attributes = _dict_of(kind)
+    if attributes is not None:
+        found = True
+        yield from ((f".{key}", v) for key, v in list(attributes.__get__(value, kind).items()))
+    for name in dict.fromkeys(slots_of(kind)):
+        found = True
+        try:
+            yield f".{name}", object.__getattribute__(value, name)
+        except AttributeError:
+            continue
+    if not found:
+        yield from ((" inside", v) for v in gc.get_referents(value))
+
+
+def _contents(value: Any, kind: type) -> list[Any]:
+    """Return what a container holds, as its base type says."""
+    base = next(b for b in (list, tuple, deque, set, frozenset) if issubclass(kind, b))
+    return list(base.__iter__(value))
+
+
+def _key(key: Any) -> str:
+    return repr(key)[:40] if type(key) in ATOMS else f"a {type(key).__qualname__}"
