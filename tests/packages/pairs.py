@@ -26,6 +26,8 @@ class Pair:
     beside: Mapping[str, str] | None = None
     named: bool = True
     """Whether what the server keeps belongs to the packages, and is named before the window."""
+    large: bool = False
+    """Whether it takes the short way through: no dry run, and no second upgrade."""
 
     def distributions(self) -> dict[str, tuple[str, ...]]:
         """Return every distribution of the releases with its versions, two or one."""
@@ -219,6 +221,7 @@ PAIRS = (
         """,
         ["tea"],
         {"typing-extensions": "4.12.0"},
+        large=True,
     ),
     Pair(
         "pyyaml",
@@ -260,6 +263,7 @@ PAIRS = (
                 return [nx.shortest_path(graph, "a", "c"), list(nx.topological_sort(graph)), isinstance(graph, nx.Graph)]
         """,
         [["a", "b", "c"], ["a", "b", "c"], True],
+        large=True,
     ),
     Pair(
         "pygments",
