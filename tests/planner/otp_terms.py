@@ -274,8 +274,10 @@ def _tuple(*items: object) -> str:
 
 
 def rank_of(direction: Direction, script: Iterable[LowLevel]) -> dict[str, int]:
-    """OTP's own order of the modules, dependents first."""
-    order = [i.module for i in script if isinstance(i, Load | Remove)]
+    """OTP's own order of the modules, dependents first; what is removed and loaded again stands where it is loaded."""
+    steps = [i for i in script if isinstance(i, Load | Remove)]
+    loaded = {i.module for i in steps if isinstance(i, Load)}
+    order = [i.module for i in steps if isinstance(i, Load) or i.module not in loaded]
     return {m: n for n, m in enumerate(reversed(order) if direction == "up" else order)}
 
 
