@@ -19,7 +19,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final, Protocol, TypeAlias
 
-from relup.runtime.code.source import Source, Version, file_name, read, remember_lines, version
+from relup.runtime.code.source import Source, Version, file_name, forget_lines, read, remember_lines, version
 
 
 class _Removed:
@@ -93,6 +93,8 @@ class ReleaseLoader(SourceFileLoader):
             exec(self.get_code(name), module.__dict__)
         except BaseException:
             record.pop(name, None)
+            if place is None:  # while staging, the lines are still needed to say what failed
+                forget_lines([self.file], record.values())
             if unplace is not None:
                 unplace()
             raise
