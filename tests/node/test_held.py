@@ -166,6 +166,30 @@ def test_an_update_without_a_code_change_is_not(tmp_path: Path) -> None:
     assert {d.code for d in outcome.diagnostics if d.severity == "warning"} == {"no_code_change", "old_objects_held"}
 
 
+def test_a_variable_of_a_module_that_stays_is_named(tmp_path: Path) -> None:
+    """It is set after the import, so no text says that the module would have to go along."""
+    old, new = releases(tmp_path, "lib.items.append(lib.Item('a')); global LAST; LAST = lib.items; return 1")
+    for folder in (old, new):
+        file = folder / "shop/lib.py"
+        file.write_text(file.read_text() + "\nitems = []\n")
+    outcome = upgrade(tmp_path, old, new, dry_run=True)
+    (found,) = [d for d in outcome.diagnostics if d.code == "old_objects_held"]
+    assert "module shop.worker (LAST) holds 3 instances of shop.lib:Item, in shop.worker.LAST[" in found.message
+    assert found.hint
+    assert "load shop.worker too" in found.hint
+
+
+def test_instances_that_the_upgrade_migrates_are_not_named(tmp_path: Path) -> None:
+    loaded = "{load_module: {module: shop.lib, instances: {Item: turn}}}"
+    old, new = releases(tmp_path, "return {'cart': [lib.Item('a')]}", loaded)
+    turn = "def turn(old):\n    return migrate(old, counterpart(type(old)))\n"
+    text = (new / "shop/lib.py").read_text()
+    (new / "shop/lib.py").write_text(f"{text}\nfrom relup.runtime import counterpart, migrate\n{turn}")
+    outcome = upgrade(tmp_path, old, new)
+    assert outcome.status == "done"
+    assert not [d for d in outcome.diagnostics if d.code == "old_objects_held"]
+
+
 def test_strict_refuses_and_touches_nothing(tmp_path: Path) -> None:
     old, new = releases(tmp_path, HELD["instance"][0])
 

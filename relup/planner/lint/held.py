@@ -89,12 +89,17 @@ def _named(scene: Scene, module: str, held: Held, replaced: _Replaced) -> str | 
         return _member(scene, module, held, replaced)
     known = classes.module(place.module)
     if classes.find(place) is not None:
-        if held.kind == "call":
+        if held.kind == "call" and not _migrated(scene, place.module, place.name):
             return f"instances of {place.module}.{place.name}, which is replaced"
         return f"the class {place.module}.{place.name}, which is replaced" if held.kind == "name" else None
     if held.kind == "name" and known and place.name in known.outline.functions:
         return f"the function {place.module}.{place.name}, which is replaced"
     return _member(scene, module, held, replaced)
+
+
+def _migrated(scene: Scene, module: str, name: str) -> bool:
+    """Say whether the instruction that loads a module migrates the live instances of a class of it."""
+    return name in {m.cls for m in getattr(scene.loads.get(module), "instances", ())}
 
 
 def _member(scene: Scene, module: str, held: Held, replaced: _Replaced) -> str | None:

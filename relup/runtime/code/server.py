@@ -103,6 +103,10 @@ class CodeServer:
         text = source_text(module, loaded).encode() if isinstance(loaded, ModuleType) else b""
         return sha256(text).hexdigest() if text else None
 
+    def running(self) -> tuple[Version, ...]:
+        """Return the current version of each loaded module of the release."""
+        return tuple(self._books.versions.values())
+
     def loaded(self, module: str) -> bool:
         """Say whether *module* of the release is loaded."""
         return module in self._books.versions

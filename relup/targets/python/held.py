@@ -7,23 +7,23 @@ window, and the operator decides: an `update` with a `code_change` that rebuilds
 later, or nothing, because they are short-lived.
 
 Who is asked: every process but those whose `code_change` is about to run, which is given the state, and supervisors,
-whose child specs are followed by name. One line for each class and kind of server. The search reads a great many
-objects, so it runs before the window, takes turns with everybody else, and ends at a bound.
+whose child specs are followed by name; and the variables of the release's modules that stay. One line for each class
+and kind of server, or variable. The search reads a great many objects, so it runs before the window, takes turns with
+everybody else, and ends at a bound.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location
 from relup.runtime import Process
 from relup.runtime.code.running import awaited
-from relup.runtime.code.source import Version
 from relup.targets.python.reach import Reader, parts, plain
 
 COURTESY = 0.005
@@ -43,10 +43,12 @@ SUSPENDED = ("a suspended generator", "suspended generators")
 class Replaced:
     """Says what belongs to the code that is being replaced, or to a version of it that was replaced before."""
 
-    __slots__ = ("_classes", "_dull", "_modules")
+    __slots__ = ("_classes", "_dull", "_migrated", "_modules")
 
-    def __init__(self, versions: Mapping[str, Version]) -> None:
-        self._modules = frozenset(versions)
+    def __init__(self, modules: Collection[str], migrated: Collection[tuple[str, str]] = ()) -> None:
+        """Know the *modules*; instances of the *migrated* classes, by module and name, become those of the new ones."""
+        self._modules = frozenset(modules)
+        self._migrated = frozenset(migrated)
         self._classes: dict[type, type | None] = {}
         self._dull: set[type] = set()
 
@@ -59,7 +61,8 @@ class Replaced:
         if kind in self._dull:
             return None
         if (old := self._class(kind)) is not None:
-            return INSTANCE, str(vars(old).get("__module__")), old.__qualname__
+            entry = str(vars(old).get("__module__")), old.__qualname__
+            return None if old is kind and entry in self._migrated else (INSTANCE, *entry)
         if issubclass(kind, FunctionType):
             module = self._of(value.__globals__)
             return None if module is None else (FUNCTION, module, value.__qualname__)
@@ -94,13 +97,24 @@ class Replaced:
         return any(self._of(f.__globals__) is not None for f in vars(cls).values() if type(f) is FunctionType)
 
 
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Whose value is searched: a process, one of a kind of server, or a variable of a module."""
+
+    kind: str
+    label: str
+    root: str
+    value: Any
+    hint: str
+
+
 @dataclass(slots=True)
 class _Group:
-    """What one kind of server holds of one class."""
+    """What one kind of holder holds of one class."""
 
-    first: Process
+    first: _Holder
     path: str
-    processes: int = 0
+    holders: int = 0
     objects: int = 0
 
 
@@ -115,9 +129,9 @@ class _Search:
     looked: int = 0
     turn: float = 0.0
 
-    async def process(self, process: Process) -> None:
-        """Search one state: all of it is looked at, however often its parts are reached."""
-        state = process.state
+    async def search(self, holder: _Holder) -> None:
+        """Search one value: all of it is looked at, however often its parts are reached."""
+        state = holder.value
         found: dict[What, list[Any]] = {}
         above: dict[int, tuple[Any, Any]] = {id(state): (state, None)}
         pending = [state]
@@ -134,7 +148,7 @@ class _Search:
             if not self.looked % 256:
                 await self.courtesy()
         if found:
-            self._enter(process, found, above)
+            self._enter(holder, found, above)
         else:
             self.clean.update(above)
 
@@ -145,59 +159,74 @@ class _Search:
             self.clean.clear()
             self.turn = perf_counter()
 
-    def _enter(self, process: Process, found: Mapping[What, list[Any]], above: Mapping[int, tuple[Any, Any]]) -> None:
-        kind = f"{process.reference.module}:{process.reference.qualname}"
+    def _enter(self, holder: _Holder, found: Mapping[What, list[Any]], above: Mapping[int, tuple[Any, Any]]) -> None:
         for what, values in found.items():
-            group = self.groups.get((kind, what))
+            group = self.groups.get((holder.kind, what))
             if group is None:
-                group = self.groups[kind, what] = _Group(process, _path(values[0], process.state, above))
-            group.processes += 1
+                group = self.groups[holder.kind, what] = _Group(holder, _path(values[0], holder, above))
+            group.holders += 1
             group.objects += len(values)
 
 
-def _path(value: Any, state: Any, above: Mapping[int, tuple[Any, Any]]) -> str:
-    """Return how *state* leads to *value*."""
+def _path(value: Any, holder: _Holder, above: Mapping[int, tuple[Any, Any]]) -> str:
+    """Return how the value of *holder* leads to *value*."""
     steps: list[str] = []
-    while value is not state and id(value) in above:
+    while value is not holder.value and id(value) in above:
         _, owner = above[id(value)]
         steps.append(next((step for step, part in parts(owner) if part is value), "…"))
         value = owner
-    return "state" + "".join(reversed(steps))
+    return holder.root + "".join(reversed(steps))
 
 
 async def old_objects_held(
     processes: Iterable[Process],
-    versions: Mapping[str, Version],
+    variables: Iterable[tuple[str, str, Any]],
+    replaced: Replaced,
     sees: Callable[[Process], bool],
     places: Mapping[str, Location | None],
 ) -> list[Diagnostic]:
-    """Return one warning for each kind of server and class of *versions* that its states hold.
+    """Return one warning for each kind of server, and each module that stays, by class of what is held.
 
-    *sees* says whether a process' state is given to a `code_change`; *places* are the instructions, by module.
+    *variables* are modules that stay, their names and values; *sees* says whether a process' state is given to a
+    `code_change`; *places* are the instructions, by module.
     """
-    search = _Search(Replaced(versions), turn=perf_counter())
-    if not search.replaced:
+    if not replaced:
         return []
+    search = _Search(replaced, turn=perf_counter())
     for process in processes:
-        state = process.state
-        if not plain(state) and process.alive and not process.supervisor and not sees(process):
-            await search.process(process)
+        if not plain(process.state) and process.alive and not process.supervisor and not sees(process):
+            await search.search(_of_process(process))
         await search.courtesy()
+    for module, name, value in variables:
+        if _is_data(name, value):
+            hint = f"load {module} too, or let an `instances` of the class migrate it"
+            await search.search(_Holder(f"module {module}", name, f"{module}.{name}", value, hint))
+            await search.courtesy()
     found = sorted(search.groups.items(), key=lambda entry: entry[0])
-    warnings = [_warning(kind, what, group, places.get(what[1])) for (kind, what), group in found]
+    warnings = [_warning(what, group, places.get(what[1])) for (_, what), group in found]
     return [*warnings, *([_bounded()] if search.looked >= MOST else [])]
 
 
-def _warning(kind: str, what: What, group: _Group, place: Location | None) -> Diagnostic:
+def _of_process(process: Process) -> _Holder:
+    kind = f"{process.reference.module}:{process.reference.qualname}"
+    hint = f"update {process.reference.module} with `change: advanced`, and rebuild it in code_change"
+    return _Holder(kind, process.label, "state", process.state, hint)
+
+
+def _is_data(name: str, value: Any) -> bool:
+    """Say whether a variable is data: functions and classes of a module that stays, and modules, are code."""
+    return not (name.startswith("__") or plain(value) or issubclass(type(value), FunctionType | type | ModuleType))
+
+
+def _warning(what: What, group: _Group, place: Location | None) -> Diagnostic:
     (one, many), module, name = what
     count = one if group.objects == 1 else f"{group.objects} {many}"
-    more = f" and {group.processes - 1} more" if group.processes > 1 else ""
+    more = f" and {group.holders - 1} more" if group.holders > 1 else ""
     message = (
-        f"{kind} ({group.first.label}{more}) holds {count} of {module}:{name}, in {group.path}; "
+        f"{group.first.kind} ({group.first.label}{more}) holds {count} of {module}:{name}, in {group.path}; "
         "that stays as it is, with the old code, when the module is replaced"
     )
-    hint = f"update {kind.partition(':')[0]} with `change: advanced`, and rebuild it in code_change"
-    return Diagnostic("old_objects_held", message, place, "warning", hint)
+    return Diagnostic("old_objects_held", message, place, "warning", group.first.hint)
 
 
 def _bounded() -> Diagnostic:

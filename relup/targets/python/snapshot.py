@@ -45,7 +45,6 @@ _ATOMS: frozenset[type] = frozenset(
 _CONTAINERS: frozenset[type] = frozenset(
     {dict, defaultdict, OrderedDict, Counter, list, deque, set, bytearray, array, tuple, frozenset}
 )
-_CONTAINER_TYPES = tuple(_CONTAINERS)
 _PLAIN: frozenset[type] = frozenset({SimpleNamespace, UserDict, UserList})
 _WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
 _READERS = (GetSetDescriptorType, MemberDescriptorType)
@@ -225,7 +224,7 @@ def _filled(instance: Any, slots: tuple[str, ...]) -> dict[str, Any]:
 
 def _record_contents(value: Any, entries: list[Entry]) -> list[Any]:
     """Write down what a container, or an instance of a class that extends one, contains."""
-    if type(value) not in _CONTAINERS and not issubclass(type(value), _CONTAINER_TYPES):
+    if not issubclass(type(value), _WITH_CONTENTS):  # a proxy only says that it is one
         return []
     match value:
         case OrderedDict():

@@ -181,6 +181,15 @@ class Stage:
         """The versions of modules that the windows replace or remove."""
         return {name: version for _, staged in self._staged for name, version in staged.previous.items()}
 
+    def variables(self) -> Iterator[tuple[str, str, Any]]:
+        """Yield the module, name and value of what modules that no window touches go on with as it is."""
+        replaced = self.replaced
+        written = {(id(w.container), w.key) for _, staged in self._staged for w in staged.writes}
+        for version in self._code.running():
+            for key, value in list(version.namespace.items()) if version.source.name not in replaced else ():
+                if (id(version.namespace), key) not in written:
+                    yield version.source.name, key, value
+
     def migrates(self, windows: Sequence[Window]) -> Callable[[Process], bool]:
         """Return what says whether the state of a process is given to a `code_change` of its own."""
         modules = {c.module for w in windows for c in w.changes()}

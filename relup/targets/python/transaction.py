@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, Refused, in_words
 from relup.executor import EffectFailed, Preparation, Side
-from relup.model.instructions import CodeChange, ModuleChange, Suspension
+from relup.model.instructions import CodeChange, Load, ModuleChange, Suspension
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
@@ -33,7 +33,7 @@ from relup.targets.python import preflight
 from relup.targets.python.blame import place_of
 from relup.targets.python.calls import Calls
 from relup.targets.python.exchange import Exchange
-from relup.targets.python.held import old_objects_held
+from relup.targets.python.held import Replaced, old_objects_held
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, undo
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
@@ -103,7 +103,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         processes = list(self._node.processes.values())
         sees = self._stage.migrates(windows)
         places = {code.module: code.location for w in windows for code in w.code}
-        held = await old_objects_held(processes, self._stage.replaced, sees, places)
+        migrated = [(c.module, m.cls) for w in windows for c in w.code if isinstance(c, Load) for m in c.instances]
+        replaced = Replaced(self._stage.replaced, migrated)
+        held = await old_objects_held(processes, self._stage.variables(), replaced, sees, places)
         await self._remember(users)
         forecast = await self._stage.count_instances()
         return Preparation(tuple(map(len, concerned)), (*self._stage.notes, *notes, *held), tuple(forecast))

@@ -388,6 +388,14 @@ CASES: Mapping[str, Sequence[Case]] = {
             sound={"old": {"cart": server(1), "model": MODEL}},
         ),
         Case(
+            old={"cart": HOLDING, "model": MODEL.replace("PRICE", "1")},
+            new={"cart": HOLDING, "model": MODEL.replace("PRICE", "2")},
+            up=("load_module: shop.model",),
+            file="shop/cart.py",
+            line="[Item()]",
+            sound=dict.fromkeys(("up", "down"), ("load_module: {module: shop.model, instances: {Item: turn}}",)),
+        ),
+        Case(
             old={"cart": server(1).replace("[]}", "lambda: 1}")},
             file="shop/cart.py",
             line="lambda",
