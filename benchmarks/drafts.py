@@ -1,8 +1,8 @@
 """How long it takes to draft the appups between two releases: reading both, comparing, and writing the drafts.
 
-    python -m benchmarks.drafts [--kind beam] [--modules 2000] [--changed 0.05]
+    python -m benchmarks.drafts [--kind beam|python] [--modules 2000] [--changed 0.05]
 
-A BEAM release has ten applications; one module in ten is a gen_server with a record for its state, the others are
+A Python release has one application, whose modules import names of others; one in ten is a gen_server. A BEAM release has ten applications; one module in ten is a gen_server with a record for its state, the others are
 functions that call one another. They are compiled once, and renamed for the others by their tables of atoms: what is
 measured does not depend on what is in them more than that. Processor time is measured, the best of three runs, which
 other work on the machine disturbs less.
@@ -50,6 +50,31 @@ _PLAIN = """\
 add(A, B) -> A + B + {number}.
 text(X) -> <<"some text ", (integer_to_binary(X))/binary, " and more">>.
 all(L) -> [m_00001:add(X, 1) || X <- L, X > 3].
+"""
+
+
+_FUNCTION = """\
+def f{k}(x, y=1):
+    \'\'\'Say it.\'\'\'
+    # a comment
+    if x > y:
+        return x + {number}
+    return [z for z in range(x)]
+"""
+_DATA = """\
+class C:
+    def __init__(self, a):
+        self.a = a
+    def m(self):
+        return self.a
+"""
+_PYTHON_SERVER = """\
+from relup.runtime import GenServer
+class S(GenServer):
+    def init(self, args):
+        return {"a": 1}
+    def handle_call(self, request, caller, state):
+        return state["a"]
 """
 
 
@@ -102,11 +127,38 @@ def app_file(name: str, vsn: str, modules: Sequence[str]) -> str:
     return f"{{application, {name}, [{said}, {{modules, [{', '.join(modules)}]}}]}}.\n"
 
 
-def pair(folder: Path, modules: int, share: float) -> tuple[Path, Path]:
+def pair(kind: str, folder: Path, modules: int, share: float) -> tuple[Path, Path]:
     """Write both releases."""
-    made, every = beams(folder / "made"), max(1, round(1 / share))
-    old, new = (write_beam(folder / v, v, modules, lambda n: n % every == 0, made) for v in ("1", "2"))
+    every = max(1, round(1 / share))
+
+    def changed(n: int) -> bool:
+        return n % every == 0
+
+    if kind == "python":
+        return write_python(folder, "1", modules, changed), write_python(folder, "2", modules, changed)
+    made = beams(folder / "made")
+    old, new = (write_beam(folder / v, v, modules, changed, made) for v in ("1", "2"))
     return old, new
+
+
+def write_python(folder: Path, vsn: str, modules: int, changed: Callable[[int], bool]) -> Path:
+    """Write a release of *modules* modules of 40 lines; each imports names of four before it."""
+    package = folder / vsn / "big"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    for n in range(modules):
+        lines = [
+            f'"""Module {n}."""',
+            *(f"from big.m{(n * 7 + k * 13) % n} import f{k} as g{k}" for k in range(4) if n),
+        ]
+        more = 1 if vsn == "2" and changed(n) else 0
+        lines += [_FUNCTION.format(k=k, number=k + more) for k in range(8)]
+        lines += [_DATA, *([_PYTHON_SERVER] if n % SERVERS == 0 else [])]
+        (package / f"m{n}.py").write_text("\n".join(lines))
+    (folder / vsn / "release.yaml").write_text(
+        f'name: big\nvsn: "{vsn}"\napplications: [{{name: big, vsn: "{vsn}"}}]\n'
+    )
+    return folder / vsn
 
 
 def seconds(old: Path, new: Path, folder: Path) -> tuple[float, int]:
@@ -121,18 +173,18 @@ def seconds(old: Path, new: Path, folder: Path) -> tuple[float, int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kind", choices=["beam"], default="beam")
+    parser.add_argument("--kind", choices=["beam", "python"], default="python")
     parser.add_argument("--modules", type=int, default=2_000)
     parser.add_argument("--changed", type=float, default=0.05, help="the share of modules that changed")
     options = parser.parse_args()
-    if shutil.which("erlc") is None:
+    if options.kind == "beam" and shutil.which("erlc") is None:
         sys.exit("no `erlc` to compile modules with: apt install erlang-base erlang-dev, or brew install erlang")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        old, new = pair(folder, options.modules, options.changed)
+        old, new = pair(options.kind, folder, options.modules, options.changed)
         took, instructions = min(seconds(old, new, folder) for _ in range(3))
     bound = BOUND * options.modules / 2_000
-    what = f"{options.modules:,} modules of BEAM, {instructions:,} changed"
+    what = f"{options.modules:,} modules of {options.kind}, {instructions:,} instructions"
     print(f"{what:<44} {took:6.2f} s (bound {bound:.1f} s)")
     return 0 if took <= bound else 1
 

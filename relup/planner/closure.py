@@ -81,12 +81,13 @@ class Leading:
 
 
 def _dependant(code: Code, name: str, changing: Collection[str]) -> Dependant | None:
-    module = python_module(code, name)
-    if module is None:
-        return None
-    for use in module.outline.uses:
-        of = _leads(code, module, use, changing)
-        if of is not None:
+    imports = code.imports(name)
+    own = {e.key for e in imports if code.has(e.loads) or code.has(imported(code, name, e).module)}
+    likely = [u for u in code.uses(name) if u.path or u.names[0] in own or "*" in own]
+    module = python_module(code, name) if likely else None
+    for use in likely if module else ():
+        of = _leads(code, module, use, changing) if module else None
+        if module and of is not None:
             return Dependant(name, module.path, use.line, str(use), of)
     return None
 

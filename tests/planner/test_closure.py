@@ -88,6 +88,15 @@ def test_the_set_grows_through_those_that_join_it(tmp_path: Path) -> None:
     assert found == {"shop.mid": "shop.model", "shop.top": "shop.mid", "shop.far": "shop.top"}
 
 
+def test_a_namespace_package_leads_to_its_modules(tmp_path: Path) -> None:
+    files = {
+        "shop/space/part.py": "class Base: ...\n",
+        "shop/user.py": "import shop.space.part\nclass A(shop.space.part.Base): ...\n",
+    }
+    base, _ = both(tmp_path, files)
+    assert [d.module for d in dependants(base, {"shop.space.part"})] == ["shop.user"]
+
+
 def test_windows_that_a_call_parts_are_each_closed_or_refused(tmp_path: Path) -> None:
     base, _ = both(tmp_path, {"shop/user.py": EARLY["base class"][0]}, "shop.model", "shop.user")
     file = tmp_path / "2/shop.appup.yaml"

@@ -31,7 +31,7 @@ def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Draft
         return Drafted(DeleteModule(name, depends), tuple(_deleted(members, name, depends)))
     if name in members.added:
         return _added(members, joined, depends)
-    module = scene.new.module(name)
+    module = scene.new.module(name) if scene.after.kind == "beam" else None
     if isinstance(module, BeamModule):
         return beam(scene, module, depends)
     found = _roles(members, scene.new, name)
