@@ -10,7 +10,6 @@ from relup.model.code import PythonModule
 from relup.syntax.imports import Import
 from relup.syntax.outline import outline
 from relup.syntax.scan import every_import, heads
-from relup.syntax.uses import Use, uses
 
 
 class PythonCode:
@@ -21,7 +20,6 @@ class PythonCode:
         self._names = dict.fromkeys(modules)
         self._texts: dict[str, tuple[Path, bytes] | None] = {}
         self._imports: dict[str, tuple[Import, ...]] = {}
-        self._uses: dict[str, tuple[Use, ...]] = {}
         self._modules: dict[str, PythonModule | None] = {}
         self._index: dict[str, list[str]] | None = None
 
@@ -60,12 +58,6 @@ class PythonCode:
     def beside(self, name: str) -> tuple[str, ...]:
         """Return nothing: what lies in a package is part of it."""
         return ()
-
-    def uses(self, name: str) -> tuple[Use, ...]:
-        """Return what a module evaluates when it is imported, without the rest of what it says."""
-        if name not in self._uses:
-            self._uses[name] = uses(self.text(name) or b"")
-        return self._uses[name]
 
     def mentioning(self, words: Collection[str]) -> list[str]:
         """Return the modules whose import statements or heads of classes have one of *words*, in their order."""

@@ -14,7 +14,6 @@ from relup.diagnostics import Diagnostic
 from relup.model.functions import Functions
 from relup.syntax.imports import Import
 from relup.syntax.outline import Outline
-from relup.syntax.uses import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +77,6 @@ class Code(Protocol):
     def beside(self, name: str) -> tuple[str, ...]:
         """Return the modules whose files lie beside that of a BEAM module, and that the release does not list."""
 
-    def uses(self, name: str) -> tuple[Use, ...]:
-        """Return what a Python module evaluates when it is imported, without the rest of what it says."""
-
     def mentioning(self, words: Collection[str]) -> list[str]:
         """Return the Python modules whose import statements or heads of classes have one of *words*, in their order."""
 
@@ -115,10 +111,6 @@ class NoCode:
         """Know nothing."""
 
     def beside(self, name: str) -> tuple[str, ...]:
-        """Know nothing."""
-        return ()
-
-    def uses(self, name: str) -> tuple[Use, ...]:
         """Know nothing."""
         return ()
 

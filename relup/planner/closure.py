@@ -20,6 +20,7 @@ from relup.model.windows import Window, segments
 from relup.planner.legs import Leg
 from relup.planner.resolution import Step, imported, meanings, python_module
 from relup.syntax.meaning import same_meaning
+from relup.syntax.scan import early_words, imports_inside
 from relup.syntax.uses import Use
 
 
@@ -81,15 +82,19 @@ class Leading:
 
 
 def _dependant(code: Code, name: str, changing: Collection[str]) -> Dependant | None:
-    imports = code.imports(name)
-    own = {e.key for e in imports if code.has(e.loads) or code.has(imported(code, name, e).module)}
-    likely = [u for u in code.uses(name) if u.path or u.names[0] in own or "*" in own]
-    module = python_module(code, name) if likely else None
-    for use in likely if module else ():
+    module = python_module(code, name) if _may_use_early(code, name) else None
+    for use in module.outline.uses if module else ():
         of = _leads(code, module, use, changing) if module else None
         if module and of is not None:
             return Dependant(name, module.path, use.line, str(use), of)
     return None
+
+
+def _may_use_early(code: Code, name: str) -> bool:
+    """Say whether a module may evaluate, when it is imported, a name that it imports from the release."""
+    text, imports = code.text(name) or b"", code.imports(name)
+    own = {e.key for e in imports if code.has(e.loads) or code.has(imported(code, name, e).module)}
+    return "*" in own or imports_inside(text) or not own.isdisjoint(early_words(text))
 
 
 def _leads(code: Code, module: PythonModule, use: Use, changing: Collection[str]) -> str | None:

@@ -7,18 +7,17 @@ before anything runs. Names are as written: what a base class called `Server` is
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from relup.syntax.imports import Import, bindings, blocks, every_statement, imports_of, is_type_checking
+from relup.syntax.scan import imports_inside
 from relup.syntax.uses import Use, dotted, uses_of
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 MAKERS = ("__init__", "__new__", "__post_init__")
 CALLBACKS = frozenset({"init", "handle_call", "handle_cast", "handle_info", "terminate", "code_change"})
-_INDENTED_IMPORT = re.compile(rb"^[ \t]+(?:from|import)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def outline(text: bytes) -> Outline | None:
     names = frozenset((*_bound(tree.body), *(i.key for i in imports)))
     return Outline(
         imports=imports,
-        late=tuple(_late(tree)) if _INDENTED_IMPORT.search(text) else (),
+        late=tuple(_late(tree)) if imports_inside(text) else (),
         uses=uses,
         classes=dict(_classes(tree.body, "")),
         functions=dict(_functions(tree.body)),

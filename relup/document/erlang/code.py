@@ -12,7 +12,6 @@ from relup.document.text import is_file
 from relup.model.code import BeamModule
 from relup.model.functions import Functions
 from relup.syntax.imports import Import
-from relup.syntax.uses import Use
 
 
 class BeamCode:
@@ -44,10 +43,6 @@ class BeamCode:
     def is_package(self, name: str) -> bool:
         """Return False: a module of Erlang stands in none."""
         return False
-
-    def uses(self, name: str) -> tuple[Use, ...]:
-        """Return nothing: there is no text."""
-        return ()
 
     def mentioning(self, words: Collection[str]) -> list[str]:
         """Return nothing: there is no text."""
