@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from relup.syntax.imports import Import, bindings, blocks, every_statement, imports_of, is_type_checking
+from relup.syntax.parsed import tree_of
 from relup.syntax.scan import imports_inside
 from relup.syntax.uses import Use, dotted, uses_of
 
@@ -88,9 +89,8 @@ class Outline:
 
 def outline(text: bytes) -> Outline | None:
     """Return what *text* says, None when it does not parse."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = tree_of(text)
+    if tree is None:
         return None
     imports, uses = imports_of(tree), uses_of(tree)
     names = frozenset((*_bound(tree.body), *(i.key for i in imports)))
