@@ -13,6 +13,7 @@ from relup.diagnostics import Diagnostic
 from relup.model.code import BeamModule
 from relup.planner.lint.classes import Classes
 from relup.planner.lint.scene import Scene, where
+from relup.planner.lint.sought import Sought, sought
 from relup.planner.lint.table import finding
 from relup.planner.names import keyword
 from relup.syntax.imports import Import
@@ -23,8 +24,8 @@ _CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseExc
 def check_deleted_uses(scene: Scene) -> Iterator[Diagnostic]:
     """Find modules that go and that a module of the release to come imports."""
     kept = {m for a in scene.leg.after.applications for m in (*a.modules, *a.fingerprints)}
-    gone = [m for m in scene.removes if m not in kept and m not in scene.loads]
-    if not gone:
+    gone = sought(m for m in scene.removes if m not in kept and m not in scene.loads)
+    if not gone.modules:
         return
     for user in scene.after.modules():
         for module, line, late in _needs(scene.after, user, gone):
@@ -40,9 +41,11 @@ def check_deleted_uses(scene: Scene) -> Iterator[Diagnostic]:
 def check_added_uses(scene: Scene) -> Iterator[Diagnostic]:
     """Find modules that are new and come in a later window than code that uses them."""
     late = {m: n for m, n in scene.windows.items() if n and m in scene.loads and m not in _known(scene)}
+    windows = dict.fromkeys(scene.windows.values()) if late else ()
+    later = {window: sought(m for m, n in late.items() if n > window) for window in windows}
     for user, window in scene.windows.items() if late else ():
-        later = [m for m, n in late.items() if n > window]
-        for module, line, _ in _needs(scene.after, user, later) if later and user in scene.loads else ():
+        using = later[window].modules and user in scene.loads
+        for module, line, _ in _needs(scene.after, user, later[window]) if using else ():
             i = scene.loads[module]
             at = where(scene.after, user, line)
             place = f" ({at.file}:{at.line})" if at and line else ""
@@ -55,7 +58,7 @@ def _known(scene: Scene) -> set[str]:
     return {m for a in scene.leg.before.applications for m in (*a.modules, *a.fingerprints)}
 
 
-def _needs(classes: Classes, user: str, modules: list[str]) -> Iterator[tuple[str, int, bool]]:
+def _needs(classes: Classes, user: str, modules: Sought) -> Iterator[tuple[str, int, bool]]:
     """Yield which of *modules* a module needs, in which line, and whether only when something is called."""
     found = classes.release.code.module(user) if classes.mentions(user, modules) else None
     match found:
@@ -63,12 +66,12 @@ def _needs(classes: Classes, user: str, modules: list[str]) -> Iterator[tuple[st
             pass
         case BeamModule():
             called = {name for name, _, _ in found.imports}
-            yield from ((m, 0, True) for m in modules if m in called and m != user)
+            yield from ((m, 0, True) for m in modules.modules if m in called and m != user)
         case _:
             text = classes.text(user)
             for late, imports in ((False, found.outline.imports), (True, found.outline.late)):
                 for i in imports:
-                    hit = next((m for m in modules if m != user and _imports(i, found.base, m, classes)), None)
+                    hit = next((m for m in modules.modules if m != user and _imports(i, found.base, m, classes)), None)
                     if hit and not i.typing_only and not _tried(text, i.line):
                         yield hit, i.line, late
 
