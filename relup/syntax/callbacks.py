@@ -1,7 +1,7 @@
 """Names that processes are registered under, and which of them a class calls, read from a module's text.
 
 Only names that are written out are found: `ChildSpec("cart", Cart, name="cart")`, `start_link(Top, args, name="top")`,
-and `self.call("cart", …)`. And whether a `code_change` knows which way it goes.
+and `self.call("cart", …)`.
 """
 
 from __future__ import annotations
@@ -54,30 +54,6 @@ def called(text: bytes) -> tuple[Called, ...]:
         and isinstance(node.args[0], ast.Constant)
         and isinstance(node.args[0].value, str)
     )
-
-
-def ignores_direction(text: bytes, name: str) -> int | None:
-    """Return the line of the `code_change` of class *name* that changes the state and never reads its version.
-
-    None for one that does read it, that returns the state as it is, or that only raises.
-    """
-    tree = _tree(text)
-    functions = dict(functions_of(tree)).get(name, {}) if tree else {}
-    function = functions.get("code_change")
-    if function is None:
-        return None
-    parameters = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-    if len(parameters) < 3:
-        return None
-    version, state = parameters[1:3]
-    nodes = [n for statement in function.body for n in ast.walk(statement)]
-    if any(isinstance(n, ast.Name) and n.id == version for n in nodes):
-        return None
-    results = [n.value for n in nodes if isinstance(n, ast.Return)]
-    changes = [r for r in results if r is not None and not (isinstance(r, ast.Name) and r.id == state)]
-    stores = [n for n in nodes if isinstance(n, ast.Subscript | ast.Attribute) and isinstance(n.ctx, ast.Store)]
-    rebound = [n for n in nodes if isinstance(n, ast.Name) and n.id == state and isinstance(n.ctx, ast.Store)]
-    return function.lineno if changes or (results and (stores or rebound)) else None
 
 
 def code_change_of(text: bytes, name: str) -> Function | None:

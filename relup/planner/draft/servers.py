@@ -86,7 +86,7 @@ def _todos(scene: Scene, module: PythonModule, old: Role, new: Role, data: tuple
     its = f"the code_change of {where} (line {method.line})"
     if not _written(scene, old, new):
         yield f"{TODO}: {its} is that of {scene.old_vsn(module.name)}: does it take over these states?"
-    if not any(n[-1] == "Down" for n in method.names):
+    if not any(n[-1] in ("Down", "counterpart") for n in method.names):
         yield f"{TODO}: {its} does not look for Down: what becomes of the states on the way down?"
     if method.extra:
         wanted = ", ".join(f"extra{e}" for e in method.extra)

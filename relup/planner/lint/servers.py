@@ -17,7 +17,8 @@ from relup.planner.lint.classes import Classes, Place
 from relup.planner.lint.scene import Scene, where
 from relup.planner.lint.table import finding
 from relup.planner.names import keyword
-from relup.syntax.callbacks import code_change_of, ignores_direction
+from relup.syntax.callbacks import code_change_of
+from relup.syntax.direction import ignores_direction
 from relup.syntax.extras import needed_extra
 from relup.syntax.meaning import alike
 from relup.syntax.outline import Class

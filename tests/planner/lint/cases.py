@@ -22,6 +22,10 @@ CHANGE = """
     def code_change(self, old_vsn, state, extra):
         return state if isinstance(old_vsn, Down) else {**state, "tax": 0}
 """
+RENEWING = """
+    def code_change(self, old_vsn, state, extra):
+        return migrate(state, counterpart(type(state)))
+"""
 TOP = """\
 from relup.runtime import Application, ChildSpec, Supervisor, SupervisorSpec
 from shop.cart import Cart
@@ -325,7 +329,14 @@ CASES: Mapping[str, Sequence[Case]] = {
             file="shop/cart.py",
             line="def code_change",
             sound={"new": {"cart": server(2, CHANGE)}},
-        )
+        ),
+        Case(
+            new={"cart": server(2, CHANGE.replace("state if isinstance(old_vsn, Down) else ", ""))},
+            up=(ADVANCED,),
+            file="shop/cart.py",
+            line="def code_change",
+            sound={"new": {"cart": server(2, RENEWING, Down="Down, counterpart, migrate")}},
+        ),
     ],
     "irreversible": [
         Case(
