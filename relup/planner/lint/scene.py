@@ -35,6 +35,7 @@ from relup.planner.legs import Leg
 from relup.planner.lint.classes import Classes
 from relup.planner.order import grouped
 from relup.planner.sameness import only_comments
+from relup.syntax.difference import Difference, difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ class Scene:
         before, after = self.before.release.code, self.after.release.code
         both = before.text(module) is not None and after.text(module) is not None
         return both and not only_comments(before, after, module)
+
+    def difference(self, module: str) -> Difference:
+        """Return how the classes of a module differ in the newer release from those in the older one."""
+        before, after = self.older.text(module), self.newer.text(module)
+        return Difference() if before == after else difference(before, after)
 
 
 def scene(leg: Leg) -> Scene | None:
