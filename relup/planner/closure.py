@@ -19,7 +19,7 @@ from relup.model.release import Release
 from relup.model.windows import Window, segments
 from relup.planner.legs import Leg
 from relup.planner.resolution import Step, imported, meanings, passed_on, python_module
-from relup.syntax.meaning import same_meaning
+from relup.planner.sameness import only_comments
 from relup.syntax.scan import early_words, imports_inside
 from relup.syntax.uses import Use
 
@@ -168,5 +168,4 @@ def _difference(module: str, base: Release, goal: Release, before: str | None, a
         return "new" if before is None else "gone"
     if before == after:
         return "same"
-    texts = base.code.text(module), goal.code.text(module)
-    return "comments" if texts[0] and texts[1] and same_meaning(texts[0], texts[1]) else "changed"
+    return "comments" if only_comments(base.code, goal.code, module) else "changed"

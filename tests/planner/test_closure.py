@@ -106,6 +106,13 @@ def test_a_namespace_package_leads_to_its_modules(tmp_path: Path) -> None:
     assert [d.module for d in dependants(base, {"shop.space.part"})] == ["shop.user"]
 
 
+def test_a_module_whose_comments_go_and_leave_nothing_changed_in_its_comments_only(tmp_path: Path) -> None:
+    base = release(tmp_path, "1", {**OTHERS, "shop/quiet.py": "# words\n"})
+    goal = release(tmp_path, "2", {**OTHERS, "shop/quiet.py": ""}, "shop.quiet")
+    ((member,),) = members(base, goal, plan(base, goal).script)
+    assert (member.module, member.difference) == ("shop.quiet", "comments")
+
+
 def test_windows_that_a_call_parts_are_each_closed_or_refused(tmp_path: Path) -> None:
     base, _ = both(tmp_path, {"shop/user.py": EARLY["base class"][0]}, "shop.model", "shop.user")
     file = tmp_path / "2/shop.appup.yaml"

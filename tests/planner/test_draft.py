@@ -119,6 +119,22 @@ CASES = {
         ["TODO: the code_change of Cart in shop.cart (line 11) does not look for Down"],
         1,
     ),
+    "a code_change that asks for counterparts of classes knows the way down": Case(
+        *both(
+            {
+                "cart": (
+                    SERVER.format(0),
+                    "from relup.runtime import counterpart, migrate\n"
+                    + SERVER.format(1)
+                    + "\n    def code_change(self, old_vsn, state, extra):\n"
+                    + "        return migrate(state, counterpart(type(state)))\n",
+                )
+            }
+        ),
+        [{"update": {"module": "shop.cart", "change": "advanced"}}],
+        [{"update": {"module": "shop.cart", "change": "advanced"}}],
+        ["its code_change is new"],
+    ),
     "a code_change that is that of the version before has to be looked at": Case(
         *both(
             {

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from relup.model.code import Code, PythonModule
 from relup.model.draft import TODO
+from relup.planner.code_changes import is_new
 from relup.planner.draft.data import Data, data_of, in_words
 from relup.planner.draft.scene import Scene
 from relup.planner.draft.stub import stub
@@ -49,7 +50,7 @@ def verdicts(scene: Scene, name: str) -> Iterator[Verdict]:
 
 
 def _reasons(scene: Scene, old: Role, new: Role) -> Iterator[str]:
-    if _written(scene, old, new):
+    if is_new(old, new, scene.difference):
         yield f"its code_change {'is new' if old.method('code_change') is None else 'changed'}"
     begun, begins = old.method("init"), new.method("init")
     if begun and begins and begun.first != begins.first:
@@ -57,14 +58,6 @@ def _reasons(scene: Scene, old: Role, new: Role) -> Iterator[str]:
     was, now = state_keys(old), state_keys(new)
     words = (("its state has", sorted(now - was)), ("its state no longer has", sorted(was - now)))
     yield from (f"{word} {', '.join(keys)}" for word, keys in words if keys)
-
-
-def _written(scene: Scene, old: Role, new: Role) -> bool:
-    """Say whether the class's `code_change`, its own or a base's, is new or was changed for this version."""
-    if new.method("code_change") is None:
-        return False
-    changed = any((c.name, "code_change") in scene.difference(m).methods for m, c in new.classes)
-    return changed or old.method("code_change") is None
 
 
 def state_keys(role: Role) -> frozenset[str]:
@@ -84,9 +77,9 @@ def _todos(scene: Scene, module: PythonModule, old: Role, new: Role, data: tuple
         yield from stub(state_keys(old), state_keys(new), scene.old_vsn(module.name), [cls.name for _, cls in data])
         return
     its = f"the code_change of {where} (line {method.line})"
-    if not _written(scene, old, new):
+    if not is_new(old, new, scene.difference):
         yield f"{TODO}: {its} is that of {scene.old_vsn(module.name)}: does it take over these states?"
-    if not any(n[-1] == "Down" for n in method.names):
+    if not any(n[-1] in ("Down", "counterpart") for n in method.names):
         yield f"{TODO}: {its} does not look for Down: what becomes of the states on the way down?"
     if method.extra:
         wanted = ", ".join(f"extra{e}" for e in method.extra)
