@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from relup.syntax.imports import Import, bindings
 
 _STRING = (
-    r"(?:(?<!\w)(?:[rR][bBfF]|[bBfF][rR]|[rRbBuUfF]))?"
-    r'(?:"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""'
+    r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""'
     r"|'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''"
     r'|"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
-    r"|'[^'\\\n]*(?:\\.[^'\\\n]*)*')"
+    r"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"
 )
+"""Without its prefix, which is left as a name of its own: it takes no part in finding where strings begin."""
 _SILENT = re.compile(_STRING + r"|\#[^\n]*|\\\r?\n", re.DOTALL)
 _WORD = re.compile(r"[^\W\d]\w*|0[xXoObB][\da-fA-F_]+|\d[\d_]*(?:\.[\d_]*)?(?:[eE][+-]?\d+)?[jJ]?")
 _IMPORT = re.compile(
@@ -72,8 +72,9 @@ def early_words(text: bytes) -> set[str]:
 
 def _spoken(found: re.Match[str]) -> str:
     """Return what stands for a string or a comment where names count: those in an f-string are evaluated."""
-    silent = found.group()
-    return silent if silent[0] != "#" and "f" in silent[:2].lower() else " "
+    start = found.start()
+    prefix = found.string[max(0, start - 2) : start]
+    return found.group() if found.group()[0] in "'\"" and "f" in prefix.lower() else " "
 
 
 def imports_inside(text: bytes) -> bool:
