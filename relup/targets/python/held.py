@@ -8,8 +8,8 @@ later, or nothing, because they are short-lived.
 
 Who is asked: every process but those whose `code_change` is about to run, which is given the state, and supervisors,
 whose child specs are followed by name; and the variables of the release's modules that stay. One line for each class
-and kind of server, or variable. The search reads a great many objects, so it runs before the window, takes turns with
-everybody else, and ends at a bound.
+and kind of server, or module; an object that many hold is counted once. Variables come first: they are few. The search
+reads a great many objects, so it runs before the window, takes turns with everybody else, and ends at a bound.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ class _Search:
             pending += [part for part in read(value) if enter(region, part, owner)]
             if not self.looked % 256:
                 await self.courtesy()
-        self._enter(holder, region)
+        if region.found or region.known:
+            self._enter(holder, region)
         if not pending:
             value = None
             for _ in self.known.remember(region):
@@ -181,6 +182,8 @@ class _Search:
 
     def _follow(self, region: Region[What]) -> dict[What, Lead[What]]:
         """Return what known objects lead to; who holds the same few as another of its kind adds nothing to that."""
+        if not region.known:
+            return {}
         ends = region.kind, tuple(sorted(region.known))
         known = self.followed.get(ends)
         if known is None:

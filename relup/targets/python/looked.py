@@ -63,11 +63,13 @@ class Region(Generic[W]):
 class Looked(Generic[W]):
     """Everything that was looked through, by identities."""
 
-    __slots__ = ("_clean", "_nodes")
+    __slots__ = ("_clean", "_nodes", "_only_here")
 
     def __init__(self) -> None:
         self._clean: dict[int, Any] = {}
         self._nodes: dict[int, Node[W]] = {}
+        self._only_here = next(getrefcount(o) for o, _ in [(object(), 0)]) + 1
+        """References to an object of a region that has one owner."""
 
     def begin(self, kind: str, value: Any) -> tuple[Region[W], list[Any]]:
         """Return the region of a holder, and what is to be looked at in it."""
@@ -95,8 +97,9 @@ class Looked(Generic[W]):
     def remember(self, region: Region[W]) -> Iterator[None]:
         """Remember what else somebody may hold of a region that was looked through; others may have a turn between."""
         leading: dict[int, Node[W]] = {}
-        yield from _leading(region, leading)
-        only_here = next(getrefcount(o) for o, _ in [(object(), 0)]) + 1  # and its owner
+        if region.found or region.known:
+            yield from _leading(region, leading)
+        only_here = self._only_here
         for number, (value, _) in enumerate(region.above.values()):
             node = leading.get(id(value))
             if node is None:
@@ -104,7 +107,7 @@ class Looked(Generic[W]):
                     self._clean[id(value)] = value
             elif getrefcount(value) > only_here + 1:  # the node
                 self._nodes[id(value)] = node
-            if not number % TURN:
+            if number % TURN == TURN - 1:
                 yield
 
 
@@ -121,7 +124,7 @@ def _leading(region: Region[W], leading: dict[int, Node[W]]) -> Iterator[None]:
                 leading[owner] = Node(region.above[owner][0])
                 pending.append((owner, leading[owner]))
             leading[owner].below.append(node)
-        if not number % TURN:
+        if number % TURN == TURN - 1:
             yield
 
 
