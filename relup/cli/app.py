@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import click
@@ -43,12 +44,15 @@ via = click.option("--via", multiple=True, metavar="VSN", help="A version that t
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="relup", message="relup %(version)s")
-def relup() -> None:
+@click.pass_context
+def relup(context: click.Context) -> None:
     """Upgrade a running, stateful program without stopping it.
 
     Exit codes: 0 done; 2 usage; 3 invalid input; 4 refused, nothing touched; 5 failed and rolled back;
     6 in between, an operator is needed; 7 busy.
     """
+    if context.invoked_subcommand != "start":  # what a release's texts are warned of is the node's affair
+        warnings.simplefilter("ignore", SyntaxWarning)
 
 
 @relup.command()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from relup.cli.output import Output
 from relup.diagnostics import Refused
+from relup.model.naming import shortened
 from relup.report.text import history_lines, status_lines
 from relup.targets.python.client import connect, node_names, wait_until_gone
 from relup.targets.python.home import UNPACKED, Home, base_folder
+
+MOST = 20
+"""How many users of old code are named."""
 
 
 def base() -> Path:
@@ -42,9 +47,20 @@ def confirm(output: Output, node: str) -> int:
     with connect(base(), node) as client:
         found = client.ask("confirm")
     word = "is permanent now" if found["was_provisional"] else "was permanent already"
-    lingering = [f"old code stays until it is unused: {lingerer}" for lingerer in found["lingering"]]
-    output.result(found, [f"{found['release']} {word}", *lingering])
+    output.result(found, [f"{found['release']} {word}", *_lingering(found["lingering"])])
     return 0
+
+
+def _lingering(found: Sequence[str]) -> Iterator[str]:
+    """Say who uses old code, each once, with the modules that stay for it; *found* are lines `module: who`."""
+    users: dict[str, list[str]] = {}
+    for line in found:
+        module, _, who = line.partition(": ")
+        users.setdefault(who, []).append(module)
+    for who, modules in list(users.items())[:MOST]:
+        yield f"old code stays until it is unused: {who}: {shortened(modules)}"
+    if len(users) > MOST:
+        yield f"and {len(users) - MOST} more, see --json"
 
 
 def history(output: Output, node: str) -> int:

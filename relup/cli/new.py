@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from relup.cli.live import unpacked
 from relup.cli.output import Output, write_file
-from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused
+from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, errors
 from relup.document import read_release
 from relup.document.draft import draft_path, draft_text
 from relup.model.draft import Draft
 from relup.model.release import Release
-from relup.planner import draft
+from relup.planner import check_extensions, draft
 
 
 def new(output: Output, paths: tuple[str, str], folder: str | None, libraries: Sequence[str]) -> int:
     """Draft the appups between two releases into the newer one, or into *folder*."""
     older, newer = (read_release(Path(path), libraries, unpacked()) for path in paths)
+    output.warn(replace(d, severity="warning") for d in errors(check_extensions(older, newer)))
     drafts = [d for d in draft(older, newer) if folder or not _has_entry(newer, d)]
     files = [_target(d, newer, folder) for d in drafts]
     if drafts and not folder and Path(newer.given).is_file():
@@ -83,7 +85,9 @@ def _line(found: Draft, file: Path) -> str:
 
 
 def _last(drafts: Sequence[Draft], older: Release, newer: Release) -> Iterator[str]:
-    if not drafts:
+    if older.vsn == newer.vsn:
+        yield f"nothing to draft: {older} is both"
+    elif not drafts:
         yield f"nothing to draft: every application that differs between {older} and {newer} has its appup"
     elif any(d.todos() for d in drafts):
         yield "relup check refuses a TODO until it is answered: change what it is about, and delete the comment"

@@ -4,6 +4,7 @@ from relup.planner.closure import members
 from relup.planner.cost import Cost, hop_cost, route_cost
 from relup.planner.draft import draft
 from relup.planner.explain import explain
+from relup.planner.extensions import check_extensions
 from relup.planner.graph import dependency_graph, version_graph
 from relup.planner.planning import plan
 from relup.planner.routes import find_route
@@ -13,6 +14,7 @@ from relup.planner.written_out import written_out
 __all__ = [
     "Cost",
     "Stages",
+    "check_extensions",
     "dependency_graph",
     "draft",
     "explain",

@@ -18,8 +18,8 @@ from relup.model.membership import Dependant, Difference, Member, Members
 from relup.model.release import Release
 from relup.model.windows import Window, segments
 from relup.planner.legs import Leg
-from relup.planner.resolution import Step, imported, meanings, python_module
-from relup.syntax.meaning import same_meaning
+from relup.planner.resolution import Step, imported, meanings, passed_on, python_module
+from relup.planner.sameness import only_comments
 from relup.syntax.scan import early_words, imports_inside
 from relup.syntax.uses import Use
 
@@ -98,9 +98,13 @@ def _may_use_early(code: Code, name: str) -> bool:
 
 
 def _leads(code: Code, module: PythonModule, use: Use, changing: Collection[str]) -> str | None:
-    """Return the module of *changing* that an early use leads to, None when it leads to none."""
+    """Return the module of *changing* that an early use leads to, None when it leads to none.
+
+    One that only hands on what another module defines is none: what was evaluated is that other module's.
+    """
     steps = _written(code, module, use) if use.path else meanings(code, module, use.names)
-    return next((s.module for s in steps if s.module in changing and s.module != module.name), None)
+    ends = (s.module for s in steps if s.module in changing and s.module != module.name and not passed_on(code, s))
+    return next(ends, None)
 
 
 def _written(code: Code, module: PythonModule, use: Use) -> Iterator[Step]:
@@ -164,5 +168,4 @@ def _difference(module: str, base: Release, goal: Release, before: str | None, a
         return "new" if before is None else "gone"
     if before == after:
         return "same"
-    texts = base.code.text(module), goal.code.text(module)
-    return "comments" if texts[0] and texts[1] and same_meaning(texts[0], texts[1]) else "changed"
+    return "comments" if only_comments(base.code, goal.code, module) else "changed"

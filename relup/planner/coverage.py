@@ -31,7 +31,7 @@ from relup.model.naming import shortened
 from relup.model.release import Application, Release
 from relup.planner.legs import Leg
 from relup.planner.names import keyword
-from relup.syntax.meaning import same_meaning
+from relup.planner.sameness import only_comments
 
 Effect: TypeAlias = Literal["loaded", "removed"]
 _FEW = 3
@@ -125,12 +125,8 @@ def notes(leg: Leg) -> Iterator[Diagnostic]:
 
 
 def _files(leg: Leg) -> _Files:
-    return _Files(leg.before.fingerprints(), leg.after.fingerprints(), dict(_effects(leg)), partial(_same, leg))
-
-
-def _same(leg: Leg, module: str) -> bool:
-    before, after = leg.before.code.text(module), leg.after.code.text(module)
-    return before is not None and after is not None and same_meaning(before, after)
+    same = partial(only_comments, leg.before.code, leg.after.code)
+    return _Files(leg.before.fingerprints(), leg.after.fingerprints(), dict(_effects(leg)), same)
 
 
 def _comparable(leg: Leg) -> Iterator[tuple[Application, Application]]:

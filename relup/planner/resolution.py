@@ -44,6 +44,12 @@ def meanings(code: Code, module: PythonModule, names: Names) -> Iterator[Step]:
             pending += reversed(list(_next(code, here, step.names)))
 
 
+def passed_on(code: Code, step: Step) -> bool:
+    """Say whether what a step names comes from another module: the one that the step is in only hands it on."""
+    here = python_module(code, step.module)
+    return here is not None and bool(step.names) and any(True for _ in _next(code, here, step.names))
+
+
 def _next(code: Code, here: PythonModule, names: Names) -> Iterator[Step]:
     """Yield where a name of *here* comes from; nothing when it is the module's own."""
     entries = [e for e in here.outline.imports if e.key == names[0] and not e.typing_only]

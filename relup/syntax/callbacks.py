@@ -1,13 +1,13 @@
 """Names that processes are registered under, and which of them a class calls, read from a module's text.
 
 Only names that are written out are found: `ChildSpec("cart", Cart, name="cart")`, `start_link(Top, args, name="top")`,
-and `self.call("cart", …)`. And whether a `code_change` knows which way it goes.
+and `self.call("cart", …)`.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from relup.syntax.states import Function, functions_of
@@ -18,7 +18,10 @@ _STARTS = {"ChildSpec": (1, 3, 0), "start_link": (0, None, None), "start": (0, N
 
 
 class Started(NamedTuple):
-    """A class whose process is started; `name` and `id` are None where there is none, or it is computed."""
+    """A class whose process is started; `name` and `id` are None where there is none, or it is computed.
+
+    `start` is the dotted name of the class, empty where it is computed.
+    """
 
     start: tuple[str, ...]
     line: int
@@ -36,7 +39,12 @@ class Called(NamedTuple):
 
 def started(text: bytes) -> tuple[Started, ...]:
     """Return the processes that a module's text starts, or lets a supervisor start; empty when it does not parse."""
-    return tuple(_started(ast.walk(tree))) if (tree := _tree(text)) else ()
+    return tuple(_started(tree, _STARTS)) if (tree := _tree(text)) else ()
+
+
+def child_specs(node: ast.AST) -> Iterator[Started]:
+    """Yield the child specs that a part of a text makes: calls of `ChildSpec`, whatever it is imported from."""
+    return _started(node, ("ChildSpec",))
 
 
 def called(text: bytes) -> tuple[Called, ...]:
@@ -56,46 +64,22 @@ def called(text: bytes) -> tuple[Called, ...]:
     )
 
 
-def ignores_direction(text: bytes, name: str) -> int | None:
-    """Return the line of the `code_change` of class *name* that changes the state and never reads its version.
-
-    None for one that does read it, that returns the state as it is, or that only raises.
-    """
-    tree = _tree(text)
-    functions = dict(functions_of(tree)).get(name, {}) if tree else {}
-    function = functions.get("code_change")
-    if function is None:
-        return None
-    parameters = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-    if len(parameters) < 3:
-        return None
-    version, state = parameters[1:3]
-    nodes = [n for statement in function.body for n in ast.walk(statement)]
-    if any(isinstance(n, ast.Name) and n.id == version for n in nodes):
-        return None
-    results = [n.value for n in nodes if isinstance(n, ast.Return)]
-    changes = [r for r in results if r is not None and not (isinstance(r, ast.Name) and r.id == state)]
-    stores = [n for n in nodes if isinstance(n, ast.Subscript | ast.Attribute) and isinstance(n.ctx, ast.Store)]
-    rebound = [n for n in nodes if isinstance(n, ast.Name) and n.id == state and isinstance(n.ctx, ast.Store)]
-    return function.lineno if changes or (results and (stores or rebound)) else None
-
-
 def code_change_of(text: bytes, name: str) -> Function | None:
     """Return the `code_change` of class *name*, None where it has none of its own."""
     tree = _tree(text)
     return dict(functions_of(tree)).get(name, {}).get("code_change") if tree else None
 
 
-def _started(nodes: Iterator[ast.AST]) -> Iterator[Started]:
-    for node in nodes:
-        if isinstance(node, ast.Call) and (last := dotted(node.func)[-1:]) and last[0] in _STARTS:
+def _started(tree: ast.AST, functions: Collection[str]) -> Iterator[Started]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (last := dotted(node.func)[-1:]) and last[0] in functions:
             start, place, key = _STARTS[last[0]]
             named = {k.arg: k.value for k in node.keywords}
             of = named.get("start", node.args[start] if len(node.args) > start else None)
             name = named.get("name", node.args[place] if place is not None and len(node.args) > place else None)
             child = named.get("id", node.args[key] if key is not None and len(node.args) > key else None)
-            if of is not None:
-                yield Started(dotted(of), node.lineno, _written(name), _written(child))
+            if of is not None or last[0] == "ChildSpec":  # of which all may be computed: ChildSpec(**given)
+                yield Started(dotted(of) if of is not None else (), node.lineno, _written(name), _written(child))
 
 
 def _written(node: ast.expr | None) -> str | None:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from relup.syntax.imports import blocks
 from relup.syntax.meaning import alike, bare
+from relup.syntax.parsed import tree_of
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -29,12 +30,12 @@ class Difference:
 
 def difference(before: bytes, after: bytes) -> Difference:
     """Return how the classes of two texts differ; nothing is known of texts that do not parse."""
-    try:
-        ones, twos = (dict(_classes(bare(ast.parse(text)).body, "")) for text in (before, after))
-        changed = [n for n in ones if n in twos and not alike(ones[n], twos[n])]
-        return Difference(frozenset(changed), frozenset((n, m) for n in changed for m in _methods(ones[n], twos[n])))
-    except (SyntaxError, ValueError, RecursionError):
+    trees = tree_of(before), tree_of(after)
+    if trees[0] is None or trees[1] is None:
         return Difference()
+    ones, twos = (dict(_classes(bare(tree).body, "")) for tree in trees if tree)
+    changed = [n for n in ones if n in twos and not alike(ones[n], twos[n])]
+    return Difference(frozenset(changed), frozenset((n, m) for n in changed for m in _methods(ones[n], twos[n])))
 
 
 def _classes(body: list[ast.stmt], within: str) -> Iterator[tuple[str, ast.ClassDef]]:

@@ -2,8 +2,8 @@
 
 A release often differs from the one before it in its comments only, and a module that does what it did before
 need not be loaded. Digests of texts cannot tell; syntax trees can, where the words alone do not say it already.
-A docstring is a value like any other where somebody reads it: where a text names `__doc__`, or writes the rules of a
-parser in docstrings (`p_…`, `t_…`), they count.
+A docstring is a value like any other where somebody reads it: where a text names `__doc__` or `getdoc`, or writes the
+rules of a parser in docstrings (`p_…`, `t_…`), they count. That another module reads them cannot be seen here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from relup.syntax.parsed import tree_of
 from relup.syntax.scan import words
 
 Documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -22,9 +23,10 @@ def same_meaning(one: bytes, two: bytes) -> bool:
         return True
     if words(one) != words(two):
         return False
+    trees = tree_of(one), tree_of(two)
     try:
-        return alike(bare(ast.parse(one)), bare(ast.parse(two)))
-    except (SyntaxError, ValueError, RecursionError):
+        return trees[0] is not None and trees[1] is not None and alike(bare(trees[0]), bare(trees[1]))
+    except RecursionError:
         return False
 
 
@@ -47,7 +49,7 @@ def _has_docstring(body: list[ast.stmt]) -> bool:
 
 def _reads_docstrings(node: ast.AST) -> bool:
     match node:
-        case ast.Name(id="__doc__") | ast.Attribute(attr="__doc__"):
+        case ast.Name(id="__doc__" | "getdoc") | ast.Attribute(attr="__doc__" | "getdoc"):
             return True
         case ast.FunctionDef(name=name, body=body):
             return name.startswith(("p_", "t_")) and _has_docstring(body)

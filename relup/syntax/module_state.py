@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from relup.syntax.imports import every_statement
+from relup.syntax.parsed import tree_of
 from relup.syntax.uses import dotted, uses_of
 
 _EMPTY = frozenset({"dict", "list", "set", "deque", "defaultdict", "OrderedDict", "Counter"})
@@ -38,11 +39,8 @@ class Variable(NamedTuple):
 
 def module_state(text: bytes) -> tuple[Variable, ...]:
     """Return the variables in which a module keeps state, in the order of its text; empty when it does not parse."""
-    if not _LIKELY.search(text):
-        return ()
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = tree_of(text) if _LIKELY.search(text) else None
+    if tree is None:
         return ()
     begun = {v.name: v for v in _begun(tree.body)}
     at_import = {u.names[0] for u in uses_of(tree) if u.names}

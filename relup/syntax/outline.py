@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from relup.syntax.callbacks import Started, child_specs
 from relup.syntax.imports import Import, bindings, blocks, every_statement, imports_of, is_type_checking
+from relup.syntax.parsed import tree_of
 from relup.syntax.scan import imports_inside
 from relup.syntax.uses import Use, dotted, uses_of
 
@@ -45,15 +47,6 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
-    """A child spec as it is written: its id and the name of its class, None for what is computed."""
-
-    id: str | None
-    start: tuple[str, ...]
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
 class Class:
     """A class of the module, by its qualified name."""
 
@@ -67,7 +60,8 @@ class Class:
     """Attributes of its instances: annotated, in `__slots__`, or set on `self` when one is made."""
     kinds: frozenset[tuple[str, ...]] = frozenset()
     """The dotted names in the annotations of its fields."""
-    children: tuple[Child, ...] = ()
+    children: tuple[Started, ...] = ()
+    """The child specs in it, when it has an `init`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +82,8 @@ class Outline:
 
 def outline(text: bytes) -> Outline | None:
     """Return what *text* says, None when it does not parse."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = tree_of(text)
+    if tree is None:
         return None
     imports, uses = imports_of(tree), uses_of(tree)
     names = frozenset((*_bound(tree.body), *(i.key for i in imports)))
@@ -186,7 +179,7 @@ def _class(node: ast.ClassDef, within: str) -> Class:
         methods={f.name: _method(f) for f in functions},
         fields=tuple(dict.fromkeys(_fields(node, functions))),
         kinds=frozenset(_kinds(node)),
-        children=tuple(_children(node)) if any(f.name == "init" for f in functions) else (),
+        children=tuple(child_specs(node)) if any(f.name == "init" for f in functions) else (),
     )
 
 
@@ -259,14 +252,3 @@ def _fields(node: ast.ClassDef, functions: list[Function]) -> Iterator[str]:
 def _kinds(node: ast.ClassDef) -> Iterator[tuple[str, ...]]:
     annotations = [n.annotation for n in node.body if isinstance(n, ast.AnnAssign)]
     yield from filter(None, (dotted(part) for a in annotations for part in ast.walk(a)))
-
-
-def _children(node: ast.ClassDef) -> Iterator[Child]:
-    """Return the child specs that a supervisor's text makes: calls of `ChildSpec`, whatever it is imported as."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Call) and dotted(part.func)[-1:] == ("ChildSpec",):
-            named = {k.arg: k.value for k in part.keywords}
-            given = [*part.args, None, None]
-            id_, start = named.get("id", given[0]), named.get("start", given[1])
-            name = id_.value if isinstance(id_, ast.Constant) and isinstance(id_.value, str) else None
-            yield Child(name, dotted(start) if start is not None else (), part.lineno)

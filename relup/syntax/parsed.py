@@ -19,13 +19,14 @@ def parsed(text: bytes | str) -> Iterator[ast.Module | None]:
     collects = gc.isenabled()
     gc.disable()
     try:
-        yield _tree(text)
+        yield tree_of(text)
     finally:
         if collects:
             gc.enable()
 
 
-def _tree(text: bytes | str) -> ast.Module | None:
+def tree_of(text: bytes | str) -> ast.Module | None:
+    """Return the tree of *text*, None when it does not parse, whatever the parser makes of it."""
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -2,7 +2,8 @@
 
 A name used in a function is looked up when the function runs, after the swap as well as before. A base class, a
 decorator, a default argument, a class body, an expression at module level are evaluated once: what they yield is
-old for ever. Functions and classes of the module that are called at import time are followed into their bodies.
+old for ever. Functions and classes of the module that are called at import time are followed into their bodies;
+methods of their instances are not.
 Annotations count in class bodies (dataclasses, and libraries like them, read them at once) and on decorated functions;
 elsewhere they are rewritten by the swap (see `annotations`).
 """
@@ -59,6 +60,12 @@ class _Reader:
                 yield from self.statements(node.body, in_class=True)
             case ast.If(test=test) if is_type_checking(test) or _is_main(test):
                 yield from self.statements(node.orelse, in_class=in_class)
+            case ast.Match(subject=subject, cases=cases):
+                yield from self.values([subject])
+                for case in cases:
+                    yield from self.values([n for n in ast.walk(case.pattern) if isinstance(n, ast.expr)])
+                    yield from self.values([case.guard] if case.guard else [])
+                    yield from self.statements(case.body, in_class=in_class)
             case ast.AnnAssign():
                 eager = in_class and not self.lazy_annotations
                 yield from self.values([*([node.annotation] if eager else []), *([node.value] if node.value else [])])

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from relup.diagnostics import Refused
 from relup.document import read_release
 from relup.executor import Options, Outcome
 from relup.planner import plan
+from relup.targets.python.held import Replaced, old_objects_held
 from relup.targets.python.service import Service, serve
 from tests.support import Commands, write_release
 
@@ -249,3 +256,73 @@ def test_relups_own_libraries_make_way_for_those_of_a_release(commands: Commands
         assert commands.run("rpc", "own", seen).stdout.strip() == str(["2"] * 4)
         commands.run("downgrade", "own", "--yes")
         assert commands.run("rpc", "own", seen).stdout.strip() == str(["1"] * 4)
+
+
+def test_what_many_servers_share_is_looked_through_once(tmp_path: Path) -> None:
+    """Looked through by each of them, it would be more than is looked at in all."""
+    shared = "{n: [[n]] for n in range(10_000)} | {'old': [lib.Item('a')]}"
+    state = (
+        f"global SHARED; SHARED = {shared} if number == 0 else SHARED; return [SHARED, [lib.Kind.TEA, number, self]]"
+    )
+    old, new = releases(tmp_path, state.replace("SHARED", "CACHE"))
+    for folder in (old, new):
+        (folder / "shop/app.py").write_text((folder / "shop/app.py").read_text().replace("range(3)", "range(301)"))
+    outcome = upgrade(tmp_path, old, new, dry_run=True)
+    assert "search_bounded" not in [d.code for d in outcome.diagnostics]
+    found = [d.message.partition(" (") for d in outcome.diagnostics if d.code == "old_objects_held"]
+    assert [(kind, rest.partition(") ")[2].partition(";")[0]) for kind, _, rest in found] == [
+        ("module shop.worker", "holds an instance of shop.lib:Item, in shop.worker.CACHE['old'][0]"),
+        ("shop.worker:Worker", "and 300 more) holds an instance of shop.lib:Item, in state[0]['old'][0]"),
+        ("shop.worker:Worker", "and 300 more) holds an instance of shop.lib:Kind, in state[1][0]"),
+    ]
+
+
+OLD = [type(name, (), {"__module__": "replaced"}) for name in ("One", "Two")]
+Graph = tuple[list[tuple[int, list[int]]], list[tuple[int, int]]]
+"""Objects, each with its kind and the parts that it has, and holders of some, each of a module."""
+
+
+def reached(top: Any) -> set[Any]:
+    seen, pending = {id(top): top}, [top]
+    for value in pending:
+        fresh = [v for v in (value if type(value) is list else ()) if id(v) not in seen]
+        seen |= {id(v): v for v in fresh}
+        pending += fresh
+    return {v for v in seen.values() if type(v) in OLD}
+
+
+numbers = st.integers(0, 9)
+graphs = st.tuples(
+    st.lists(st.tuples(st.integers(0, 5), st.lists(numbers, max_size=3)), min_size=10, max_size=10),
+    st.lists(st.tuples(st.integers(0, 2), numbers), min_size=1, max_size=8),
+)
+
+
+@settings(max_examples=500)
+@given(graphs)
+def test_however_objects_are_shared_each_holder_and_each_old_object_is_counted_once(graph: Graph) -> None:
+    kinds, holders = graph
+    objects = [OLD[kind]() if kind < len(OLD) else [] for kind, _ in kinds]
+    for value, (_, below) in zip(objects, kinds, strict=True):
+        if type(value) is list:
+            value += [objects[n] for n in below]
+    expected: dict[tuple[int, str], tuple[int, int]] = {}
+    variables = [(f"m{m}", f"v{n}", objects[top]) for n, (m, top) in enumerate(holders)]
+    for m, cls in product(range(3), OLD):
+        those = [{o for o in reached(objects[top]) if type(o) is cls} for owner, top in holders if owner == m]
+        those = [t for t in those if t]
+        if those:
+            expected[m, cls.__name__] = len(those), len(set().union(*those))
+    del objects, value, those  # some are held by nobody but each other now
+    said = asyncio.run(old_objects_held([], variables, Replaced(["replaced"]), lambda process: False, {}))
+    assert {counted(d.message) for d in said} == {(*k, *v) for k, v in expected.items()}
+    spaces = {m: SimpleNamespace(**{n: v for k, n, v in variables if k == m}) for m, _, _ in variables}
+    for path in (d.message.partition(", in ")[2].partition(";")[0] for d in said):
+        assert type(eval(path, vars(SimpleNamespace(**spaces)))) in OLD
+
+
+def counted(message: str) -> tuple[int, str, int, int]:
+    found = re.match(r"module m(\d) \(v\d(?: and (\d+) more)?\) holds (\w+) \w+ of replaced:(\w+)", message)
+    assert found
+    module, more, objects, name = found.groups()
+    return int(module), name, int(more or 0) + 1, 1 if objects == "an" else int(objects)

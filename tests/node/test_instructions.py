@@ -320,3 +320,17 @@ def test_leaving_the_node_in_the_middle_of_an_upgrade_strands_nothing(tmp_path: 
             assert await waiting == [1]
 
     asyncio.run(scenario())
+
+
+def test_a_call_inside_a_window_to_the_supervisor_that_it_suspends_is_refused(tmp_path: Path) -> None:
+    """It would wait in the supervisor's mailbox, and be carried out after the rollback."""
+    call = "apply: {module: supervisor, function: terminate_child, args: [top, w0], window: inside}"
+    steps = (f"- {call}", "- update: {module: shop.app, change: supervisor}", UPDATE)
+
+    async def scenario() -> None:
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            with pytest.raises(Refused, match=r"terminate_child asks 'top' inside the window that suspends it"):
+                await apply(service, shop(tmp_path / "2", "2", appup(*steps)))
+            assert await service.node.call("w0", "get") == [1]
+
+    asyncio.run(scenario())

@@ -305,3 +305,31 @@ def test_what_is_not_worth_keeping_is_refused_or_warned_of_beforehand(tmp_path: 
                 assert all(s.startswith(e) for s, e in zip(said, expected, strict=True)), said
 
     asyncio.run(scenario())
+
+
+def test_what_is_found_in_kept_values_is_told_in_an_order_and_where_the_search_ended_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        other = {"app": supervised(1), "worker": "from relup.runtime import GenServer\nclass Worker(GenServer): ...\n"}
+        load = "\n- load_module: {module: shop.store, keep: [CARTS]}\n"
+        old = write_release(tmp_path / "1", "1", {**other, "store": BAD.format(vsn=1)})
+        new = write_release(tmp_path / "2", "2", {**other, "store": BAD.format(vsn=2)}, appup(load, load))
+        async with serve(old, base=tmp_path / "home") as service:
+            store = import_module("shop.store")
+            store.CARTS.append({store.remembers, store.function, store.Cart(), store.handler, 5})
+            outcome = await apply(service, new, dry_run=True)
+            found = [
+                "instances of shop.store.Cart",
+                *(f"the function {f}" for f in ("function", "handler", "remembers")),
+            ]
+            assert [d.message for d in outcome.diagnostics if d.code.startswith("keeps_old")] == [
+                f"keep: shop.store.CARTS holds {what} of the version that is left" for what in found
+            ]
+            assert "search_bounded" not in [d.code for d in outcome.diagnostics]
+            store.CARTS[:] = [[store.handler] for _ in range(20_001)]
+            outcome = await apply(service, new, dry_run=True)
+            [note] = [d for d in outcome.diagnostics if d.code == "search_bounded"]
+            assert note.severity == "note"
+            assert "shop.store.CARTS was searched for old code up to 20,000 objects" in note.message
+            assert str(note.location).endswith("shop.appup.yaml:6:9")
+
+    asyncio.run(scenario())

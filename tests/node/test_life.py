@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -232,3 +233,15 @@ def test_chat_connections_stay_open_and_no_message_is_lost(commands: Commands, t
         assert clients[0].heard[-1].startswith("#")
         for client in clients:
             client.close()
+
+
+def test_what_a_restart_could_not_boot_is_not_made_permanent(commands: Commands, tmp_path: Path) -> None:
+    folder = tmp_path / "1"
+    shutil.copytree(ANEMONE / "1", folder)
+    with commands.node(folder):
+        moved = folder.rename(tmp_path / "elsewhere")
+        refused = commands.run("confirm", "anemone", exit_code=4)
+        assert "cannot be made permanent" in refused.stderr
+        assert "[release_changed_in_place]" in refused.stderr
+        moved.rename(folder)
+        commands.run("confirm", "anemone")

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from array import array
 from collections import Counter, OrderedDict, UserDict, defaultdict, deque
+from copy import deepcopy
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -45,6 +46,41 @@ class Queue(deque[int]):
     pass
 
 
+def hostile(base: type, **more: Any) -> Any:
+    """Return a class that extends *base* and shows nothing of what it holds: its own methods are of no use."""
+
+    def lies(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("not the base type's")
+
+    def nothing(self: Any) -> Any:
+        return iter(())
+
+    body: dict[str, Any] = dict.fromkeys(("__getitem__", "__setitem__", "copy", "update", "keys", "clear"), lies)
+    body |= {"__iter__": nothing, "values": nothing, "items": nothing, "__len__": lambda self: 0}
+    body |= {"__eq__": lambda self, other: True, "__ne__": lambda self, other: False, "__hash__": None}
+    return type(f"Hostile{base.__name__}", (base,), {**body, **more})
+
+
+class Multi(dict[str, list[int]]):
+    """As in libraries for the web: it shows the first of each list."""
+
+    def __getitem__(self, key: str) -> Any:
+        return dict.__getitem__(self, key)[0]
+
+    def __iter__(self) -> Any:
+        return iter(sorted(dict.keys(self)))
+
+    def items(self) -> Any:
+        return [(key, self[key]) for key in self]
+
+    def values(self) -> Any:
+        return [self[key] for key in self]
+
+
+class Told(LookupError):
+    args = ("something else",)  # type: ignore[assignment]
+
+
 class Pair(NamedTuple):
     left: list[int]
     right: int
@@ -67,11 +103,27 @@ class Line(asyncio.Protocol):
 
 
 def memory() -> Memory:
-    return Memory(lambda kind: kind.__module__ == __name__)
+    return Memory(lambda kind: kind.__module__ == __name__ or kind.__name__.startswith("Hostile"))
 
 
 def ordered() -> OrderedDict[str, int]:
     return OrderedDict(a=1, b=2, c=3)
+
+
+def of(read: Any) -> Any:
+    """Return what shows what a container really holds."""
+    return lambda container: repr(list(read(container)))
+
+
+def fill(base: Any, **entries: Any) -> Any:
+    made = hostile(base)()
+    for key, value in entries.items():
+        base.__setitem__(made, key, value)
+    return made
+
+
+def raised(error: BaseException) -> Any:
+    return vars(BaseException)["args"].__get__(error)
 
 
 CASES: dict[str, tuple[Any, Any, Any]] = {
@@ -88,6 +140,21 @@ CASES: dict[str, tuple[Any, Any, Any]] = {
     "slots": (Slotted, lambda s: s.spoil(), lambda s: s.see()),
     "list subclass": (lambda: Rebellious([1]), lambda s: s.append(2), list),
     "deque subclass": (lambda: Queue([1]), lambda s: s.append(2), list),
+    "multi dict": (lambda: Multi(b=[1, 2], a=[3]), lambda s: dict.__getitem__(s, "b").append(4), of(dict.items)),
+    "multi dict replaced": (lambda: Multi(b=[1, 2], a=[3]), lambda s: dict.update(s, b=[1]), of(dict.items)),
+    "hostile dict": (lambda: fill(dict, a=[1]), lambda s: dict.pop(s, "a").append(2), of(dict.items)),
+    "hostile ordered dict": (
+        lambda: fill(OrderedDict, a=[1], b=[2]),
+        lambda s: (dict.get(s, "b").append(3), OrderedDict.move_to_end(s, "a")),
+        of(OrderedDict.items),
+    ),
+    "hostile list": (lambda: hostile(list)([[1]]), lambda s: list.pop(s).append(2), of(list.__iter__)),
+    "hostile deque": (lambda: hostile(deque)([[1]], 4), lambda s: deque.pop(s).append(2), of(deque.__iter__)),
+    "hostile set": (lambda: hostile(set)([1]), lambda s: set.add(s, 2), of(set.__iter__)),
+    "hostile tuple": (lambda: hostile(tuple)(([1],)), lambda s: tuple.__getitem__(s, 0).append(2), of(tuple.__iter__)),
+    "hostile bytearray": (lambda: hostile(bytearray)(b"ab"), lambda s: s.append(3), of(bytearray.__iter__)),
+    "hostile array": (lambda: hostile(array)("i", [1]), lambda s: s.append(3), of(array.__iter__)),
+    "hostile error": (lambda: Told([1]), lambda s: raised(s)[0].append(2), raised),
     "named tuple": (lambda: Pair([1], 2), lambda s: s.left.append(3), repr),
     "frozen dataclass": (Frozen, lambda s: s.items.clear(), repr),
     "class changed": (lambda: Node("a"), lambda s: setattr(s, "__class__", type("X", (), {})), type),
@@ -98,7 +165,7 @@ CASES: dict[str, tuple[Any, Any, Any]] = {
 def test_what_was_done_in_place_is_put_back(case: str) -> None:
     make, spoil, see = CASES[case]
     state = make()
-    before = see(state)
+    before = deepcopy(see(state))
     snapshot = memory().remember(state)
     assert holds(snapshot)
     spoil(state)
@@ -129,6 +196,23 @@ def test_what_has_a_life_of_its_own_is_left_alone() -> None:
     line.rest = b"more"
     restore(snapshot)
     assert line.rest == b"more"
+
+
+def test_keys_are_not_asked_for_their_hashes_again() -> None:
+    """They may have others by then, and a dictionary that is put back finds them where they were."""
+    hashes = [1]
+
+    class Key:
+        def __hash__(self) -> int:
+            return hashes[-1]
+
+    state = {Key(): 1}
+    hashes.append(2)
+    snapshot = memory().remember(state)
+    state.clear()
+    restore(snapshot)
+    hashes.pop()
+    assert state[next(iter(state))] == 1
 
 
 plain = st.recursive(

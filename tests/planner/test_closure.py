@@ -88,6 +88,15 @@ def test_the_set_grows_through_those_that_join_it(tmp_path: Path) -> None:
     assert found == {"shop.mid": "shop.model", "shop.top": "shop.mid", "shop.far": "shop.top"}
 
 
+def test_what_a_changed_module_only_hands_on_is_not_refused(tmp_path: Path) -> None:
+    files = {"shop/base.py": "class Base: ...\n", "shop/user.py": "from shop.front import Base\nclass A(Base): ...\n"}
+    base = release(
+        tmp_path, "1", {**OTHERS, **files, "shop/model.py": "", "shop/front.py": "V = 1\nfrom shop.base import Base\n"}
+    )
+    assert dependants(base, {"shop.front"}) == ()
+    assert [d.module for d in dependants(base, {"shop.base", "shop.front"})] == ["shop.user"]
+
+
 def test_a_namespace_package_leads_to_its_modules(tmp_path: Path) -> None:
     files = {
         "shop/space/part.py": "class Base: ...\n",
@@ -95,6 +104,13 @@ def test_a_namespace_package_leads_to_its_modules(tmp_path: Path) -> None:
     }
     base, _ = both(tmp_path, files)
     assert [d.module for d in dependants(base, {"shop.space.part"})] == ["shop.user"]
+
+
+def test_a_module_whose_comments_go_and_leave_nothing_changed_in_its_comments_only(tmp_path: Path) -> None:
+    base = release(tmp_path, "1", {**OTHERS, "shop/quiet.py": "# words\n"})
+    goal = release(tmp_path, "2", {**OTHERS, "shop/quiet.py": ""}, "shop.quiet")
+    ((member,),) = members(base, goal, plan(base, goal).script)
+    assert (member.module, member.difference) == ("shop.quiet", "comments")
 
 
 def test_windows_that_a_call_parts_are_each_closed_or_refused(tmp_path: Path) -> None:

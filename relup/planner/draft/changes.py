@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from relup.model.release import Application, Release
 from relup.planner.legs import pairs
-from relup.syntax.meaning import same_meaning
+from relup.planner.sameness import only_comments
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def changes(older: Release, newer: Release) -> tuple[Change, ...]:
 def _change(older: Release, newer: Release, before: Application, after: Application) -> Change:
     had, has = frozenset(before.modules), frozenset(after.modules)
     differing = [m for m in after.modules if m in had and before.fingerprints.get(m) != after.fingerprints.get(m)]
-    commented = frozenset(m for m in differing if _same(older, newer, m))
+    commented = frozenset(m for m in differing if only_comments(older.code, newer.code, m))
     return Change(
         older=before,
         newer=after,
@@ -44,8 +44,3 @@ def _change(older: Release, newer: Release, before: Application, after: Applicat
         added=tuple(m for m in after.modules if m not in had),
         deleted=tuple(m for m in before.modules if m not in has),
     )
-
-
-def _same(older: Release, newer: Release, module: str) -> bool:
-    before, after = older.code.text(module), newer.code.text(module)
-    return before is not None and after is not None and same_meaning(before, after)

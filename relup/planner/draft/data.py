@@ -10,6 +10,7 @@ from relup.planner.draft.scene import Scene
 from relup.planner.resolution import Names, meanings, python_module
 from relup.planner.roles import Role
 from relup.syntax.outline import Class
+from relup.syntax.states import states
 
 Data: TypeAlias = tuple[str, Class]
 """A class, with its module."""
@@ -29,7 +30,7 @@ def is_data(cls: Class) -> bool:
 def data_of(scene: Scene, module: PythonModule, role: Role) -> tuple[Data, ...]:
     """Return the data classes of loaded modules that a server's callbacks name, and those that their fields name."""
     names = {n for _, cls in role.classes for method in cls.methods.values() for n in method.names}
-    found: dict[tuple[str, str], Data] = {}
+    found = {(m, cls.name): (m, cls) for made in _made(scene, role) for m, cls in _class_of(scene, *made)}
     pending = [(module, n) for n in sorted(names)]
     while pending:
         here, name = pending.pop(0)
@@ -38,6 +39,29 @@ def data_of(scene: Scene, module: PythonModule, role: Role) -> tuple[Data, ...]:
                 found[there.name, cls.name] = (there.name, cls)
                 pending += [(there, kind) for kind in sorted(cls.kinds)]
     return tuple(d for d in found.values() if d[0] in scene.loaded)
+
+
+def made_elsewhere(scene: Scene, role: Role) -> Iterator[str]:
+    """Yield, in words, which functions of other applications' loaded modules make what a server puts into its state."""
+    applications = {m: a.name for a in scene.after.applications for m in a.modules}
+    for here, names in _made(scene, role):
+        for step in meanings(scene.new, here, names):
+            foreign = applications.get(step.module) != applications.get(here.name)
+            there = python_module(scene.new, step.module) if foreign and step.module in scene.loaded else None
+            if there and step.names[:1] and step.names[0] in there.outline.functions:
+                yield f"keeps what {'.'.join(names)} makes, of {step.module}, which is loaded anew"
+
+
+def _made(scene: Scene, role: Role) -> Iterator[tuple[PythonModule, Names]]:
+    """Yield what the callbacks of a server are seen to call for values of its state, and where."""
+    for name, cls in role.classes:
+        here, text = python_module(scene.new, name), scene.new.text(name)
+        state = states(text).get(cls.name) if here and text else None
+        yield from ((here, h.names) for h in (state.held if state else ()) if here and h.kind == "call")
+
+
+def _class_of(scene: Scene, here: PythonModule, names: Names) -> Iterator[Data]:
+    return ((there.name, cls) for there, cls in _classes(scene.new, here, names) if there.name in scene.loaded)
 
 
 def _classes(code: Code, here: PythonModule, name: Names) -> Iterator[tuple[PythonModule, Class]]:

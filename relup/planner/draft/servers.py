@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from relup.model.code import Code, PythonModule
 from relup.model.draft import TODO
-from relup.planner.draft.data import Data, data_of, in_words
+from relup.planner.code_changes import is_new
+from relup.planner.draft.data import Data, data_of, in_words, made_elsewhere
 from relup.planner.draft.scene import Scene
 from relup.planner.draft.stub import stub
 from relup.planner.resolution import python_module
 from relup.planner.roles import Role, roles
 
+_SHORT = 60
 CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "terminate")
 
 
@@ -42,29 +44,23 @@ def verdicts(scene: Scene, name: str) -> Iterator[Verdict]:
         old = before.get(role.name)
         if module is not None and old is not None:
             data = data_of(scene, module, role)
-            reasons = (*_reasons(scene, old, role), *(in_words(scene, *d) for d in data))
+            kept = (*(in_words(scene, *d) for d in data), *dict.fromkeys(made_elsewhere(scene, role)))
+            reasons = (*_reasons(scene, old, role), *kept)
             if reasons:
                 todos = tuple(_todos(scene, module, old, role, data))
                 yield Verdict(tuple(f"{role.name}: {reason}" for reason in reasons), todos)
 
 
 def _reasons(scene: Scene, old: Role, new: Role) -> Iterator[str]:
-    if _written(scene, old, new):
+    if is_new(old, new, scene.difference):
         yield f"its code_change {'is new' if old.method('code_change') is None else 'changed'}"
     begun, begins = old.method("init"), new.method("init")
     if begun and begins and begun.first != begins.first:
-        yield f"init returns {_short(begins.first)}, before {_short(begun.first)}"
+        later, earlier = _apart(" or ".join(begins.first), " or ".join(begun.first))
+        yield f"init returns {later}, before {earlier}"
     was, now = state_keys(old), state_keys(new)
     words = (("its state has", sorted(now - was)), ("its state no longer has", sorted(was - now)))
     yield from (f"{word} {', '.join(keys)}" for word, keys in words if keys)
-
-
-def _written(scene: Scene, old: Role, new: Role) -> bool:
-    """Say whether the class's `code_change`, its own or a base's, is new or was changed for this version."""
-    if new.method("code_change") is None:
-        return False
-    changed = any((c.name, "code_change") in scene.difference(m).methods for m, c in new.classes)
-    return changed or old.method("code_change") is None
 
 
 def state_keys(role: Role) -> frozenset[str]:
@@ -72,9 +68,16 @@ def state_keys(role: Role) -> frozenset[str]:
     return frozenset(k for name in CALLBACKS if (m := role.method(name)) for k in m.keys)
 
 
-def _short(values: tuple[str, ...]) -> str:
-    text = " or ".join(values) or "nothing"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _apart(one: str, two: str) -> tuple[str, str]:
+    """Return two texts, long ones cut so that the place where they differ can be seen."""
+    same = next((n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    start = max(0, same - 20) if max(len(one), len(two)) > _SHORT else 0
+    return _cut(one, start), _cut(two, start)
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + _SHORT
+    return f"{'...' if start else ''}{text[start:end] or 'nothing'}{'...' if len(text) > end else ''}"
 
 
 def _todos(scene: Scene, module: PythonModule, old: Role, new: Role, data: tuple[Data, ...]) -> Iterator[str]:
@@ -84,9 +87,9 @@ def _todos(scene: Scene, module: PythonModule, old: Role, new: Role, data: tuple
         yield from stub(state_keys(old), state_keys(new), scene.old_vsn(module.name), [cls.name for _, cls in data])
         return
     its = f"the code_change of {where} (line {method.line})"
-    if not _written(scene, old, new):
+    if not is_new(old, new, scene.difference):
         yield f"{TODO}: {its} is that of {scene.old_vsn(module.name)}: does it take over these states?"
-    if not any(n[-1] == "Down" for n in method.names):
+    if not any(n[-1] in ("Down", "counterpart") for n in method.names):
         yield f"{TODO}: {its} does not look for Down: what becomes of the states on the way down?"
     if method.extra:
         wanted = ", ".join(f"extra{e}" for e in method.extra)

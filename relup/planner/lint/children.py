@@ -11,25 +11,26 @@ from dataclasses import dataclass
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import AddModule, Instruction, Remove, SupervisorChange, Update
+from relup.planner.children import children
 from relup.planner.lint.classes import Classes, Place
 from relup.planner.lint.scene import Scene, called
 from relup.planner.lint.table import finding
 from relup.planner.names import keyword
+from relup.planner.roles import Role
 from relup.syntax.callbacks import started
-from relup.syntax.outline import Class
 
 
 def check_children(scene: Scene) -> Iterator[Diagnostic]:
     """Find children that come, go, or change their class, and that nothing starts or ends."""
     for module, i in scene.loads.items():
-        for cls in () if isinstance(i, AddModule) else scene.after.of(module, "supervisor"):
-            old = scene.before.find(Place(module, cls.name))
-            if old is not None:
-                yield from _differences(scene, i, module, old, cls)
+        before = {role.name: role for role in scene.before.roles(module, "supervisor")}
+        for role in () if isinstance(i, AddModule) else scene.after.roles(module, "supervisor"):
+            if role.name in before:
+                yield from _differences(scene, i, module, before[role.name], role)
 
 
-def _differences(scene: Scene, i: Instruction, module: str, old: Class, new: Class) -> Iterator[Diagnostic]:
-    then, now = _specs(scene.before, module, old), _specs(scene.after, module, new)
+def _differences(scene: Scene, i: Instruction, module: str, old: Role, new: Role) -> Iterator[Diagnostic]:
+    then, now = _specs(scene.before, old), _specs(scene.after, new)
     if then is None or now is None:
         return
     top = _Top(scene, module, new.name)
@@ -62,11 +63,10 @@ def _shown(place: Place | None) -> str:
     return ".".join(place) if place else "?"
 
 
-def _specs(classes: Classes, module: str, cls: Class) -> Mapping[str, Place | None] | None:
-    """Return the children of a supervisor by their ids; None when one of the ids is computed."""
-    if any(c.id is None for c in cls.children):
-        return None
-    return {c.id: classes.resolve(module, c.start) for c in cls.children if c.id is not None}
+def _specs(classes: Classes, role: Role) -> Mapping[str, Place | None] | None:
+    """Return the classes of a supervisor's children by their ids; None when one of the ids is computed."""
+    found = children(role)
+    return None if found is None else {i: classes.resolve(c.module, c.start) for i, c in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

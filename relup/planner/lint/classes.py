@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 from relup.model.code import BeamModule, PythonModule
 from relup.model.release import Release
 from relup.planner.behaviours import Behaviour
+from relup.planner.lint.sought import Sought
 from relup.planner.resolution import Step, meanings, python_module
 from relup.planner.roles import Role, roles
 from relup.syntax.outline import Class, Method
 
 _LIBRARY = frozenset({*sys.stdlib_module_names, "relup"})
-
-
-@lru_cache(maxsize=8)
-def _pattern(names: tuple[str, ...]) -> re.Pattern[bytes]:
-    """Return what finds the last parts of dotted names, all in one pass over a text."""
-    last = sorted({n.rpartition(".")[2] for n in names})
-    return re.compile(rb"\b(?:" + b"|".join(re.escape(n).encode() for n in last) + rb")\b")
 
 
 class Place(NamedTuple):
@@ -53,10 +45,9 @@ class Classes:
         """Return the text of a Python module; nothing when there is none."""
         return self.release.code.text(name) or b""
 
-    def mentions(self, module: str, names: Sequence[str]) -> bool:
-        """Say whether a text may name one of the modules *names*; of one without a text that is not known."""
-        text = self.release.code.text(module)
-        return text is None or _pattern(tuple(names)).search(text) is not None
+    def mentions(self, module: str, modules: Sought) -> bool:
+        """Say whether the text of a module may name one of *modules*."""
+        return modules.may_be_in(self.release.code.text(module))
 
     def modules(self) -> Iterator[str]:
         """Yield the modules of the release, in the order of its applications."""

@@ -7,13 +7,14 @@ server puts such a thing into its state can be seen in its text; that its update
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import AddModule, Advanced, CodeChange
 from relup.planner.lint.classes import Classes
 from relup.planner.lint.scene import Scene, where
+from relup.planner.lint.sought import Sought, sought
 from relup.planner.lint.table import finding
 from relup.syntax.outline import Class
 from relup.syntax.states import Held, states
@@ -26,9 +27,9 @@ def check_held(scene: Scene) -> Iterator[Diagnostic]:
     loaded = [m for m, i in scene.loads.items() if not isinstance(i, AddModule)]
     renewed = {u.module for u in scene.updates() if isinstance(u.change, Advanced)}
     renewed |= {c.module for i in scene.leg.instructions() if isinstance(i, CodeChange) for c in i.changes}
-    replaced = _Replaced(scene, frozenset(loaded))
+    replaced = _Replaced(scene, frozenset(loaded), sought(loaded))
     for module in scene.before.modules() if loaded else ():
-        if module not in renewed and _may_hold(scene.before, module, loaded, replaced):
+        if module not in renewed and _may_hold(scene.before, module, replaced):
             found = states(scene.before.text(module))
             for cls in scene.before.of(module, "server"):
                 held = found[cls.name].held if cls.name in found else ()
@@ -42,15 +43,16 @@ class _Replaced:
 
     scene: Scene
     loaded: frozenset[str]
+    sought: Sought
 
     def __contains__(self, module: str) -> bool:
         return module in self.loaded and self.scene.differs(module)
 
 
-def _may_hold(classes: Classes, module: str, loaded: Sequence[str], replaced: _Replaced) -> bool:
+def _may_hold(classes: Classes, module: str, replaced: _Replaced) -> bool:
     text = classes.text(module)
     is_server = any(mark in text for mark in _MARKS)
-    return is_server and (module in replaced.loaded or classes.mentions(module, loaded))
+    return is_server and (module in replaced.loaded or classes.mentions(module, replaced.sought))
 
 
 def _told(scene: Scene, module: str, cls: Class, held: list[tuple[Held, str]]) -> Iterator[Diagnostic]:

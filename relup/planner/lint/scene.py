@@ -34,7 +34,8 @@ from relup.planner.check import split
 from relup.planner.legs import Leg
 from relup.planner.lint.classes import Classes
 from relup.planner.order import grouped
-from relup.syntax.meaning import same_meaning
+from relup.planner.sameness import only_comments
+from relup.syntax.difference import Difference, difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,14 @@ class Scene:
 
     def differs(self, module: str) -> bool:
         """Say whether a module that both releases have does something else in the one to come."""
-        one, two = self.before.release.code.text(module), self.after.release.code.text(module)
-        return one is not None and two is not None and not same_meaning(one, two)
+        before, after = self.before.release.code, self.after.release.code
+        both = before.text(module) is not None and after.text(module) is not None
+        return both and not only_comments(before, after, module)
+
+    def difference(self, module: str) -> Difference:
+        """Return how the classes of a module differ in the newer release from those in the older one."""
+        before, after = self.older.text(module), self.newer.text(module)
+        return Difference() if before == after else difference(before, after)
 
 
 def scene(leg: Leg) -> Scene | None:

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import AddModule, Advanced, CodeChange, Instruction, LoadModule, SupervisorChange, Update
 from relup.planner.behaviours import Behaviour
+from relup.planner.code_changes import is_new
 from relup.planner.lint.classes import Classes, Place
 from relup.planner.lint.scene import Scene, where
 from relup.planner.lint.table import finding
 from relup.planner.names import keyword
-from relup.syntax.callbacks import code_change_of, ignores_direction
+from relup.planner.roles import Role
+from relup.syntax.direction import ignores_direction
 from relup.syntax.extras import needed_extra
-from relup.syntax.meaning import alike
 from relup.syntax.outline import Class
 from relup.syntax.states import states
 
@@ -37,12 +38,13 @@ def check_servers(scene: Scene) -> Iterator[Diagnostic]:
         if scene.leg.after.kind == "beam":
             yield from _beam(scene, module, i) if advanced else ()
             continue
-        servers = list(scene.newer.of(module, "server"))
         if advanced:
-            yield from _advanced(scene, module, i, servers)
+            yield from _advanced(scene, module, i, list(scene.newer.of(module, "server")))
         else:
-            for cls in servers:
-                yield from _not_advanced(scene, module, i, cls)
+            before = {role.name: role for role in scene.older.roles(module, "server")}
+            for role in scene.newer.roles(module, "server"):
+                if role.name in before and scene.leg.direction == "up":
+                    yield from _not_advanced(scene, module, i, before[role.name], role)
         yield from _suspended(scene, module, i)
 
 
@@ -111,28 +113,19 @@ def _beam(scene: Scene, module: str, i: Instruction) -> Iterator[Diagnostic]:
 # ── not advanced ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _not_advanced(scene: Scene, module: str, i: Instruction, cls: Class) -> Iterator[Diagnostic]:
+def _not_advanced(scene: Scene, module: str, i: Instruction, old: Role, new: Role) -> Iterator[Diagnostic]:
     """Find a change of state that nobody makes; one that only the way down lacks is told as `not_inverse`."""
-    place, old = Place(module, cls.name), scene.older.find(Place(module, cls.name))
-    if old is None or scene.leg.direction == "down":
-        return
+    place = Place(module, new.name)
     hint = f"update: {{module: {module}, change: advanced}}"
-    if (found := scene.newer.method(place, "code_change")) and _is_new(scene, found[0]):
+    if (found := scene.newer.method(place, "code_change")) and is_new(old, new, scene.difference):
         at = where(scene.newer, found[0].module, found[1].line)
         line = f" ({at.file}:{at.line})" if at else ""
-        message = f"{keyword(i)}: {cls.name} of {module!r} has a new code_change{line}, which this does not call"
+        message = f"{keyword(i)}: {new.name} of {module!r} has a new code_change{line}, which this does not call"
         yield finding("code_change_not_called", message, i.location, hint)
     elif added := _added_keys(scene, place):
         names = ", ".join(map(repr, added))
-        message = f"{keyword(i)}: a {cls.name} of {module!r} begins with {names} now, which states in service lack"
+        message = f"{keyword(i)}: a {new.name} of {module!r} begins with {names} now, which states in service lack"
         yield finding("state_not_migrated", message, i.location, f"add it in a code_change, and {hint}")
-
-
-def _is_new(scene: Scene, place: Place) -> bool:
-    """Say whether a `code_change` was written since the older release."""
-    new = code_change_of(scene.newer.text(place.module), place.name)
-    old = code_change_of(scene.older.text(place.module), place.name)
-    return new is not None and (old is None or not alike(old, new))
 
 
 def _added_keys(scene: Scene, place: Place) -> list[str]:

@@ -112,7 +112,7 @@ _TABLE: tuple[Rule, ...] = (
         "error",
         "A module is deleted that a module of the release to come imports.",
         "The import fails when its module is loaded or the release starts again; an import in a function (a "
-        "warning) when it is called.",
+        "warning) when it is called, one in a branch for a platform (a warning) only there.",
     ),
     Rule(
         "used_before_added",

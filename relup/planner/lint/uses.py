@@ -1,48 +1,57 @@
 """Modules that others need: none may go that is still imported, none may come after who needs it.
 
 An import that is tried (`try: import old` with an `except ImportError`) is no need. One in a function fails only when
-the function is called, which nobody knows beforehand.
+the function is called, and one in a branch for a platform only there, which nobody knows beforehand.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypeAlias
 
 from relup.diagnostics import Diagnostic
-from relup.model.code import BeamModule
+from relup.model.code import BeamModule, PythonModule
 from relup.planner.lint.classes import Classes
+from relup.planner.lint.guards import guards
 from relup.planner.lint.scene import Scene, where
+from relup.planner.lint.sought import Sought, sought
 from relup.planner.lint.table import finding
 from relup.planner.names import keyword
 from relup.syntax.imports import Import
 
-_CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+When: TypeAlias = Literal["imported", "called", "somewhere"]
+"""When a module is needed: when its user is imported, when something in it is called, or in some places only."""
+_WORDS: Mapping[When, str] = {
+    "imported": "when it is imported",
+    "called": "when it is called",
+    "somewhere": "under some versions of Python, or on some platforms",
+}
 
 
 def check_deleted_uses(scene: Scene) -> Iterator[Diagnostic]:
     """Find modules that go and that a module of the release to come imports."""
     kept = {m for a in scene.leg.after.applications for m in (*a.modules, *a.fingerprints)}
-    gone = [m for m in scene.removes if m not in kept and m not in scene.loads]
-    if not gone:
+    gone = sought(m for m in scene.removes if m not in kept and m not in scene.loads)
+    if not gone.modules:
         return
     for user in scene.after.modules():
-        for module, line, late in _needs(scene.after, user, gone):
+        for module, line, when in _needs(scene.after, user, gone):
             i = scene.removes[module]
             at = where(scene.after, user, line)
             place = f" ({at.file}:{at.line})" if at and line else ""
-            when = "when it is called" if late else "when it is imported"
-            message = f"{keyword(i)}: module {user!r} of the release to come needs {module!r} {when}{place}"
+            message = f"{keyword(i)}: module {user!r} of the release to come needs {module!r} {_WORDS[when]}{place}"
             hint = "keep the module, or take the import out"
-            yield finding("deleted_while_used", message, i.location, hint, "warning" if late else None)
+            yield finding("deleted_while_used", message, i.location, hint, None if when == "imported" else "warning")
 
 
 def check_added_uses(scene: Scene) -> Iterator[Diagnostic]:
     """Find modules that are new and come in a later window than code that uses them."""
     late = {m: n for m, n in scene.windows.items() if n and m in scene.loads and m not in _known(scene)}
+    windows = dict.fromkeys(scene.windows.values()) if late else ()
+    later = {window: sought(m for m, n in late.items() if n > window) for window in windows}
     for user, window in scene.windows.items() if late else ():
-        later = [m for m, n in late.items() if n > window]
-        for module, line, _ in _needs(scene.after, user, later) if later and user in scene.loads else ():
+        using = later[window].modules and user in scene.loads
+        for module, line, _ in _needs(scene.after, user, later[window]) if using else ():
             i = scene.loads[module]
             at = where(scene.after, user, line)
             place = f" ({at.file}:{at.line})" if at and line else ""
@@ -55,22 +64,38 @@ def _known(scene: Scene) -> set[str]:
     return {m for a in scene.leg.before.applications for m in (*a.modules, *a.fingerprints)}
 
 
-def _needs(classes: Classes, user: str, modules: list[str]) -> Iterator[tuple[str, int, bool]]:
-    """Yield which of *modules* a module needs, in which line, and whether only when something is called."""
+def _needs(classes: Classes, user: str, modules: Sought) -> Iterator[tuple[str, int, When]]:
+    """Yield which of *modules* a module needs, in which line, and when."""
     found = classes.release.code.module(user) if classes.mentions(user, modules) else None
     match found:
         case None:
             pass
         case BeamModule():
             called = {name for name, _, _ in found.imports}
-            yield from ((m, 0, True) for m in modules if m in called and m != user)
+            yield from ((m, 0, "called") for m in modules.modules if m in called and m != user)
         case _:
-            text = classes.text(user)
-            for late, imports in ((False, found.outline.imports), (True, found.outline.late)):
-                for i in imports:
-                    hit = next((m for m in modules if m != user and _imports(i, found.base, m, classes)), None)
-                    if hit and not i.typing_only and not _tried(text, i.line):
-                        yield hit, i.line, late
+            yield from _written(classes, user, found, modules)
+
+
+def _written(classes: Classes, user: str, found: PythonModule, modules: Sought) -> Iterator[tuple[str, int, When]]:
+    """Yield what the imports of a Python module need; what stands around them is read once, when there are any."""
+    outline = found.outline
+    hits = [
+        (hit, i.line, late)
+        for late, imports in ((False, outline.imports), (True, outline.late))
+        for i in imports
+        if not i.typing_only
+        for hit in [m for m in modules.modules if m != user and _imports(i, found.base, m, classes)][:1]
+    ]
+    around = guards(classes.text(user)) if hits else {}
+    for module, line, late in hits:
+        match around.get(line):
+            case "tried":
+                pass
+            case "somewhere":
+                yield module, line, "called" if late else "somewhere"
+            case None:
+                yield module, line, "called" if late else "imported"
 
 
 def _imports(i: Import, base: str, module: str, classes: Classes) -> bool:
@@ -82,22 +107,3 @@ def _imports(i: Import, base: str, module: str, classes: Classes) -> bool:
         return False
     package = classes.module(origin)  # which may have something else of that name now
     return package is None or not {i.attribute, "*"} & package.outline.names
-
-
-def _tried(text: bytes, line: int) -> bool:
-    """Say whether the import in a line may fail."""
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Try) and node.body[0].lineno <= line <= (node.body[-1].end_lineno or 0):
-            named = [n for h in node.handlers for n in ast.walk(h.type or ast.Name("Exception"))]
-            if any(isinstance(n, ast.Name) and n.id in _CAUGHT for n in named):
-                return True
-        if isinstance(node, ast.With) and node.lineno < line <= (node.end_lineno or 0):
-            names = {
-                n.attr if isinstance(n, ast.Attribute) else n.id
-                for i in node.items
-                for n in ast.walk(i.context_expr)
-                if isinstance(n, ast.Name | ast.Attribute)
-            }
-            if "suppress" in names and names & _CAUGHT:
-                return True
-    return False

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 
 from relup.runtime.code.kinds import is_a
-from relup.runtime.code.rebinding import Found, Importer, Question, find
+from relup.runtime.code.rebinding import Found, Importer, Origin, Question, find
 from relup.runtime.code.source import Version
 from relup.syntax.uses import Use
 
@@ -59,8 +59,9 @@ def _leads(question: Question, names: Found, importer: Importer, use: Use) -> bo
         written, _, attribute = use.path.partition(" ")
         module = _absolute(written, importer.package)
         return _changes(question, names, [*module.split("."), *([attribute] if attribute else [])])
-    if (importer.name, use.names[0]) in names.names and use.names[0] not in _modules_bound(importer):
-        return True
+    rebound = names.names.get((importer.name, use.names[0]))
+    if rebound is not None and use.names[0] not in _modules_bound(importer):
+        return question.differs(rebound.origin)
     for entry in importer.imports:
         if entry.key == use.names[0] and not entry.typing_only:
             base = entry.module(importer.package)
@@ -76,13 +77,14 @@ def _modules_bound(importer: Importer) -> set[str]:
 
 
 def _changes(question: Question, names: Found, dotted: list[str]) -> bool:
-    """Say whether the longest module that *dotted* begins with changes, or what it names there is rebound."""
+    """Say whether the longest module that *dotted* begins with changes what is named there, or that is rebound."""
     for length in range(len(dotted), 0, -1):
         module = ".".join(dotted[:length])
         if module in question.modules or module in question.changing:
+            name = dotted[length] if length < len(dotted) else None
             if module in question.changing:
-                return True
-            return length < len(dotted) and (module, dotted[length]) in names.names
+                return question.differs(Origin(module, name))
+            return name is not None and (module, name) in names.names
     return False
 
 

@@ -15,6 +15,7 @@ have such keys are found as well.
 from __future__ import annotations
 
 import gc
+from collections import OrderedDict
 from collections.abc import Collection
 from enum import Enum
 from sys import getrefcount
@@ -90,7 +91,10 @@ class Census:
         kind = type(holder)
         if issubclass(kind, dict):
             return not self._hashed.isdisjoint(map(type, dict.__iter__(holder)))
-        return issubclass(kind, set | frozenset) and not self._hashed.isdisjoint(map(type, kind.__iter__(holder)))
+        if issubclass(kind, set | frozenset):
+            base: Any = base_of(kind)
+            return not self._hashed.isdisjoint(map(type, base.__iter__(holder)))
+        return False
 
     def close(self) -> None:
         """Give the collector back what was set aside."""
@@ -98,6 +102,11 @@ class Census:
             gc.unfreeze()
         self._open = False
         self._heap, self._known, self._keyed = [], [], []
+
+
+def base_of(kind: type) -> type:
+    """Return the type written in C that a class of dictionaries or sets extends, whose methods say what is there."""
+    return next(base for base in (OrderedDict, dict, set, frozenset) if issubclass(kind, base))
 
 
 def hashed(cls: type) -> bool:

@@ -146,7 +146,8 @@ def _closure(
 ) -> tuple[tuple[Unclosed, ...], tuple[str, ...]]:
     """Return who outside the upgrade keeps old objects: of the release as findings, others as notes."""
     current = beside.current
-    found = early(beside.question(beside.before), beside.found, beside.importers)
+    question = replace(beside.question(beside.before), differs=beside.differs)
+    found = early(question, beside.found, beside.importers)
     found += held(beside.versions, previous)
     found += [
         Unclosed(

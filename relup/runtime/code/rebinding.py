@@ -83,6 +83,8 @@ class Question:
     changing: Collection[str]
     removed: Collection[str]
     lookup: Callable[[Any, str], Any] = field(default=lambda module, name: getattr(module, name, MISSING))
+    differs: Callable[[Origin], bool] = field(default=lambda origin: True)
+    """Whether what a changing module has under a name is another object in its new version."""
 
 
 def find(question: Question, importers: Collection[Importer]) -> Found:

@@ -81,6 +81,13 @@ class Beside:
         with outside(self.view):
             return getattr(module, name, MISSING)
 
+    def differs(self, origin: Origin) -> bool:
+        """Say whether *origin* is another object in the new release; what is only handed on may not be."""
+        if origin.attribute is None or origin.module not in self.wanted.sources:
+            return True
+        old = self._old_value(self.before.get(origin.module), origin.attribute)
+        return old is MISSING or self.genuine(self.value(origin)) is not old
+
     def mine(self) -> bool:
         """Say whether the calling thread is the one that stages."""
         return self.view.mine()

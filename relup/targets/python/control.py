@@ -22,7 +22,7 @@ from relup.executor import Event, Options
 from relup.model.route import Route
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.home import Home
-from relup.targets.python.look import evaluate, new_namespace, releases, status
+from relup.targets.python.look import check_bootable, evaluate, new_namespace, releases, status
 from relup.targets.python.outcomes import outcome_to_data
 from relup.targets.python.wire import LIMIT, decode, encode, error_to_data, peer, short_address
 
@@ -124,6 +124,7 @@ class Control:
             case {"op": "apply", "plan": dict(plan), "options": dict(options)}:
                 return await asyncio.shield(self._begin(route_from_data(plan), _Options.read(options), owner, send))
             case {"op": "confirm"}:
+                await check_bootable(self._handler)
                 return await self._handler.confirm(owner)
             case {"op": "evaluate", "source": str(source)}:
                 return await evaluate(source, self._handler.node, namespace)

@@ -8,15 +8,16 @@ later, or nothing, because they are short-lived.
 
 Who is asked: every process but those whose `code_change` is about to run, which is given the state, and supervisors,
 whose child specs are followed by name; and the variables of the release's modules that stay. One line for each class
-and kind of server, or variable. The search reads a great many objects, so it runs before the window, takes turns with
-everybody else, and ends at a bound.
+and kind of server, or module; an object that many hold is counted once. Variables come first: they are few. The search
+reads a great many objects, so it runs before the window, takes turns with everybody else, and ends at a bound.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, TypeAlias
@@ -24,12 +25,15 @@ from typing import Any, TypeAlias
 from relup.diagnostics import Diagnostic, Location
 from relup.runtime import Process
 from relup.runtime.code.running import awaited
+from relup.targets.python.looked import Lead, Looked, Region, follow
 from relup.targets.python.reach import Reader, parts, plain
 
 COURTESY = 0.005
 """Seconds of searching after which the event loop gets its turn."""
 MOST = 3_000_000
 """Objects that one search looks at."""
+FEW = 16
+"""Objects of others that a holder leads to, up to which what is below them is remembered together."""
 
 What: TypeAlias = tuple[tuple[str, str], str, str]
 """What is held (in words, one and many), its module, its name there."""
@@ -120,62 +124,79 @@ class _Group:
 
 @dataclass(slots=True)
 class _Search:
-    """One search: what was found, what is known to be clean, and how much was looked at."""
+    """One search: what was found, what was looked through, and how much of it."""
 
     replaced: Replaced
     groups: dict[tuple[str, What], _Group] = field(default_factory=dict)
-    clean: set[int] = field(default_factory=set)
+    known: Looked[What] = field(default_factory=Looked)
+    followed: dict[tuple[str, tuple[int, ...]], dict[What, Lead[What]]] = field(default_factory=dict)
     read: Reader = field(default_factory=Reader)
     looked: int = 0
     turn: float = 0.0
 
     async def search(self, holder: _Holder) -> None:
-        """Search one value: all of it is looked at, however often its parts are reached."""
-        state = holder.value
-        found: dict[What, list[Any]] = {}
-        above: dict[int, tuple[Any, Any]] = {id(state): (state, None)}
-        pending = [state]
+        """Search one value: all of it is looked at but what was looked through before."""
+        enter, of, read = self.known.enter, self.replaced.of, self.read
+        region, pending = self.known.begin(holder.kind, holder.value)
         while pending and self.looked < MOST:
             value = pending.pop()
             self.looked += 1
-            if (what := self.replaced.of(value)) is not None:
-                found.setdefault(what, []).append(value)
+            if (what := of(value)) is not None:
+                region.found.append((id(value), what))
                 continue
-            for part in self.read(value):
-                if id(part) not in above and id(part) not in self.clean and not plain(part):
-                    above[id(part)] = part, value
-                    pending.append(part)
+            owner = id(value)
+            pending += [part for part in read(value) if enter(region, part, owner)]
             if not self.looked % 256:
                 await self.courtesy()
-        if found:
-            self._enter(holder, found, above)
-        else:
-            self.clean.update(above)
+        if region.found or region.known:
+            self._enter(holder, region)
+        if not pending:
+            value = None
+            for _ in self.known.remember(region):
+                await self.courtesy()
 
     async def courtesy(self) -> None:
-        """Give the event loop its turn when it is due; what was clean may be gone, and its identity be taken."""
+        """Give the event loop its turn when it is due."""
         if perf_counter() - self.turn > COURTESY:
             await asyncio.sleep(0)
-            self.clean.clear()
             self.turn = perf_counter()
 
-    def _enter(self, holder: _Holder, found: Mapping[What, list[Any]], above: Mapping[int, tuple[Any, Any]]) -> None:
-        for what, values in found.items():
+    def _enter(self, holder: _Holder, region: Region[What]) -> None:
+        """Count a holder for all that it leads to, and each old object once for each kind of holder."""
+        counts: dict[What, int] = {}
+        first: dict[What, int] = {}
+        for key, what in region.found:
+            counts[what] = counts.get(what, 0) + 1
+            first.setdefault(what, key)
+        leads = self._follow(region)
+        for what, lead in leads.items():
+            counts[what] = counts.get(what, 0) + lead.fresh
+        for what, count in counts.items():
             group = self.groups.get((holder.kind, what))
             if group is None:
-                group = self.groups[holder.kind, what] = _Group(holder, _path(values[0], holder, above))
+                below = [region.above[first[what]][0]] if what in first else leads[what].chain
+                path = _path([*region.chain(id(below[0])), *below])
+                group = self.groups[holder.kind, what] = _Group(holder, holder.root + path)
             group.holders += 1
-            group.objects += len(values)
+            group.objects += count
+
+    def _follow(self, region: Region[What]) -> dict[What, Lead[What]]:
+        """Return what known objects lead to; who holds the same few as another of its kind adds nothing to that."""
+        if not region.known:
+            return {}
+        ends = region.kind, tuple(sorted(region.known))
+        known = self.followed.get(ends)
+        if known is None:
+            known, nodes = follow(region)
+            self.looked += nodes
+            if len(region.known) <= FEW:
+                self.followed[ends] = {what: Lead(lead.chain) for what, lead in known.items()}
+        return known
 
 
-def _path(value: Any, holder: _Holder, above: Mapping[int, tuple[Any, Any]]) -> str:
-    """Return how the value of *holder* leads to *value*."""
-    steps: list[str] = []
-    while value is not holder.value and id(value) in above:
-        _, owner = above[id(value)]
-        steps.append(next((step for step, part in parts(owner) if part is value), "…"))
-        value = owner
-    return holder.root + "".join(reversed(steps))
+def _path(chain: Sequence[Any]) -> str:
+    """Return how the first of these objects leads to the last."""
+    return "".join(next((s for s, part in parts(a) if part is b), "…") for a, b in pairwise(chain))
 
 
 async def old_objects_held(
@@ -193,15 +214,15 @@ async def old_objects_held(
     if not replaced:
         return []
     search = _Search(replaced, turn=perf_counter())
-    for process in processes:
-        if not plain(process.state) and process.alive and not process.supervisor and not sees(process):
-            await search.search(_of_process(process))
-        await search.courtesy()
     for module, name, value in variables:
         if _is_data(name, value):
             hint = f"load {module} too, or let an `instances` of the class migrate it"
             await search.search(_Holder(f"module {module}", name, f"{module}.{name}", value, hint))
             await search.courtesy()
+    for process in processes:
+        if not plain(process.state) and process.alive and not process.supervisor and not sees(process):
+            await search.search(_of_process(process))
+        await search.courtesy()
     found = sorted(search.groups.items(), key=lambda entry: entry[0])
     warnings = [_warning(what, group, places.get(what[1])) for (_, what), group in found]
     return [*warnings, *([_bounded()] if search.looked >= MOST else [])]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from sys import getrefcount, modules
 from types import FunctionType, MethodType, NoneType
@@ -48,12 +48,15 @@ def check(
             message = f"keep: {label} is {what}, old code that would never be replaced"
             yield Diagnostic("keeps_old_code", message, place, hint="leave it out of `keep`")
         else:
-            yield from _held(label, place, old.within(value))
+            yield from _held(label, place, *old.within(value))
         yield from _in_vain(label, place, value, made)
         yield from _elsewhere(kept, label, place, made, after)
 
 
-def _held(label: str, place: Location | None, found: Mapping[str, bool]) -> Iterator[Diagnostic]:
+def _held(label: str, place: Location | None, found: Mapping[str, bool], whole: bool) -> Iterator[Diagnostic]:
+    if not whole:
+        message = f"keep: {label} was searched for old code up to {MOST:,} objects, and not further"
+        yield Diagnostic("search_bounded", message, place, "note")
     for what, is_instance in found.items():
         code, hint = "keeps_old_code", "let the new version put its own in, or leave the name out of `keep`"
         if is_instance:
@@ -81,20 +84,45 @@ class _Old:
             return f"the function {function.__qualname__}"
         return None
 
-    def within(self, value: Any) -> dict[str, bool]:
-        """Return what old code *value* reaches, and whether each is an instance; the nearest first."""
+    def within(self, value: Any) -> tuple[dict[str, bool], bool]:
+        """Return what old code *value* reaches, and whether each is an instance; and whether all was looked at.
+
+        The nearest come first and, of those that are equally near, in the order of their names.
+        """
         found: dict[str, bool] = {}
-        seen, pending = {id(value)}, [value]
-        for item in pending:
+        seen, level = {id(value)}, [value]
+        whole = True
+        while level:
+            named = self._named(level, value)
+            found |= {what: named[what] for what in sorted(named) if what not in found}
+            below: list[Any] = []
+            for item in level if whole else ():
+                fresh = {id(o): o for o in self._data(item) if id(o) not in seen}
+                if fresh and len(seen) >= MOST:
+                    whole = False
+                    break
+                seen.update(fresh)
+                below += fresh.values()
+            level = below
+        return found, whole
+
+    def _named(self, level: Iterable[Any], top: Any) -> dict[str, bool]:
+        """Return what of a level is old code, and whether each is an instance."""
+        found: dict[str, bool] = {}
+        for item in level:
             if self._replaced(type(item)) and type(item) not in self._migrated:
                 found[f"instances of {type(item).__module__}.{type(item).__qualname__}"] = True
-            elif item is not value and (what := self.code(item)):
+            elif item is not top and (what := self.code(item)):
                 found[what] = False
-            if len(seen) < MOST and self._is_data(type(item)):
-                fresh = [o for o in gc.get_referents(item) if id(o) not in seen and o is not type(item)]
-                seen.update(map(id, fresh))
-                pending += fresh
         return found
+
+    def _data(self, item: Any) -> list[Any]:
+        """Return what *item* refers to where that is data, members of sets by their types: their order is no order."""
+        kind = type(item)
+        if not self._is_data(kind):
+            return []
+        held = [o for o in gc.get_referents(item) if o is not kind]
+        return sorted(held, key=_type_name) if issubclass(kind, set | frozenset) else held
 
     def _is_data(self, kind: type) -> bool:
         """Say whether to look into instances: a lock or a task leads to the whole world, and none of it is kept."""
@@ -107,6 +135,10 @@ class _Old:
             known = version is not None and resolve(version.module, cls.__qualname__) is cls
             self._kinds[cls] = known
         return known
+
+
+def _type_name(value: Any) -> tuple[str, str]:
+    return str(type(value).__module__), type(value).__qualname__
 
 
 _ATOMS = (NoneType, int, float, complex, str, bytes, tuple, frozenset, type, FunctionType)

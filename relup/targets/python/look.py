@@ -11,8 +11,9 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
-from relup.diagnostics import Diagnostic, InvalidInput, in_words
+from relup.diagnostics import Diagnostic, InvalidInput, Refused, in_words
 from relup.document import read_extensions, source_path
+from relup.model.naming import shortened
 from relup.model.release import Release
 from relup.runtime import Node, Process
 from relup.runtime.context import inside
@@ -50,6 +51,17 @@ async def releases(handler: ReleaseHandler) -> dict[str, Any]:
     versions = {a.name: a.vsn for a in handler.running.applications}
     drift = await asyncio.to_thread(_drift, handler.node, handler.running)
     return {**asdict(handler.records), "applications": versions, "drift": drift}
+
+
+async def check_bootable(handler: ReleaseHandler) -> None:
+    """Raise `Refused` when a restart could not boot what runs: its files are gone, or others."""
+    drift = await asyncio.to_thread(_drift, handler.node, handler.running)
+    if drift:
+        message = (
+            f"{handler.running} cannot be made permanent: in {handler.running.root} the files of {shortened(drift)}"
+            " are gone or are not what runs, so a restart would not boot it"
+        )
+        raise Refused([Diagnostic("release_changed_in_place", message, hint="put the files back, then confirm")])
 
 
 def _process(node: Node, process: Process) -> dict[str, Any]:

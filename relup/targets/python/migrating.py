@@ -6,14 +6,13 @@ author's function makes a new instance beside the old one, and the old one takes
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from inspect import iscoroutine
 from typing import Any
 
 from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
-from relup.runtime.code.instances import hashed
+from relup.runtime.code.instances import base_of, hashed
 from relup.targets.python.blame import place_of
 from relup.targets.python.passage import Turning
 from relup.targets.python.snapshot import Snapshot, becoming
@@ -33,7 +32,7 @@ def turn(instances: Sequence[Any], turning: Turning) -> list[Any]:
                 raise EffectFailed(_wrong(turning, made))
             if made is not instance:
                 become(instance, made)
-        except EffectFailed:
+        except (EffectFailed, KeyboardInterrupt):  # an interruption is nobody's fault, and rolls back as such
             raise
         except BaseException as error:
             raise EffectFailed(_failed(turning, instance, error)) from error
@@ -49,37 +48,44 @@ def _hash(instance: Any) -> int | None:
 
 def keys_of(holders: Sequence[Any]) -> Snapshot:
     """Return the entries of dictionaries and sets, for one whose keys have other hashes cannot say them any more."""
-    return tuple([(h, list(h.items() if isinstance(h, dict) else h), _put_in_again) for h in holders])
+    return tuple([(h, _entries(h), _put_in_again) for h in holders])
+
+
+def _entries(holder: Any) -> list[Any]:
+    """Return what is really in it: a class may show less of itself than it holds, as dictionaries of lists do."""
+    base: Any = base_of(type(holder))
+    return list(base.items(holder) if issubclass(base, dict) else base.__iter__(holder))
 
 
 def having(keys: Snapshot, rehashed: Collection[int]) -> Snapshot:
     """Return those among which some of *rehashed* are, by their identities."""
     if not rehashed:
         return ()
-    return tuple([k for k in keys if any(id(e[0] if isinstance(k[0], dict) else e) in rehashed for e in k[1])])
+    return tuple([k for k in keys if any(id(e[0] if issubclass(type(k[0]), dict) else e) in rehashed for e in k[1])])
 
 
 def rekey(keys: Snapshot, turnings: Sequence[Turning]) -> None:
     """Put every entry in again, in its order. Raises `EffectFailed` for a frozenset, and where two are equal by now."""
     for holder, held, put_back in keys:
         which = ", ".join(t.label for t in turnings)
-        if isinstance(holder, frozenset):
+        base: Any = base_of(type(holder))
+        if base is frozenset:
             message = f"instances: one of {which} is in a frozenset and its hash changes: it would not be found there"
             hint = "let the new class compute __hash__ from what the old one did"
             raise EffectFailed(Diagnostic("hash_changed", message, turnings[0].location, hint=hint))
         put_back(holder, held)
-        if len(holder) != len(held):
+        if base.__len__(holder) != len(held):
             message = f"instances: two of {which} are equal by now, and each was a key of one {type(holder).__name__}"
             raise EffectFailed(Diagnostic("hash_changed", message, turnings[0].location))
 
 
 def _put_in_again(holder: Any, held: list[Any]) -> None:
-    if isinstance(holder, dict):
-        kind: Any = OrderedDict if isinstance(holder, OrderedDict) else dict
-        kind.clear(holder)
+    base: Any = base_of(type(holder))
+    if issubclass(base, dict):
+        base.clear(holder)
         for key, value in held:
-            kind.__setitem__(holder, key, value)
-    elif not isinstance(holder, frozenset):
+            base.__setitem__(holder, key, value)
+    elif base is set:
         set.clear(holder)
         set.update(holder, held)
 

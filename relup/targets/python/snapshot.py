@@ -17,7 +17,7 @@ import asyncio
 import threading
 from array import array
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import is_dataclass
 from itertools import groupby
 from types import (
@@ -46,6 +46,9 @@ _CONTAINERS: frozenset[type] = frozenset(
     {dict, defaultdict, OrderedDict, Counter, list, deque, set, bytearray, array, tuple, frozenset}
 )
 _PLAIN: frozenset[type] = frozenset({SimpleNamespace, UserDict, UserList})
+_ALL = slice(None)
+_ARGS: Any = vars(BaseException)["args"]
+"""What reads and writes the arguments of an error, whatever its class makes of that name."""
 _WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
 _READERS = (GetSetDescriptorType, MemberDescriptorType)
 """What reads the `__dict__` of instances: of classes written in Python, and in C."""
@@ -65,7 +68,7 @@ class Memory:
 
     def remember(self, state: Any) -> Snapshot:
         """Return what every mutable container that *state* reaches holds now."""
-        if state.__class__ in _ATOMS:
+        if type(state) in _ATOMS:
             return ()
         entries: list[Entry] = []
         self._walk([state], set(), entries)
@@ -102,7 +105,7 @@ class Memory:
             return _record_contents(value, entries)
         slots = self._layout(kind)
         if slots is None:
-            return _walkable(value) if issubclass(kind, tuple) else []
+            return _record_contents(value, entries) if issubclass(kind, tuple) else []
         return _record_instance(value, slots, entries)
 
     def _layout(self, kind: type) -> tuple[str, ...] | None:
@@ -127,13 +130,24 @@ def holds(snapshot: Snapshot) -> bool:
                 if not _instance_holds(container, contents):
                     return False
             elif put_back is _restore_args:
-                if container.args != contents:
+                if _ARGS.__get__(container) != contents:
                     return False
-            elif container != contents:
+            elif type(container) is type(contents):
+                if container != contents:
+                    return False
+            elif _differs(container, contents):
                 return False
     except Exception:  # raised by a comparison of the program's own
         return False
     return True
+
+
+def _differs(container: Any, contents: Any) -> bool:
+    """Compare as the base type does, not as a class that extends it."""
+    base: Any = type(contents)
+    if base is deque:  # which compares what iterators yield, unlike all others
+        return bool(_read_deque(container) != contents)
+    return base.__ne__(container, contents) is not False
 
 
 def changed(snapshot: Snapshot) -> Snapshot:
@@ -224,41 +238,64 @@ def _filled(instance: Any, slots: tuple[str, ...]) -> dict[str, Any]:
 
 def _record_contents(value: Any, entries: list[Entry]) -> list[Any]:
     """Write down what a container, or an instance of a class that extends one, contains."""
-    if not issubclass(type(value), _WITH_CONTENTS):  # a proxy only says that it is one
-        return []
-    match value:
-        case OrderedDict():
-            entries.append((value, OrderedDict(value), _restore_ordered))
-            return _walkable(value.values()) + _walkable(value)
-        case dict():
-            entries.append((value, dict(value), _restore_mapping))
-            return _walkable(value.values()) + _walkable(value)
-        case list():
-            entries.append((value, list.copy(value), _restore_list))
-            return _walkable(value)
-        case deque():
-            entries.append((value, deque.copy(value), _restore_deque))
-            return _walkable(value)
-        case set():
-            entries.append((value, set.copy(value), _restore_set))
-            return _walkable(value)
-        case tuple() | frozenset():
-            return _walkable(value)
-        case BaseException():
-            entries.append((value, value.args, _restore_args))
-            return _walkable(value.args)
-        case bytearray() | array():
-            entries.append((value, value[:], _restore_buffer))
-            return []
-        case _:
-            return []
+    read, put_back, walk = _WAYS.get(type(value)) or _way(type(value))
+    contents = read(value)
+    if put_back is not None:
+        entries.append((value, contents, put_back))
+    return walk(contents)
+
+
+def _way(kind: type) -> _Way:
+    """Return how the contents of a class that extends a container are treated: as its base's."""
+    return next(way for base, way in _WAYS.items() if issubclass(kind, base))
 
 
 def _walkable(values: Collection[Any]) -> list[Any]:
     """Return the members that may hold something mutable; nothing, at C speed, for a flat container."""
     if _ATOMS.issuperset(map(type, values)):
         return []
-    return [v for v in values if v.__class__ not in _ATOMS]
+    return [v for v in values if type(v) not in _ATOMS]
+
+
+def _walkable_entries(contents: dict[Any, Any]) -> list[Any]:
+    return _walkable(contents.values()) + _walkable(contents)
+
+
+def _read_mapping(value: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a copy, at C speed and without asking keys for their hashes, unless the class iterates in its own way."""
+    return dict.copy(value) if type(value).__iter__ is dict.__iter__ else dict(dict.items(value))
+
+
+def _read_ordered(value: OrderedDict[Any, Any]) -> OrderedDict[Any, Any]:
+    return OrderedDict(OrderedDict.items(value))
+
+
+def _read_deque(value: deque[Any]) -> deque[Any]:
+    return deque.copy(value) if type(value) is deque else deque(deque.__iter__(value))
+
+
+def _read_set(value: set[Any]) -> set[Any]:
+    return set.copy(value) if type(value) is set else set(set.__iter__(value))
+
+
+def _read_tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    return value if type(value) is tuple else tuple(tuple.__iter__(value))
+
+
+def _read_frozen(value: frozenset[Any]) -> list[Any]:
+    return list(frozenset.__iter__(value))
+
+
+def _read_bytes(value: bytearray) -> bytearray:
+    return bytearray.__getitem__(value, _ALL)
+
+
+def _read_array(value: array[Any]) -> array[Any]:
+    return array.__getitem__(value, _ALL)
+
+
+def _nothing(contents: Any) -> list[Any]:
+    return []
 
 
 def _restore_mapping(container: dict[Any, Any], contents: dict[Any, Any]) -> None:
@@ -268,7 +305,8 @@ def _restore_mapping(container: dict[Any, Any], contents: dict[Any, Any]) -> Non
 
 def _restore_ordered(container: OrderedDict[Any, Any], contents: OrderedDict[Any, Any]) -> None:
     OrderedDict.clear(container)
-    OrderedDict.update(container, contents)
+    for key, value in contents.items():  # its `update` would call the `__setitem__` of a class that extends it
+        OrderedDict.__setitem__(container, key, value)
 
 
 def _restore_list(container: list[Any], contents: list[Any]) -> None:
@@ -287,11 +325,15 @@ def _restore_set(container: set[Any], contents: set[Any]) -> None:
 
 
 def _restore_args(error: BaseException, args: tuple[Any, ...]) -> None:
-    error.args = args
+    _ARGS.__set__(error, args)
 
 
-def _restore_buffer(container: Any, contents: Any) -> None:
-    container[:] = contents
+def _restore_bytes(container: bytearray, contents: bytearray) -> None:
+    bytearray.__setitem__(container, _ALL, contents)
+
+
+def _restore_array(container: array[Any], contents: array[Any]) -> None:
+    array.__setitem__(container, _ALL, contents)
 
 
 def _restore_instance(instance: Any, contents: Layout) -> None:
@@ -308,3 +350,19 @@ def _restore_instance(instance: Any, contents: Layout) -> None:
             object.__setattr__(instance, name, held[name])
         elif name in filled:
             object.__delattr__(instance, name)
+
+
+_Way: TypeAlias = tuple[Callable[[Any], Any], Callable[[Any, Any], None] | None, Callable[[Any], list[Any]]]
+"""What copies the contents, what puts them back (None where they never change), and what of the copy is walked."""
+_WAYS: Mapping[type, _Way] = {
+    OrderedDict: (_read_ordered, _restore_ordered, _walkable_entries),  # before what it extends
+    dict: (_read_mapping, _restore_mapping, _walkable_entries),
+    list: (list.copy, _restore_list, _walkable),
+    deque: (_read_deque, _restore_deque, _walkable),
+    set: (_read_set, _restore_set, _walkable),
+    tuple: (_read_tuple, None, _walkable),
+    frozenset: (_read_frozen, None, _walkable),
+    BaseException: (_ARGS.__get__, _restore_args, _walkable),
+    bytearray: (_read_bytes, _restore_bytes, _nothing),
+    array: (_read_array, _restore_array, _nothing),
+}

@@ -172,9 +172,14 @@ class Stage:
         if not issubclass(new, behaviour):
             message = f"{name} is no {behaviour.__name__} any more, and processes run it"
             yield Diagnostic("bad_behaviour", message, places.get(reference.module))
-        elif reference.module in places and getattr(new, "code_change", None) is GenServer.code_change:
+        elif reference.module in places and self._changes_nothing(reference.cls, new):
             message = f"{name} has no code_change: the states of its processes stay as they are"
             yield Diagnostic("no_code_change", message, places[reference.module], "warning")
+
+    def _changes_nothing(self, running: type, new: type) -> bool:
+        """Say whether the class that is asked, that of the newer version, has no `code_change` of its own."""
+        asked = running if self._relup.direction == "down" else new
+        return getattr(asked, "code_change", None) is GenServer.code_change
 
     @property
     def replaced(self) -> dict[str, Version]:

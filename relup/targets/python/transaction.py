@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
 from functools import partial
@@ -98,6 +98,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         windows = [s for s in segments if isinstance(s, Window)]
         await self._stage.prepare(windows)
         concerned = [self._census(s.suspensions) if isinstance(s, Window) else {} for s in segments]
+        if stuck := [d for s, found in zip(segments, concerned, strict=True) for d in self._stuck_calls(s, found)]:
+            raise Refused(stuck)
         users = [p for processes in concerned for p in processes]
         notes = self._stage.check_classes(windows, {p.reference: None for p in users})
         processes = list(self._node.processes.values())
@@ -109,6 +111,16 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         await self._remember(users)
         forecast = await self._stage.count_instances()
         return Preparation(tuple(map(len, concerned)), (*self._stage.notes, *notes, *held), tuple(forecast))
+
+    def _stuck_calls(self, segment: Segment, suspended: Mapping[Process, object]) -> Iterator[Diagnostic]:
+        """Find calls inside a window to a supervisor that the window holds: nobody would answer them."""
+        names = {p.name for p in suspended if p.name}
+        for call in segment.calls if isinstance(segment, Window) else ():
+            to = call.call.args[0] if call.call.module == "supervisor" and call.call.args else None
+            if isinstance(to, str) and to in names:
+                message = f"apply: {call.call.function} asks {to!r} inside the window that suspends it"
+                hint = "leave out `window: inside`, or make the call before or after the update of the supervisor"
+                yield Diagnostic("call_to_suspended", message, call.location, hint=hint)
 
     async def _remember(self, processes: Iterable[Process]) -> None:
         turn = perf_counter()
@@ -230,7 +242,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                     changed.append((process, state, snapshot))
             except BaseException as error:
                 changed.append((process, state, spoilt(snapshot)))
-                if is_cancelled():
+                if is_cancelled() or isinstance(error, KeyboardInterrupt):
                     raise
                 raise EffectFailed(_raised(process, part, error)) from error
             if new.__class__ in _NO_STATES and (new is not None or state is not None):

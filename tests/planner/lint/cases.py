@@ -22,6 +22,10 @@ CHANGE = """
     def code_change(self, old_vsn, state, extra):
         return state if isinstance(old_vsn, Down) else {**state, "tax": 0}
 """
+RENEWING = """
+    def code_change(self, old_vsn, state, extra):
+        return migrate(state, counterpart(type(state)))
+"""
 TOP = """\
 from relup.runtime import Application, ChildSpec, Supervisor, SupervisorSpec
 from shop.cart import Cart
@@ -133,6 +137,41 @@ def apply(function: str, *args: str, module: str = "supervisor", undo: str = "")
 
 ADVANCED = "update: {module: shop.cart, change: advanced}"
 UTILS = {"util": "def tidy(one, two=2): ...\n", "cart": server(1)}
+GUARDED = (
+    (
+        "try:\n    import tomllib\nexcept ValueError:\n    import shop.tax",
+        "",
+        "try:\n    import tomllib\nexcept ImportError:\n    import shop.tax",
+    ),
+    (
+        "try:\n    import tomllib\nexcept ImportError:\n    ...\nelse:\n    import shop.tax",
+        "",
+        "try:\n    import shop.tax\nexcept* ModuleNotFoundError:\n    ...",
+    ),
+    (
+        "import sys\nif sys.version_info < (3, 11):\n    import shop.tax",
+        "warning",
+        "import sys\nif sys.version_info < (3, 11):\n"
+        "    try:\n        import shop.tax\n    except ImportError:\n        ...",
+    ),
+    (
+        "import sys\nif sys.platform == 'win32':\n    ...\nelse:\n    import shop.tax",
+        "warning",
+        "from contextlib import suppress\nwith suppress(ImportError):\n    import shop.tax",
+    ),
+    (
+        "import os\nclass Tax:\n    if os.name == 'nt':\n        def tax(self):\n            from shop import tax",
+        "warning",
+        "class Tax:\n    def tax(self):\n"
+        "        try:\n            from shop import tax\n        except (OSError, ImportError):\n            ...",
+    ),
+    (
+        "try:\n    def tax():\n        import shop.tax\nexcept ImportError:\n    ...",
+        "warning",
+        "try:\n    import tomllib\nexcept:\n    for n in (1, 2):\n        import shop.tax",
+    ),
+)
+"""Imports that are needed, how grave their lack is, and the same one tried."""
 MODEL = "class Item:\n    def price(self):\n        return PRICE\n"
 HOLDING = server(1).replace('{"items": []}', "[Item()]").replace("\nclass", "from shop.model import Item\n\nclass", 1)
 
@@ -244,6 +283,18 @@ CASES: Mapping[str, Sequence[Case]] = {
                 "old": {"cart": server(1), "tax": "", "__init__": "tax = 1\n"},
             },
         ),
+        *(
+            Case(
+                old={"cart": server(1), "tax": ""},
+                new={"cart": f"{needed}\n{server(2)}"},
+                up=("update: shop.cart", "delete_module: shop.tax"),
+                down=("update: shop.cart", "add_module: shop.tax"),
+                line="delete_module: shop.tax",
+                severity=severity,
+                sound={"new": {"cart": f"{tried}\n{server(2)}"}},
+            )
+            for needed, severity, tried in GUARDED
+        ),
     ],
     "used_before_added": [
         Case(
@@ -325,7 +376,14 @@ CASES: Mapping[str, Sequence[Case]] = {
             file="shop/cart.py",
             line="def code_change",
             sound={"new": {"cart": server(2, CHANGE)}},
-        )
+        ),
+        Case(
+            new={"cart": server(2, CHANGE.replace("state if isinstance(old_vsn, Down) else ", ""))},
+            up=(ADVANCED,),
+            file="shop/cart.py",
+            line="def code_change",
+            sound={"new": {"cart": server(2, RENEWING, Down="Down, counterpart, migrate")}},
+        ),
     ],
     "irreversible": [
         Case(

@@ -27,6 +27,12 @@ def test_what_is_looked_up_late_is_not(shop: Running, text: str) -> None:
     assert shop.stage({"shop/model.py": MODEL.format(2)}).unclosed == ()
 
 
+def test_what_a_changed_module_only_hands_on_is_not(shop: Running) -> None:
+    base, user = "class Base: ...\n", "from shop import Base\nclass A(Base): ...\n"
+    shop.boot({"shop/__init__.py": "V = 1\nfrom shop.base import Base\n", "shop/base.py": base, "shop/user.py": user})
+    assert shop.stage({"shop/__init__.py": "V = 2\nfrom shop.base import Base\n"}).unclosed == ()
+
+
 def test_findings_go_on_through_modules_that_must_change_too(shop: Running) -> None:
     shop.boot(
         {
