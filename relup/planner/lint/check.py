@@ -17,6 +17,7 @@ from relup.planner.lint.inverses import check_inverses
 from relup.planner.lint.patterns import check_versions
 from relup.planner.lint.scene import scene
 from relup.planner.lint.servers import check_servers, check_suspensions
+from relup.planner.lint.taken_over import check_taken_over
 from relup.planner.lint.uses import check_added_uses, check_deleted_uses
 
 _RULES = (
@@ -26,6 +27,7 @@ _RULES = (
     check_servers,
     check_suspensions,
     check_held,
+    check_taken_over,
     check_children,
     check_deleted,
     check_circles,

@@ -167,6 +167,24 @@ _TABLE: tuple[Rule, ...] = (
         "On the way down `old_vsn` is `Down(vsn)`, and the state has to become the older version's again.",
     ),
     Rule(
+        "no_such_name",
+        "error",
+        "A name to keep is not in both versions of its module.",
+        "What is kept goes from the old version to the new one, so both need the name.",
+    ),
+    Rule(
+        "no_such_class",
+        "error",
+        "A class whose instances are to be migrated is not in both versions of its module.",
+        "Instances of the one become those of the other; a class that was renamed needs `migrate` in a code_change.",
+    ),
+    Rule(
+        "no_such_function",
+        "error",
+        "The function that migrates instances is not in the newer version of its module.",
+        "The newer version knows both, so its functions are called in both directions.",
+    ),
+    Rule(
         "irreversible",
         "warning",
         "Nothing takes back what the upgrade does.",

@@ -262,14 +262,15 @@ def _lacking(
 
 
 def _unclosed(staged: Staged, window: Window) -> list[Diagnostic]:
-    place = window.code[0].location
+    """Say who keeps old objects, at its own line: what has to be written is not in the appup yet."""
+    message = "{module!r} keeps {name!r} of a module that is loaded anew, so it would go on using the old one"
+    hint = "load it in the same window, in the appup of an application that changes: load_module: {module}"
     return [
         Diagnostic(
             "not_closed",
-            f"{found.module!r} (line {found.line}) keeps {found.name!r} of a module that is loaded anew, "
-            "so it would go on using the old one",
-            place,
-            hint=f"load {found.module!r} too",
+            message.format(module=found.module, name=found.name),
+            Location(found.path, max(found.line, 1), 1) if found.path else window.code[0].location,
+            hint=hint.format(module=found.module),
         )
         for found in staged.unclosed
     ]

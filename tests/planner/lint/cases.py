@@ -385,6 +385,33 @@ CASES: Mapping[str, Sequence[Case]] = {
             sound={"new": {"cart": server(2, RENEWING, Down="Down, counterpart, migrate")}},
         ),
     ],
+    "no_such_name": [
+        Case(
+            old={"tax": "SEEN = {}\nR = 1\n"},
+            new={"tax": "SEEN = {}\nR = 2\n"},
+            up=("load_module: {module: shop.tax, keep: [SEAN]}",),
+            line="keep: [SEAN]",
+            sound=dict.fromkeys(("up", "down"), ("load_module: {module: shop.tax, keep: [SEEN]}",)),
+        ),
+    ],
+    "no_such_class": [
+        Case(
+            old={"tax": "class Rate: ...\n"},
+            new={"tax": "class Rate:\n    x = 1\ndef turn(old): ...\n"},
+            up=("load_module: {module: shop.tax, instances: {Rat: turn}}",),
+            line="instances: {Rat",
+            sound=dict.fromkeys(("up", "down"), ("load_module: {module: shop.tax, instances: {Rate: turn}}",)),
+        ),
+    ],
+    "no_such_function": [
+        Case(
+            old={"tax": "class Rate: ...\n"},
+            new={"tax": "class Rate:\n    x = 1\ndef turn(old): ...\n"},
+            up=("load_module: {module: shop.tax, instances: {Rate: trun}}",),
+            line="instances: {Rate: trun",
+            sound=dict.fromkeys(("up", "down"), ("load_module: {module: shop.tax, instances: {Rate: turn}}",)),
+        ),
+    ],
     "irreversible": [
         Case(
             old=UTILS,
