@@ -9,13 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
 from textwrap import dedent
 from threading import Thread
 
 import pytest
+
+from relup.document import read_release
+from relup.model.code import NoCode
+from relup.model.release import Release
 
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting for an event."""
@@ -45,6 +49,11 @@ def write_release(
     if appup is not None:
         (folder / f"{name}.appup.yaml").write_text(dedent(appup))
     return folder
+
+
+def unread(folder: Path) -> Release:
+    """Return a release as a plan knows it, without its code: what its texts say is not asked, and the node has to."""
+    return replace(read_release(folder), code=NoCode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from itertools import product
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from relup.diagnostics import Refused
 from relup.document import read_release
 from relup.executor import Emit, Event, Options, Outcome
+from relup.model.release import Release
 from relup.planner import plan
 from relup.runtime.code.instances import LITTLE
 from relup.targets.python.service import Service, serve
-from tests.support import Commands, supervised, write_release
+from tests.support import Commands, supervised, unread, write_release
 
 COUNT = 3
 OLD_MODEL = """
@@ -153,8 +154,13 @@ async def running(
         yield service, goal
 
 
-async def apply(service: Service, goal: Path, *, emit: Emit = lambda event: None, dry_run: bool = False) -> Outcome:
-    relup = plan(read_release(Path(service.handler.running.root)), read_release(goal))
+Read: TypeAlias = Callable[[Path], Release]
+
+
+async def apply(
+    service: Service, goal: Path, *, emit: Emit = lambda event: None, dry_run: bool = False, read: Read = read_release
+) -> Outcome:
+    relup = plan(read(Path(service.handler.running.root)), read(goal))
     return await service.handler.install(relup, owner="a test", emit=emit, options=Options(dry_run=dry_run))
 
 
@@ -594,7 +600,7 @@ def test_what_cannot_be_migrated_is_refused_before_anything_is_touched(tmp_path:
                 new = {"app": supervised(1), "model": bad, **HOLDERS}
                 goal = write_release(tmp_path / f"g{number}", "2", new, appup(load, load))
                 with pytest.raises(Refused) as refusal:
-                    await apply(service, goal)
+                    await apply(service, goal, read=unread)
                 [diagnostic] = refusal.value.diagnostics
                 assert diagnostic.code == code, listed
                 assert words in str(diagnostic), listed

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from relup.diagnostics import Refused
 from relup.document import read_release
 from relup.executor import Emit, Event, Options, Outcome
+from relup.model.release import Release
 from relup.planner import plan
 from relup.targets.python.service import Service, serve
-from tests.support import supervised, write_release
+from tests.support import supervised, unread, write_release
 
 STORE = """
     VERSION = {vsn}
@@ -94,8 +95,13 @@ async def running(tmp_path: Path, up: str = KEEP, down: str = KEEP, **new: str) 
         yield service, goal
 
 
-async def apply(service: Service, goal: Path, emit: Emit = lambda event: None, *, dry_run: bool = False) -> Outcome:
-    relup = plan(read_release(Path(service.handler.running.root)), read_release(goal))
+Read: TypeAlias = Callable[[Path], Release]
+
+
+async def apply(
+    service: Service, goal: Path, emit: Emit = lambda event: None, *, dry_run: bool = False, read: Read = read_release
+) -> Outcome:
+    relup = plan(read(Path(service.handler.running.root)), read(goal))
     return await service.handler.install(relup, owner="a test", emit=emit, options=Options(dry_run=dry_run))
 
 
@@ -294,7 +300,7 @@ def test_what_is_not_worth_keeping_is_refused_or_warned_of_beforehand(tmp_path: 
 
             for name, (code, words) in REFUSED.items():
                 with pytest.raises(Refused) as refusal:
-                    await apply(service, goal(name))
+                    await apply(service, goal(name), read=unread)
                 [diagnostic] = refusal.value.diagnostics
                 assert (diagnostic.code, words in str(diagnostic)) == (code, True), str(diagnostic)
                 assert str(diagnostic.location).endswith("shop.appup.yaml:6:9")
