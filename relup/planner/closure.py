@@ -126,28 +126,34 @@ def check_closure(ways: Iterable[tuple[Leg, Sequence[LowLevel]]]) -> Iterator[Di
     """Find modules that a window of a script would leave with objects of the code it replaces; each is told once."""
     told: set[tuple[str, str]] = set()
     for leg, script in ways:
-        for found, place in _left(leg, script):
+        for found, place, elsewhere in _left(leg, script):
             if (found.module, found.name) not in told:
                 told.add((found.module, found.name))
-                yield _not_closed(found, place)
+                yield _not_closed(found, place, elsewhere)
 
 
-def _left(leg: Leg, script: Sequence[LowLevel]) -> Iterator[tuple[Dependant, Location | None]]:
+def _left(leg: Leg, script: Sequence[LowLevel]) -> Iterator[tuple[Dependant, Location | None, bool]]:
+    """Yield who is left out of a window, where that is written, and whether another window has it."""
     if leg.before.kind != "python" or isinstance(leg.before.code, NoCode):
         return
-    for window in segments(script):
-        if isinstance(window, Window):
-            places = {c.module: c.location for c in window.code}
-            for found in dependants(leg.before, places):
-                yield found, places.get(found.of) or next(iter(places.values()))
+    windows = [s for s in segments(script) if isinstance(s, Window)]
+    loaded = {c.module for window in windows for c in window.code}
+    for window in windows:
+        places = {c.module: c.location for c in window.code}
+        for found in dependants(leg.before, places):
+            yield found, places.get(found.of) or next(iter(places.values())), found.module in loaded
 
 
-def _not_closed(found: Dependant, place: Location | None) -> Diagnostic:
+def _not_closed(found: Dependant, place: Location | None, elsewhere: bool) -> Diagnostic:
     message = (
         f"{found.module!r} evaluates {found.name!r} of {found.of!r} when it is imported ({found.path}:{found.line}),"
         " so it would go on using the old one"
     )
-    return Diagnostic("not_closed", message, place, hint=f"load it in the same window: load_module: {found.module}")
+    if elsewhere:
+        hint = "a call parts the window that loads both: let it stand before, or after, all that is loaded"
+    else:
+        hint = f"load it in the same window: load_module: {found.module}"
+    return Diagnostic("not_closed", message, place, hint=hint)
 
 
 def members(base: Release, goal: Release, script: Sequence[LowLevel]) -> Members:

@@ -118,7 +118,7 @@ def test_windows_that_a_call_parts_are_each_closed_or_refused(tmp_path: Path) ->
     file = tmp_path / "2/shop.appup.yaml"
     call = "{apply: {module: gc, function: collect, undo: {module: gc, function: collect}}}"
     file.write_text(file.read_text().replace("}, {load_module: shop.user", f"}}, {call}, {{load_module: shop.user"))
-    with pytest.raises(InvalidInput, match=r"shop\.user"):
+    with pytest.raises(InvalidInput, match=r"'shop\.user' evaluates .*a call parts the window that loads both"):
         plan(base, read_release(tmp_path / "2"))
 
 
