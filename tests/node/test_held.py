@@ -131,7 +131,7 @@ async def running(folder: Path, release: Path) -> AsyncIterator[Service]:
 
 
 async def apply(service: Service, goal: Path, **options: bool) -> Outcome:
-    relup = plan(service.handler.running, read_release(goal))
+    relup = plan(read_release(Path(service.handler.running.root)), read_release(goal))
     return await service.handler.install(relup, owner="a test", emit=lambda _: None, options=Options(**options))
 
 
@@ -195,6 +195,20 @@ def test_instances_that_the_upgrade_migrates_are_not_named(tmp_path: Path) -> No
     outcome = upgrade(tmp_path, old, new)
     assert outcome.status == "done"
     assert not [d for d in outcome.diagnostics if d.code == "old_objects_held"]
+
+
+def test_users_of_code_that_was_purged_upgrades_ago_are_not_forgotten(tmp_path: Path) -> None:
+    old, new = releases(tmp_path, HELD["bound method"][0])
+
+    async def work() -> None:
+        async with running(tmp_path, old) as service:
+            assert (await service.handler.confirm("a test"))["lingering"] == []
+            for goal in (new, old, new, old, new):
+                assert (await apply(service, goal)).status == "done"
+            told = (await service.handler.confirm("a test"))["lingering"]
+            assert "shop.lib: somebody who uses code that was purged before, and cannot be named" in told
+
+    asyncio.run(work())
 
 
 def test_strict_refuses_and_touches_nothing(tmp_path: Path) -> None:

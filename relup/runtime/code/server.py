@@ -198,6 +198,10 @@ class CodeServer:
         forget_pickling({id(v.namespace) for v in gone})
         books.tables.prune(books.versions.values(), sys.modules)
 
+    def buried(self) -> tuple[str, ...]:
+        """Return the modules of which purged or undone code is still there: held, or the collector has not come yet."""
+        return tuple(sorted(name for name in self._books.dropped if not self.freed(name)))
+
     def freed(self, module: str) -> bool:
         """Say whether nothing is left of the versions of *module* that were purged, undone or abandoned.
 

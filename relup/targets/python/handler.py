@@ -34,6 +34,7 @@ from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.transaction import PythonTransaction
 
 log = logging.getLogger("relup.node")
+_UNNAMED = "somebody who uses code that was purged before, and cannot be named"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +190,19 @@ class ReleaseHandler:
         self._cancel_deadline()
         if was_provisional:
             self._append({"what": "confirm", "who": owner, "release": str(self.records.permanent)})
+        purged_before = await self._buried()
         lingering = await self._purge()
         await self._sweep()
         return {
             "release": str(self.records.permanent),
             "was_provisional": was_provisional,
-            "lingering": [f"{module}: {who}" for module, users in lingering.items() for who in users],
+            "lingering": [
+                *(f"{module}: {who}" for module, users in lingering.items() for who in users),
+                *(
+                    f"{module}: somebody who uses code that was purged before, and cannot be named"
+                    for module in purged_before
+                ),
+            ],
         }
 
     async def _sweep(self) -> None:
@@ -208,6 +216,13 @@ class ReleaseHandler:
         else:
             if gone:
                 log.info("removed releases that nobody needs: %s", ", ".join(gone))
+
+    async def _buried(self) -> tuple[str, ...]:
+        """Return the modules of which somebody still uses code that was purged by earlier upgrades."""
+        if not self.node.code.buried():
+            return ()
+        await in_daemon_thread(gc.collect)  # what only waits for the collector is used by nobody
+        return self.node.code.buried()
 
     async def _purge(self) -> dict[str, list[Lingerer]]:
         """Purge old code that nobody uses; return who uses the rest. The heap is searched while the loop goes on."""
