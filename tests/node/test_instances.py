@@ -274,24 +274,6 @@ def test_whatever_fails_at_whichever_instance_all_are_what_they_were(tmp_path: P
     asyncio.run(scenario())
 
 
-INTERRUPTED = {
-    "in a function": ("if len(CALLS) == 3: raise KeyboardInterrupt", "pass"),
-    "in a code_change": ("pass", 'if state["number"] == 1: raise KeyboardInterrupt'),
-}
-
-
-@pytest.mark.parametrize(("cart", "change"), INTERRUPTED.values(), ids=INTERRUPTED)
-def test_an_interruption_rolls_back_and_goes_on_to_whoever_waits(tmp_path: Path, cart: str, change: str) -> None:
-    async def scenario() -> None:
-        async with running(tmp_path, cart, change) as (service, goal):
-            before = view(service)
-            with pytest.raises(KeyboardInterrupt):
-                await apply(service, goal)
-            assert view(service) == before
-
-    asyncio.run(scenario())
-
-
 def test_an_instance_born_after_the_census_is_migrated_and_one_that_died_is_not(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as (service, goal):

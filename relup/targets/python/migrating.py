@@ -32,7 +32,7 @@ def turn(instances: Sequence[Any], turning: Turning) -> list[Any]:
                 raise EffectFailed(_wrong(turning, made))
             if made is not instance:
                 become(instance, made)
-        except (EffectFailed, KeyboardInterrupt):  # an interruption is nobody's fault, and rolls back as such
+        except EffectFailed:
             raise
         except BaseException as error:
             raise EffectFailed(_failed(turning, instance, error)) from error

@@ -242,7 +242,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                     changed.append((process, state, snapshot))
             except BaseException as error:
                 changed.append((process, state, spoilt(snapshot)))
-                if is_cancelled() or isinstance(error, KeyboardInterrupt):
+                if is_cancelled():
                     raise
                 raise EffectFailed(_raised(process, part, error)) from error
             if new.__class__ in _NO_STATES and (new is not None or state is not None):
