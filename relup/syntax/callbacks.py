@@ -10,6 +10,7 @@ import ast
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from relup.syntax.parsed import tree_of
 from relup.syntax.states import Function, functions_of
 from relup.syntax.uses import dotted
 
@@ -39,7 +40,7 @@ class Called(NamedTuple):
 
 def started(text: bytes) -> tuple[Started, ...]:
     """Return the processes that a module's text starts, or lets a supervisor start; empty when it does not parse."""
-    return tuple(_started(tree, _STARTS)) if (tree := _tree(text)) else ()
+    return tuple(_started(tree, _STARTS)) if (tree := tree_of(text)) else ()
 
 
 def child_specs(node: ast.AST) -> Iterator[Started]:
@@ -49,7 +50,7 @@ def child_specs(node: ast.AST) -> Iterator[Started]:
 
 def called(text: bytes) -> tuple[Called, ...]:
     """Return whom the classes of a module call by name; empty when it does not parse."""
-    tree = _tree(text)
+    tree = tree_of(text)
     return tuple(
         Called(name, node.args[0].value, node.lineno)
         for name, functions in (functions_of(tree) if tree else ())
@@ -66,7 +67,7 @@ def called(text: bytes) -> tuple[Called, ...]:
 
 def code_change_of(text: bytes, name: str) -> Function | None:
     """Return the `code_change` of class *name*, None where it has none of its own."""
-    tree = _tree(text)
+    tree = tree_of(text)
     return dict(functions_of(tree)).get(name, {}).get("code_change") if tree else None
 
 
@@ -84,10 +85,3 @@ def _started(tree: ast.AST, functions: Collection[str]) -> Iterator[Started]:
 
 def _written(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _tree(text: bytes) -> ast.Module | None:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from relup.syntax.imports import blocks
+from relup.syntax.parsed import tree_of
 from relup.syntax.uses import dotted
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -42,11 +43,8 @@ class ServerState:
 
 def states(text: bytes) -> Mapping[str, ServerState]:
     """Return what each class of a module, by its qualified name, puts into its state; empty when it does not parse."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return {}
-    return {name: _state(functions) for name, functions in functions_of(tree)}
+    tree = tree_of(text)
+    return {name: _state(functions) for name, functions in functions_of(tree)} if tree else {}
 
 
 def functions_of(tree: ast.Module) -> Iterator[tuple[str, dict[str, Function]]]:
