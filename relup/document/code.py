@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from relup.diagnostics import Diagnostic, Location
 from relup.document.source_tree import source_path
 from relup.model.code import PythonModule
 from relup.syntax.imports import Import
@@ -52,8 +55,10 @@ class PythonCode:
     def functions(self, name: str) -> None:
         """Return nothing: a text says more."""
 
-    def fault(self, name: str) -> None:
-        """Return nothing: whoever loads a text says what is wrong with it."""
+    def fault(self, name: str) -> Diagnostic | None:
+        """Return why a module cannot be loaded, as this Python has it; None when its text compiles."""
+        found = self._read(name)
+        return _compiled(name, *found) if found else None
 
     def beside(self, name: str) -> tuple[str, ...]:
         """Return nothing: what lies in a package is part of it."""
@@ -86,3 +91,17 @@ class PythonCode:
         if found is None or outlined is None:
             return None
         return PythonModule(name, str(found[0]), found[0].name == "__init__.py", outlined)
+
+
+def _compiled(name: str, path: Path, text: bytes) -> Diagnostic | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        place = Location(str(path), getattr(error, "lineno", None) or 1, max(getattr(error, "offset", None) or 1, 1))
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        message = f"module {name!r} cannot be loaded: {said}"
+        hint = f"relup reads it as Python {sys.version_info.major}.{sys.version_info.minor}, on which it runs"
+        return Diagnostic("bad_code", message, place, hint=hint)
+    return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from relup.diagnostics import Diagnostic
 from relup.executor import Outcome
-from relup.model.instructions import Load, Remove
+from relup.model.instructions import Load, LowLevel, Remove
 from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Segment, Window, segments
@@ -21,6 +22,8 @@ VERDICTS = {
     "operator_needed": "in between: an operator is needed",
 }
 
+_MANY = 20
+"""How many modules may be loaded in a row, a line for each."""
 LOSSES = ("migrated_down", "state_lost", "died_in_window")
 """What keeps a rolled back upgrade from having put every state back."""
 
@@ -36,9 +39,21 @@ def plan_lines(relup: Relup) -> Iterator[str]:
         yield "  nothing to do but the change of version"
     yield ""
     yield "script"
-    for number, instruction in enumerate(relup.script, start=1):
-        yield f"{number:4}  {describe(instruction)}"
+    yield from _script_lines(relup.script)
     yield from _diagnostic_lines(relup.warnings)
+
+
+def _script_lines(script: Sequence[LowLevel]) -> Iterator[str]:
+    """Yield a numbered line for each instruction, and one for many modules that are loaded one after the other."""
+    number = 1
+    for bare, group in groupby(script, lambda i: isinstance(i, Load) and not (i.keep or i.instances)):
+        run = list(group)
+        if bare and len(run) > _MANY:
+            names = shortened([i.module for i in run if isinstance(i, Load)])
+            yield f"{number:4}  to {number + len(run) - 1}: load {names}"
+        else:
+            yield from (f"{n:4}  {describe(i)}" for n, i in enumerate(run, start=number))
+        number += len(run)
 
 
 def _part_lines(number: int, part: Segment) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""Variables of a module that its functions fill while the program runs: they begin anew when the module is loaded.
+"""Variables of modules that functions fill while the program runs: they begin anew when their module is loaded.
 
-Found are names that stand for an empty container, or for a plain value, where the module is imported, and that a
-function of the module changes: by an item, by a method that adds or takes, or as `global`. What is filled at import, a
-registry by its decorators, begins full again, and is not meant.
+Candidates are names that stand for an empty container, or for a plain value, where a module is imported. They are state
+when a function changes them, there or in another module: by an item, by a method that adds or takes, or as `global`.
+What is filled at import, a registry by its decorators, begins full again, and is not meant.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from relup.syntax.imports import every_statement
 from relup.syntax.parsed import tree_of
 from relup.syntax.uses import dotted, uses_of
 
+Names: TypeAlias = tuple[str, ...]
 _EMPTY = frozenset({"dict", "list", "set", "deque", "defaultdict", "OrderedDict", "Counter"})
 _EMPTY |= {"WeakValueDictionary", "WeakKeyDictionary", "WeakSet", "count"}
 _CHANGING = frozenset({"append", "appendleft", "add", "update", "setdefault", "pop", "popleft", "popitem"})
 _CHANGING |= {"insert", "extend", "remove", "discard", "clear", "__setitem__", "__next__"}
 
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LIKELY = re.compile(
     rb"^\w+[ \t]*(?::[^=\n]+)?=[ \t]*(?:\{[ \t]*\}|\[[ \t]*\]|(?:\w+\.)*(?:%s)\b)|^[ \t]+global\b"
     % "|".join(sorted(_EMPTY)).encode(),
@@ -37,16 +39,22 @@ class Variable(NamedTuple):
     line: int
 
 
-def module_state(text: bytes) -> tuple[Variable, ...]:
-    """Return the variables in which a module keeps state, in the order of its text; empty when it does not parse."""
+def containers(text: bytes) -> tuple[Variable, ...]:
+    """Return the variables that begin empty or plain when a module is imported, and that it does not use meanwhile.
+
+    They come in the order of its text; none when it does not parse.
+    """
     tree = tree_of(text) if _LIKELY.search(text) else None
-    if tree is None:
-        return ()
-    begun = {v.name: v for v in _begun(tree.body)}
-    at_import = {u.names[0] for u in uses_of(tree) if u.names}
-    functions = [s for s in every_statement(tree.body) if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef)]
-    changed = {name for f in functions for name in _changed(f)} if begun else set()
-    return tuple(v for name, v in begun.items() if name in changed and name not in at_import)
+    begun = {v.name: v for v in _begun(tree.body)} if tree else {}
+    at_import = {u.names[0] for u in uses_of(tree) if u.names} if tree and begun else set()
+    return tuple(v for name, v in begun.items() if name not in at_import)
+
+
+def changes(text: bytes) -> frozenset[Names]:
+    """Return the dotted names of what a module's functions change and have not made; none when it does not parse."""
+    tree = tree_of(text)
+    functions = [s for s in every_statement(tree.body) if isinstance(s, _FUNCTIONS)] if tree else []
+    return frozenset(names for f in functions for names in _changed(f))
 
 
 def _begun(body: list[ast.stmt]) -> Iterator[Variable]:
@@ -70,21 +78,25 @@ def _is_state(value: ast.expr) -> bool:
             return False
 
 
-def _changed(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
-    """Yield the names of the module that a function changes, or binds anew as `global`."""
+def _changed(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Names]:
+    """Yield the names that a function changes, or binds anew as `global`."""
     nodes = list(ast.walk(function))
     shared = {name for n in nodes if isinstance(n, ast.Global) for name in n.names}
     own = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} - shared
     own |= {a.arg for a in nodes if isinstance(a, ast.arg)}
-    yield from (n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id in shared)
+    yield from ((n.id,) for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id in shared)
     for node in nodes:
         match node:
-            case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store() | ast.Del()) if name not in own:
-                yield name
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)):
-                if method in _CHANGING and name not in own:
-                    yield name
-            case ast.Call(func=ast.Name(id="next"), args=[ast.Name(id=name), *_]) if name not in own:
-                yield name
+            case ast.Subscript(value=owner, ctx=ast.Store() | ast.Del()):
+                changed = owner
+            case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method in _CHANGING:
+                changed = owner
+            case ast.Call(func=ast.Name(id="next"), args=[owner, *_]):
+                changed = owner
+            case ast.Attribute(ctx=ast.Store() | ast.Del()):
+                changed = node
             case _:
-                pass
+                continue
+        names = dotted(changed)
+        if names and names[0] not in own:
+            yield names

@@ -46,3 +46,15 @@ def test_a_plan_shows_its_windows(case: str) -> None:
     made = plan(release("1", older), release("2", replace(newer, appup=appup({"1": instructions}, {"1": "inverse"}))))
     lines = [line.strip() for line in plan_lines(made)]
     assert lines[2 : lines.index("script") - 1] == wanted
+
+
+def test_many_loads_in_a_row_are_one_line_of_a_script() -> None:
+    many = {f"m{n:02}": "" for n in range(30)}
+    older, newer = replace(app("1", {**many, "old": ""}), fingerprints={}), replace(app("2", many), fingerprints={})
+    loads = [*(LoadModule(m) for m in many), DeleteModule("old")]
+    made = plan(release("1", older), release("2", replace(newer, appup=appup({"1": loads}, {"1": "inverse"}))))
+    lines = [line.strip() for line in plan_lines(made)]
+    assert lines[lines.index("script") + 3 :][:2] == [
+        "3  to 32: load m00, m01, m02, m03, m04, m05, m06, m07 and 22 more",
+        "33  remove old",
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relup.syntax.module_state import module_state
+from relup.syntax.module_state import Variable, changes, containers
 
 HELD = {
     "an item": "X = {}\ndef f(k):\n    X[k] = 1\n",
@@ -25,13 +25,23 @@ NOT_HELD = {
 }
 
 
+def held(text: str) -> list[Variable]:
+    """Return the variables that a module begins with and changes itself."""
+    return [v for v in containers(text.encode()) if (v.name,) in changes(text.encode())]
+
+
 @pytest.mark.parametrize("text", HELD.values(), ids=HELD)
 def test_state_is_found_on_its_line(text: str) -> None:
-    (found,) = module_state(text.encode())
+    (found,) = held(text)
     assert found.name == "X"
     assert text.splitlines()[found.line - 1].startswith("X")
 
 
 @pytest.mark.parametrize("text", NOT_HELD.values(), ids=NOT_HELD)
 def test_what_is_no_state_is_not(text: str) -> None:
-    assert module_state(text.encode()) == ()
+    assert held(text) == []
+
+
+def test_changes_of_what_other_modules_have_are_seen() -> None:
+    text = "from a import b\ndef f(k):\n    b.CACHE[k] = 1\n    b.LIMIT = 2\n    own = []\n    own.append(k)\n"
+    assert changes(text.encode()) == {("b", "CACHE"), ("b", "LIMIT")}

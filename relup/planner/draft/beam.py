@@ -31,11 +31,11 @@ def beam(scene: Scene, module: BeamModule, depends: tuple[str, ...]) -> Drafted:
             said += [*_supervisor(scene, module, role), *_others(scene, module, found)]
             return Drafted(Update(module.name, SupervisorChange(), depends), tuple(said))
     said += _others(scene, module, found)
-    said += [t for r in before.values() if r.behaviour != "application" for t in ended(module.name, r)]
+    said += [t for r in before.values() if r.behaviour != "application" for t in must_end(module.name, r)]
     return Drafted(LoadModule(module.name, depends), tuple(said))
 
 
-def ended(module: str, role: Role) -> Iterator[str]:
+def must_end(module: str, role: Role) -> Iterator[str]:
     """Ask for the end of the processes of a module that has no more of them."""
     yield f"{TODO}: {module} was {_named(role)}: its processes must end before this, two lines for each:"
     yield f"  {_CALL % ('terminate_child', 'CHILD')},"

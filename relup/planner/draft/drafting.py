@@ -7,7 +7,7 @@ refuses until it is answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from relup.diagnostics import Diagnostic, InvalidInput, errors
@@ -22,6 +22,7 @@ from relup.planner.draft.changes import Change, changes
 from relup.planner.draft.depends import dependencies_first, needs, reduced
 from relup.planner.draft.instructions import back, drafted
 from relup.planner.draft.members import Joined, Members, members
+from relup.planner.draft.supervisors import Calls, calls
 from relup.planner.legs import Leg
 from relup.planner.planning import check_same
 
@@ -40,22 +41,32 @@ def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
     if damaged := [*_damaged(older, newer, changed)]:
         raise InvalidInput(damaged)
     found = members(older, newer, changed)
-    return tuple(_draft(found, change) for change in changed)
+    loaded = {name: [j.module for j in joined] for name, joined in found.of.items()}
+    up = calls(older, newer, loaded, found.hosts, asks=True)
+    down = calls(newer, older, loaded, found.hosts, asks=False)
+    ended = frozenset(child for made in up.values() for child in made.ended())
+    drafts = (_draft(found, change, ended) for change in changed)
+    return tuple(_with(d, up.get(d.application, Calls()), down.get(d.application, Calls())) for d in drafts)
+
+
+def _with(made: Draft, up: Calls, down: Calls) -> Draft:
+    return replace(made, up=(*up.first, *made.up, *up.last), down=(*down.first, *made.down, *down.last))
 
 
 def _damaged(older: Release, newer: Release, changed: Sequence[Change]) -> Iterator[Diagnostic]:
     """Find modules that differ, and of which nothing can be known: a draft would be silent about them."""
     for change in changed:
         yield from (d for m in (*change.changed, *change.added) if (d := newer.code.fault(m)))
-        yield from (d for m in (*change.changed, *change.deleted) if (d := older.code.fault(m)))
+        if older.kind == "beam":  # what cannot be loaded does not run on a Python node
+            yield from (d for m in (*change.changed, *change.deleted) if (d := older.code.fault(m)))
 
 
-def _draft(found: Members, change: Change) -> Draft:
+def _draft(found: Members, change: Change, ended: Collection[str]) -> Draft:
     name = change.newer.name
     joined = {j.module: j for j in found.of[name]}
     library = name in found.libraries
     depends = {} if library else _depends(found, joined)
-    up = [drafted(found, joined[m], depends.get(m, ())) for m in _order(found, joined, depends)]
+    up = [drafted(found, joined[m], depends.get(m, ()), ended) for m in _order(found, joined, depends)]
     down = [back(found, d.instruction, library) for d in up if isinstance(d.instruction, ModuleInstruction)]
     return Draft(
         application=name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from relup.model.code import BeamModule, Code
 from relup.model.draft import TODO, Drafted
@@ -16,19 +16,20 @@ from relup.model.instructions import (
     SupervisorChange,
     Update,
 )
-from relup.planner.draft.beam import beam, ended, implementation
+from relup.planner.children import processes
+from relup.planner.draft.beam import beam, implementation, must_end
 from relup.planner.draft.members import Joined, Members
+from relup.planner.draft.module_state import module_state
 from relup.planner.draft.servers import verdicts
-from relup.planner.draft.supervisors import children
+from relup.planner.draft.supervisors import questions
 from relup.planner.roles import Role, roles
-from relup.syntax.module_state import module_state
 
 
-def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Drafted:
-    """Return the instruction for one module on the way up."""
+def drafted(members: Members, joined: Joined, depends: tuple[str, ...], ended: Collection[str]) -> Drafted:
+    """Return the instruction for one module on the way up; *ended* are the ids of children that calls end before."""
     scene, name = members.scene, joined.module
     if name in members.deleted:
-        return Drafted(DeleteModule(name, depends), tuple(_deleted(members, name, depends)))
+        return Drafted(DeleteModule(name, depends), tuple(_deleted(members, name, depends, ended)))
     if name in members.added:
         return _added(members, joined, depends)
     module = scene.new.module(name) if scene.after.kind == "beam" else None
@@ -41,20 +42,18 @@ def drafted(members: Members, joined: Joined, depends: tuple[str, ...]) -> Draft
         change, said = _server(members, name)
         return Drafted(Update(name, change, depends), (*why, *said))
     if "supervisor" in behaviours:
-        said = ("a supervisor: its child specs are read again", *children(scene, name, found))
+        said = ("a supervisor: its child specs are read again", *questions(scene, name, found))
         return Drafted(Update(name, SupervisorChange(), depends), (*why, *said))
     return Drafted(LoadModule(name, depends), why)
 
 
 def _state_of_module(members: Members, joined: Joined) -> Iterator[str]:
-    """Ask about variables that both versions fill while the program runs; libraries know what they keep."""
-    if joined.application not in members.libraries:
-        before, after = (code.text(joined.module) or b"" for code in (members.scene.old, members.scene.new))
-        had = {v.name for v in module_state(before)}
-        names = [v for v in module_state(after) if v.name in had]
-        if names:
-            words = ", ".join(f"{v.name} (line {v.line})" for v in names)
-            yield f"{TODO}: {words} will begin anew; keep: [{', '.join(v.name for v in names)}] would carry it over"
+    """Ask about variables that the program fills while it runs; libraries know what they keep."""
+    found = () if joined.application in members.libraries else module_state(members.scene, joined.module)
+    if found:
+        words = ", ".join(f"{v.name} (line {v.line})" for v in found)
+        yield f"{TODO}: {words} will begin anew; keep: [{', '.join(v.name for v in found)}] would carry it over,"
+        yield "  and what imports fill again, a registry, needs nothing"
 
 
 def _roles(members: Members, code: Code, name: str) -> tuple[Role, ...]:
@@ -85,16 +84,20 @@ def _added(members: Members, joined: Joined, depends: tuple[str, ...]) -> Drafte
     return Drafted(instruction, (said, *more))
 
 
-def _deleted(members: Members, name: str, depends: Sequence[str]) -> Iterator[str]:
+def _deleted(members: Members, name: str, depends: Sequence[str], ended: Collection[str]) -> Iterator[str]:
     yield f"gone: deleted after {', '.join(depends)}, which used it" if depends else "gone"
-    found, module = _roles(members, members.scene.old, name), members.scene.old.module(name)
-    processes = [r for r in found if r.behaviour in ("server", "supervisor")]
+    scene = members.scene
+    found, module = _roles(members, scene.old, name), scene.old.module(name)
     if isinstance(module, BeamModule):
-        yield from (line for r in processes for line in ended(name, r))
+        yield from (line for r in found if r.behaviour in ("server", "supervisor") for line in must_end(name, r))
         yield from implementation(module)
-    elif processes:
-        names = ", ".join(r.name for r in processes)
-        yield f"{TODO}: processes of {names} must end before this, one line for each:"
+        return
+    started = [(cls, p.id) for _, cls, p in processes(scene.before, (name,))]
+    begun = {cls for cls, _ in started}
+    unwritten = [r.name for r in found if r.behaviour in ("server", "supervisor") and r.name not in begun]
+    left = dict.fromkeys((*(cls for cls, child in started if child not in ended), *unwritten))
+    if left:
+        yield f"{TODO}: processes of {', '.join(left)} must end before all that the list loads, one line for each:"
         yield "  - apply: {module: supervisor, function: terminate_child, args: [SUPERVISOR, CHILD]}"
 
 

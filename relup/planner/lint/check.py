@@ -18,9 +18,11 @@ from relup.planner.lint.patterns import check_versions
 from relup.planner.lint.scene import scene
 from relup.planner.lint.servers import check_servers, check_suspensions
 from relup.planner.lint.taken_over import check_taken_over
+from relup.planner.lint.texts import check_texts
 from relup.planner.lint.uses import check_added_uses, check_deleted_uses
 
 _RULES = (
+    check_texts,
     check_calls,
     check_deleted_uses,
     check_added_uses,

@@ -6,18 +6,17 @@ and go can be read where they are written out; for each of them the instruction 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import AddModule, Instruction, Remove, SupervisorChange, Update
-from relup.planner.children import children
-from relup.planner.lint.classes import Classes, Place
+from relup.model.release import Release
+from relup.planner.children import processes, registered, turnover, unnamed
 from relup.planner.lint.scene import Scene, called
 from relup.planner.lint.table import finding
 from relup.planner.names import keyword
 from relup.planner.roles import Role
-from relup.syntax.callbacks import started
 
 
 def check_children(scene: Scene) -> Iterator[Diagnostic]:
@@ -30,8 +29,8 @@ def check_children(scene: Scene) -> Iterator[Diagnostic]:
 
 
 def _differences(scene: Scene, i: Instruction, module: str, old: Role, new: Role) -> Iterator[Diagnostic]:
-    then, now = _specs(scene.before, old), _specs(scene.after, new)
-    if then is None or now is None:
+    found = turnover(scene.before.release.code, scene.after.release.code, old, new)
+    if found is None:
         return
     top = _Top(scene, module, new.name)
     reads = isinstance(i, Update) and isinstance(i.change, SupervisorChange)
@@ -40,33 +39,20 @@ def _differences(scene: Scene, i: Instruction, module: str, old: Role, new: Role
         if reads
         else f"; and {keyword(i)} does not read its child specs again: update {{module: {module}, change: supervisor}}"
     )
-    for child in now:
-        if child not in then and not top.has(child, "restart_child", "start_child"):
+    for child in found.gained:
+        if not top.has(child, "restart_child", "start_child"):
             message = f"{new.name} of {module!r} gets the child {child!r}, and nothing starts it{says}"
             yield finding("child_not_started", message, i.location, f"after it: {top.apply('restart_child', child)}")
-        elif _other(then.get(child), now[child]) and not top.has(child, "restart_child", "start_child"):
-            message = f"the child {child!r} of {new.name} goes on as {_shown(then[child])}, not as {_shown(now[child])}"
+    for child, (then, now) in found.renewed.items():
+        if not top.has(child, "restart_child", "start_child"):
+            message = f"the child {child!r} of {new.name} goes on as {then}, not as {now}"
             hint = f"{top.apply('terminate_child', child)}, then {top.apply('restart_child', child)}"
             yield finding("child_of_old_class", message, i.location, hint)
-    for child in then:
-        if child not in now and not top.has(child, "terminate_child", "delete_child"):
+    for child in found.lost:
+        if not top.has(child, "terminate_child", "delete_child"):
             message = f"{new.name} of {module!r} loses the child {child!r}, and nothing ends it{says}"
             hint = f"{top.apply('terminate_child', child)}, then {top.apply('delete_child', child)}"
             yield finding("child_not_ended", message, i.location, hint)
-
-
-def _other(then: Place | None, now: Place | None) -> bool:
-    return then is not None and now is not None and then != now
-
-
-def _shown(place: Place | None) -> str:
-    return ".".join(place) if place else "?"
-
-
-def _specs(classes: Classes, role: Role) -> Mapping[str, Place | None] | None:
-    """Return the classes of a supervisor's children by their ids; None when one of the ids is computed."""
-    found = children(role)
-    return None if found is None else {i: classes.resolve(c.module, c.start) for i, c in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +80,9 @@ class _Top:
         return f"apply: {{module: supervisor, function: {function}, args: [{self.registered()}, {child}]}}"
 
     def registered(self) -> str:
-        """Return the name that the supervisor's process has, as far as a text says."""
-        place, classes = Place(self.module, self.name), self.scene.after
-        for module in classes.modules():
-            text = classes.text(module)
-            if self.name.rpartition(".")[2].encode() in text and b"name" in text:
-                for found in started(text):
-                    if found.name and classes.resolve(module, found.start) == place:
-                        return found.name
-        return f"NAME_OF_{self.name.upper()}"
+        """Return a name that the supervisor's process has, as far as a text says."""
+        names = registered(self.scene.after.release, self.module, self.name)
+        return next(iter(names), unnamed(self.name))
 
 
 # ── modules that go ────────────────────────────────────────────────────────────────────────────────────
@@ -111,7 +91,7 @@ class _Top:
 def check_deleted(scene: Scene) -> Iterator[Diagnostic]:
     """Find modules that are deleted while children of supervisors run them."""
     gone = {m: i for m, i in scene.removes.items() if not _removed_whole(i)}
-    users = _children_of(scene.before, gone) if gone else {}
+    users = _children_of(scene.before.release, gone) if gone else {}
     for module, i in gone.items():
         if scene.before.beam(module):
             yield from _beam(scene, module, i)
@@ -130,17 +110,11 @@ def _removed_whole(i: Instruction) -> bool:
     return isinstance(i, Remove)
 
 
-def _children_of(
-    classes: Classes, modules: Mapping[str, Instruction]
-) -> Mapping[str, Mapping[tuple[str, str | None], None]]:
+def _children_of(release: Release, modules: Collection[str]) -> Mapping[str, Mapping[tuple[str, str | None], None]]:
     """Return the processes that are started of each module: the name of the class, and the id where it is written."""
     found: dict[str, dict[tuple[str, str | None], None]] = {}
-    for module in classes.modules():
-        text = classes.text(module)
-        for process in started(text) if b"ChildSpec" in text or b"start_link" in text else ():
-            place = classes.resolve(module, process.start)
-            if place and place.module in modules:
-                found.setdefault(place.module, {})[(place.name, process.id)] = None
+    for module, name, process in processes(release, modules):
+        found.setdefault(module, {})[(name, process.id)] = None
     return found
 
 

@@ -64,6 +64,12 @@ _TABLE: tuple[Rule, ...] = (
         "A subclass, a decorated function, a default stay what they were. Load that module in the same window.",
     ),
     Rule(
+        "bad_code",
+        "error",
+        "A module that is loaded does not compile.",
+        "The node could not load it. It is read as the Python that relup runs on has it.",
+    ),
+    Rule(
         "loaded_unchanged",
         "note",
         "A module is loaded whose file is the same in both releases.",

@@ -214,6 +214,16 @@ CASES: Mapping[str, Sequence[Case]] = {
             sound={"extra": ""},
         )
     ],
+    "bad_code": [
+        Case(
+            old={"cart": server(1), "model": "LIMIT = 1\n"},
+            new={"cart": server(1), "model": "LIMIT = 2)\n"},
+            up=("load_module: shop.model",),
+            file="model.py",
+            line="LIMIT = 2)",
+            sound={"new": {"cart": server(1), "model": "LIMIT = 2\n"}},
+        ),
+    ],
     "loaded_unchanged": [
         Case(
             old={"cart": server(1), "tax": "A = 1"},
