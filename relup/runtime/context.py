@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from relup.runtime.code.current import current_code
 
 if TYPE_CHECKING:
     from relup.runtime.node import Node
     from relup.runtime.process import Process
+    from relup.runtime.registry import Server
 
 node_variable: ContextVar[Node | None] = ContextVar("relup_node", default=None)
 process_variable: ContextVar[Process | None] = ContextVar("relup_process", default=None)
@@ -23,6 +24,9 @@ roots_variable: ContextVar[list[Process] | None] = ContextVar("relup_roots", def
 """Where processes without a parent are noted: an application ends all that its `start` began."""
 exempt_variable: ContextVar[bool] = ContextVar("relup_births_exempt", default=False)
 """Whether births in this context pass the closed gate: that of the upgrade itself, and what it starts."""
+
+deleted_variable: ContextVar[dict[tuple[Server, Any], Any] | None] = ContextVar("relup_deleted_children", default=None)
+"""Where an upgrade keeps the specs of children that it deletes, so that it can put them back; nobody else does."""
 
 
 def current_node() -> Node:

@@ -44,8 +44,6 @@ class Family:
     period: float
     children: dict[Any, Child] = field(default_factory=dict)
     ids: dict[Pid, Any] = field(default_factory=dict)
-    deleted: dict[Any, Child] = field(default_factory=dict)
-    """Children whose specs were deleted: what `restore_child` puts back."""
     restarts: tuple[float, ...] = ()
     """When the last restarts were (time of the loop)."""
 
@@ -110,7 +108,7 @@ def changed(family: Family, spec: SupervisorSpec, code: CodeServer) -> Family:
     that the new `init` does not name are kept, after the others, and so are their processes.
     """
     new = founded(family.args, spec, code)
-    new.restarts, new.deleted = family.restarts, dict(family.deleted)
+    new.restarts = family.restarts
     for name, child in family.children.items():
         known = new.children.get(name)
         new.put(child if known is None else replace(child, spec=known.spec))

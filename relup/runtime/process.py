@@ -273,6 +273,7 @@ class Process:
         for message in (self.current, *self.mailbox, *(self.deferred or ())):
             _bounce(message, reason, self.label)
         self.current, self.mailbox, self.deferred, self.context = None, (), None, None
+        self._task = None  # it refers to the process: in a circle, old code would be in use until it is collected
         monitors, self.monitors = self.monitors or (), None
         for monitor in monitors:
             monitor.down(reason)

@@ -100,22 +100,18 @@ async def terminate_child(process: Process, family: Family, name: Any) -> None:
     await _end(process, family, [_find(family, name)])
 
 
-def delete_child(family: Family, name: Any) -> None:
-    """Remove the spec of a child that has no process."""
+def delete_child(family: Family, name: Any) -> Child:
+    """Remove the spec of a child that has no process, and return it."""
     child = _find(family, name)
     _refuse_alive(child)
     family.drop(name)
-    family.deleted[name] = child
+    return child
 
 
-def restore_child(family: Family, name: Any) -> None:
-    """Put a deleted spec back, without a process; nothing happens when a child has that id again."""
-    child = family.deleted.pop(name, None)
-    if name in family.children:
-        return
-    if child is None:
-        raise ChildError("not_found", name, f"no child {name!r} was deleted")
-    family.put(child)
+def restore_child(family: Family, child: Child) -> None:
+    """Put a deleted child back, without a process; nothing happens when a child has that id again."""
+    if child.spec.id not in family.children:
+        family.put(child)
 
 
 def _find(family: Family, name: Any) -> Child:

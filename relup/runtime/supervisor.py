@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from relup.runtime import supervision
 from relup.runtime.behaviour import Behaviour
 from relup.runtime.children import ChildSpec, SupervisorSpec, child_spec, validate
-from relup.runtime.context import current_node
-from relup.runtime.errors import ProcessError
+from relup.runtime.context import current_node, deleted_variable
+from relup.runtime.errors import ChildError, ProcessError
 from relup.runtime.family import ChildInfo, Family, changed, founded
 from relup.runtime.messages import Caller, Exited
 from relup.runtime.pid import Pid
@@ -108,8 +108,8 @@ async def _answer(supervisor: Supervisor, request: Any, family: Family) -> Any:
             return await supervision.terminate_child(process, family, name)
         case _Request("delete_child", name):
             return supervision.delete_child(family, name)
-        case _Request("restore_child", name):
-            return supervision.restore_child(family, name)
+        case _Request("restore_child", child):
+            return supervision.restore_child(family, child)
         case _:
             raise ProcessError(f"{process.label} is a supervisor and does not understand {request!r:.200}")
 
@@ -152,12 +152,20 @@ async def terminate_child(supervisor: Server, child: Any) -> None:
 
 async def delete_child(supervisor: Server, child: Any) -> None:
     """Remove the spec of a child that is not running. Raises ChildError `not_found`, `running` or `restarting`."""
-    await _ask(supervisor, _Request("delete_child", child))
+    deleted = await _ask(supervisor, _Request("delete_child", child))
+    if (aside := deleted_variable.get()) is not None:
+        aside[supervisor, child] = deleted
 
 
 async def restore_child(supervisor: Server, child: Any) -> None:
-    """Put the spec back that `delete_child` removed; the child is not started. Relup's own: it takes that back."""
-    await _ask(supervisor, _Request("restore_child", child))
+    """Put the spec back that the same upgrade deleted; the child is not started. Relup's own: it takes that back.
+
+    Raises ChildError `not_found` for what it did not delete.
+    """
+    deleted = (deleted_variable.get() or {}).pop((supervisor, child), None)
+    if deleted is None:
+        raise ChildError("not_found", child, f"no child {child!r} was deleted by this upgrade")
+    await _ask(supervisor, _Request("restore_child", deleted))
 
 
 async def _ask(supervisor: Server, request: _Request) -> Any:

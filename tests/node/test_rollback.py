@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from relup.diagnostics import InvalidInput, Refused
 from relup.document import read_release
 from relup.executor import Options, Outcome
 from relup.planner import plan
@@ -135,12 +136,10 @@ def test_the_same_upgrade_without_a_fault_changes_every_process(tmp_path: Path) 
     ],
 )
 def test_code_that_cannot_be_loaded_is_refused_before_anything_is_touched(tmp_path: Path, body: str, code: str) -> None:
-    from relup.diagnostics import Refused
-
     async def scenario() -> None:
         async with running(tmp_path, body) as (service, goal):
             before = frozen(view(service))
-            with pytest.raises(Refused) as refusal:
+            with pytest.raises((InvalidInput, Refused)) as refusal:  # what does not compile is not even planned
                 await apply(service, goal)
             assert refusal.value.diagnostics[0].code == code
             assert "worker" in str(refusal.value)

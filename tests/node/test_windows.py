@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -137,6 +138,7 @@ def test_an_apply_cuts_the_window_and_sees_running_processes(tmp_path: Path) -> 
             goal = release(tmp_path / "2", "2", appup(BOTH_SERVERS % CALL, BOTH_SERVERS % ""))
             outcome = await apply(service, goal)
             assert [w.processes for w in outcome.windows] == [1, 1]
+            assert [d for d in outcome.diagnostics if "not part of the upgrade" in d.message] == []
             assert await states(service) == [["1", "up", "added by 2"], ["1", "up"]]
 
     asyncio.run(scenario())
@@ -239,6 +241,22 @@ def test_a_supervisor_gets_new_child_specs_and_the_appup_starts_the_child(tmp_pa
         relup = plan(read_release(goal), read_release(old), "down")
         outcome = await service.handler.install(relup, owner="a test", emit=lambda e: None, options=Options())
         assert outcome.status == "done", outcome
+
+    asyncio.run(scenario())
+
+
+def test_a_child_that_was_deleted_uses_no_code(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            goal = release(tmp_path / "2", "2", appup(SUPERVISED, SUPERVISED_DOWN), late="return 7")
+            assert (await apply(service, goal)).status == "done"
+            relup = plan(read_release(goal), read_release(tmp_path / "1"), "down")
+            outcome = await service.handler.install(relup, owner="a test", emit=lambda e: None, options=Options())
+            assert outcome.status == "done", outcome
+            await states(service)  # whatever the loop was at has ended
+            gc.collect()
+            assert "shop.late" in service.node.code.old
+            assert service.node.code.lingering(["shop.late"]) == []
 
     asyncio.run(scenario())
 

@@ -41,11 +41,10 @@ def moved(wanted: Order, current: Mapping[str, Version]) -> dict[str, Moved]:
     return found
 
 
-def differing(wanted: Order, current: Mapping[str, Version]) -> list[str]:
-    """Return the modules that run, have another text in the new release, and are not upgraded."""
-    changing = {*wanted.sources, *wanted.removed}
-    known = ((n, p) for n, p in wanted.known.items() if n in current and n not in changing)
-    return [n for n, path in known if not same_meaning(current[n].source.text, _text(path) or b"")]
+def differing(known: Mapping[str, Path], current: Mapping[str, Version]) -> list[str]:
+    """Return the modules that run and have another text where a new release has them."""
+    running = ((n, p) for n, p in known.items() if n in current)
+    return [n for n, path in running if not same_meaning(current[n].source.text, _text(path) or b"")]
 
 
 def _candidates(wanted: Order, current: Mapping[str, Version]) -> Iterator[tuple[str, Path]]:

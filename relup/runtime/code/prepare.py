@@ -18,7 +18,6 @@ from relup.runtime.code.effects import Effects, Recorded, do
 from relup.runtime.code.errors import StagingError
 from relup.runtime.code.lists import searches
 from relup.runtime.code.order import Order, awake, check
-from relup.runtime.code.places import differing
 from relup.runtime.code.rebinding import find
 from relup.runtime.code.reference import resolve
 from relup.runtime.code.registries import Findings, Novelty, Snapshot, compare, snapshot
@@ -130,7 +129,7 @@ def _result(beside: Beside, effects: Effects, entered: Findings) -> Prepared:
         previous=previous,
         writes=writes,
         late_imports=tuple(beside.view.late),
-        notes=(*effects.notes(), *entered.notes, *notes, *_differing(beside)),
+        notes=(*effects.notes(), *entered.notes, *notes),
         unclosed=unclosed,
         undo_effects=partial(_undo, effects, replace(entered, writes=[])),
         refresh=tuple(entered.refresh),
@@ -170,11 +169,6 @@ def _references(beside: Beside) -> None:
         if version is not None and resolve(beside.view.get(reference.module), reference.qualname) is None:
             message = f"has no class {reference.qualname} any more, which processes run"
             raise StagingError(reference.module, 0, message, path=version.source.path)
-
-
-def _differing(beside: Beside) -> Iterator[str]:
-    for name in differing(beside.wanted, beside.current):
-        yield f"{name} has another text in the new release and is not part of the upgrade"
 
 
 def _catch_up(beside: Beside, fresh: Iterable[str]) -> Sequence[Write]:

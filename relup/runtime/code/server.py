@@ -20,6 +20,7 @@ from relup.runtime.code.finder import finders, install, same_extension, uninstal
 from relup.runtime.code.keeping import Carry, Names
 from relup.runtime.code.lingering import lingering, lingering_in_each
 from relup.runtime.code.order import ancestors, is_namespace, order
+from relup.runtime.code.places import differing
 from relup.runtime.code.prepare import prepare
 from relup.runtime.code.reference import ClassReference, resolve
 from relup.runtime.code.running import Lingerer
@@ -132,6 +133,10 @@ class CodeServer:
         staged = prepare(self._books, order(sources, removed, known or {}, optional), after)
         self._staged = [s for s in self._staged if s.active] + [staged]
         return staged
+
+    def differing(self, known: Mapping[str, Path]) -> list[str]:
+        """Return the loaded modules that have another text where *known* says that a new release has them."""
+        return differing(known, self._books.versions)
 
     def carry(self, staged: Staged, names: Names, *, back: bool = False) -> Carry:
         """Return what carries these names of modules over when *staged* is swapped, or *back* when it is undone."""

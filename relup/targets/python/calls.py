@@ -18,7 +18,8 @@ from relup.model.naming import describe
 from relup.model.relup import Relup
 from relup.model.windows import Cut
 from relup.runtime import Node, Pid, supervisor
-from relup.runtime.context import inside
+from relup.runtime.context import deleted_variable, inside
+from relup.runtime.registry import Server
 from relup.targets.python.applications import make_known
 from relup.targets.python.threads import is_cancelled
 
@@ -37,9 +38,11 @@ class Calls:
         self._node = node
         self._relup = relup
         self._stopped: dict[tuple[str, ...], list[Place]] = {}
+        self._deleted: dict[tuple[Server, Any], Any] = {}
 
     async def make(self, cut: Cut, towards: Side) -> None:
         """Carry out *cut*, wholly or not at all. Raises `EffectFailed` when the function raises."""
+        token = deleted_variable.set(self._deleted)
         try:
             with inside(self._node), self._node.births.exempt():
                 await self._make(cut, towards)
@@ -48,6 +51,8 @@ class Calls:
                 raise
             message = f"{describe(cut)} failed: {in_words(error)}"
             raise EffectFailed(Diagnostic("call_failed", message, cut.location)) from error
+        finally:
+            deleted_variable.reset(token)
 
     async def _make(self, cut: Cut, towards: Side) -> None:
         match cut:

@@ -8,7 +8,7 @@ lingers in the version before) refuses the upgrade with nothing touched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,15 @@ class Stage:
         for window in windows:
             if window.code:
                 await self._prepare(window, sources)
+        await self._note_left_behind({m for window in windows for m in window.modules()})
         self._prepare_passages()
         self.census = Census({c for p in self._every() for t in p.turnings for c in (t.old, t.new)})
+
+    async def _note_left_behind(self, changing: Collection[str]) -> None:
+        left = {m: path for m, path in self._paths.items() if m not in changing}
+        for module in await in_daemon_thread(partial(self._code.differing, left)):
+            message = f"{module} has another text in the new release and is not part of the upgrade"
+            self.notes.append(Diagnostic("side_effect", message, severity="note"))
 
     def _prepare_passages(self) -> None:
         """Find what goes over with the code, there and, for a window that a later failure undoes, back."""
@@ -145,7 +152,7 @@ class Stage:
         users = await in_daemon_thread(self._code.lingering_in_each) if outdated else {}
         for code in outdated:
             for lingerer in users.get(code.module, ()):
-                message = f"{lingerer.who} still uses old code of {code.module!r} ({lingerer.where})"
+                message = f"old code of {code.module!r} is still in use, by {lingerer.who} ({lingerer.where})"
                 severity: Severity = "error" if code.pre_purge == "soft_purge" else "note"
                 found.append(Diagnostic("not_purged", message, code.location, severity))
         self.notes += [d for d in found if d.severity == "note"]
