@@ -40,7 +40,8 @@
     asked = [],
     changed = [],
     loaded = none,
-    died = []
+    died = [],
+    stopped = #{}
 }).
 
 %% ── its life ──────────────────────────────────────────────────────────────────────────────────────────
@@ -107,7 +108,16 @@ lost(A) ->
     Alone = A#agent{bridge = none, lease = infinity},
     {_, Rolled} = rollback(Alone),
     lists:foldl(fun(Request, Before) -> {_, After} = handle(Request, Before), After end, Rolled, A#agent.back),
+    vanish(),
     exit(normal).
+
+%% Let somebody who runs no code of this module take it away.
+vanish() ->
+    Text = "M = monitor(process, P), receive {'DOWN', M, process, P, _} -> ok end,"
+        "code:delete(A), code:soft_purge(A).",
+    {ok, Tokens, _} = erl_scan:string(Text),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    spawn(erl_eval, exprs, [Expressions, [{'P', self()}, {'A', ?MODULE}]]).
 
 died(Pid, #agent{selected = Selected, died = Died} = A) ->
     case Selected of
@@ -126,7 +136,9 @@ handle({load, Number, Side}, A) -> load(Number, Side, A);
 handle({change_code, Number, Side, Mode, Changes}, A) ->
     change_code([{M, old_vsn(M, Mode, Side, maps:get(Number, A#agent.windows)), X, L} || {M, X, L} <- Changes], A);
 handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
-handle(verify, A) -> {{ok, A#agent.died, born(A)}, A};
+handle({stop, Modules}, A) -> stop(Modules, A);
+handle({start, Modules}, A) -> start(Modules, A);
+handle(verify, A) -> {{ok, lists:map(fun describe/1, A#agent.died), born(A)}, A};
 handle({resume, Back}, A) -> resume(A#agent{back = Back});
 handle(rollback, A) -> rollback(A);
 handle({soft_purge, Modules}, A) -> {{ok, [M || M <- Modules, not code:soft_purge(M)]}, A};
@@ -148,7 +160,7 @@ prepare(Number, News, Removed, #agent{windows = Windows} = A) ->
     case Wrong =:= [] andalso prepared(News) of
         false -> {{error, Wrong}, A};
         {ok, New} -> {ok, A#agent{windows = Windows#{Number => prepare_old(Window#window{prepared = #{new => New}})}}};
-        {error, Reasons} -> {{error, [{Reason, M, []} || {M, Reason} <- Reasons]}, A}
+        {error, Reasons} -> {{error, [{words(Reason), M, []} || {M, Reason} <- Reasons]}, A}
     end.
 
 prepare_old(#window{old = Olds, prepared = Prepared} = Window) ->
@@ -211,7 +223,7 @@ load(Number, Side, #agent{windows = Windows} = A) ->
     Window = maps:get(Number, Windows),
     case exchange(Window, Side) of
         {ok, Used} -> {ok, A#agent{loaded = {Number, Side}, windows = Windows#{Number := Used}}};
-        {error, Reason} -> {{error, Reason}, A}
+        {error, Reasons} -> {{error, [{M, words(Reason)} || {M, Reason} <- Reasons]}, A}
     end.
 
 exchange(#window{prepared = Prepared} = Window, Side) ->
@@ -239,16 +251,21 @@ removed(Gone, Window) ->
 
 %% ── processes ─────────────────────────────────────────────────────────────────────────────────────────
 
+%% A process for people: how it is called, and where it is.
 describe(Pid) ->
-    Name = case process_info(Pid, registered_name) of
-        {registered_name, Registered} -> Registered;
-        _ -> undefined
+    Name = case catch process_info(Pid, registered_name) of
+        {registered_name, Registered} -> atom_to_binary(Registered);
+        _ -> list_to_binary(pid_to_list(Pid))
     end,
-    Function = case process_info(Pid, current_function) of
+    Function = case catch process_info(Pid, current_function) of
         {current_function, Current} -> Current;
         _ -> undefined
     end,
     {Pid, Name, Function}.
+
+%% A reason in words; a reason may hold a state of any size.
+words(Reason) ->
+    unicode:characters_to_binary(io_lib:format("~0tP", [Reason, 20], [{chars_limit, 400}])).
 
 %% Who uses these modules: what supervision trees say, and for the others what they were started by.
 %% {ok, [{Pid, Modules, Supervisor}], Unreachable, Silent}: unreachable ones use a module and stand in no tree; silent
@@ -416,7 +433,7 @@ change_code([{M, Vsn, Extra, Limit} | Rest], Selected, #agent{changed = Changed}
     [P ! {system, {self(), {Batch, P}}, Change} || P <- Pids],
     case collect(Batch, Pids, now_ms() + Limit, A#agent{changed = Pids ++ Changed}) of
         {ok, Answers, Next} ->
-            case [{describe(P), Reason} || {{_, P}, {error, Reason}} <- Answers] of
+            case [{describe(P), words(Reason)} || {{_, P}, {error, Reason}} <- Answers] of
                 [] -> change_code(Rest, Selected, Next);
                 Failed -> {{failed, M, Failed}, Next}
             end;
@@ -437,7 +454,7 @@ call(M, F, Args, Limit, A) ->
 called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
     receive
         {'DOWN', Monitor, process, Pid, {relup_returned, _}} -> {ok, A};
-        {'DOWN', Monitor, process, Pid, Reason} -> {{failed, Reason}, A};
+        {'DOWN', Monitor, process, Pid, Reason} -> {{failed, words(Reason)}, A};
         {'DOWN', _, process, Bridge, _} -> exit(Pid, kill), throw({lost, A});
         {heartbeat, _} -> called(Pid, Monitor, Until, A#agent{heard = now_ms()})
     after wait(Until, A) ->
@@ -446,6 +463,25 @@ called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
             true -> {late, A};
             false -> throw({lost, A})
         end
+    end.
+
+%% End the processes of modules through their supervisors, and start again those that were ended.
+stop(Modules, #agent{stopped = Stopped} = A) ->
+    {ok, Found, Beyond, _} = census(Modules),
+    case Beyond of
+        [] ->
+            Children = [{S, Id} || {P, _, S} <- Found, {Id, Child, _, _} <- supervisor:which_children(S), Child =:= P],
+            Ended = [C || {S, Id} = C <- Children, supervisor:terminate_child(S, Id) =:= ok],
+            {ok, A#agent{stopped = Stopped#{Modules => Ended}}};
+        _ ->
+            {{failed, words({no_supervisor, [describe(P) || {P, _, _} <- Beyond]})}, A}
+    end.
+
+start(Modules, #agent{stopped = Stopped} = A) ->
+    Results = [supervisor:restart_child(S, Id) || {S, Id} <- maps:get(Modules, Stopped, [])],
+    case [R || {error, R} <- Results] of
+        [] -> {ok, A#agent{stopped = maps:remove(Modules, Stopped)}};
+        Reasons -> {{failed, words(Reasons)}, A}
     end.
 
 %% ── the end of the window ─────────────────────────────────────────────────────────────────────────────
@@ -468,8 +504,8 @@ rollback(#agent{loaded = Loaded, changed = Changed, died = Died} = A) ->
     Late = restore(lists:usort(Changed) -- Died, Next),
     {ok, Closed} = resume(Next),
     purge(Loaded, Closed),
-    Remains = [{code, Reason} || Reason <- Failed] ++ [{state, describe(P)} || P <- Late],
-    {{ok, Died, Killed, Remains}, Closed}.
+    Remains = [words({code, Reason}) || Reason <- Failed] ++ [words({state, describe(P)}) || P <- Late],
+    {{ok, lists:map(fun describe/1, Died), Killed, Remains}, Closed}.
 
 unload(none, A) -> {[], [], A};
 unload({Number, Side}, A) ->

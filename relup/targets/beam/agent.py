@@ -1,0 +1,92 @@
+"""The agent in the node: brought there for one upgrade, asked, and gone after it.
+
+It is a module of Erlang, compiled beforehand, for a node need not have a compiler; a node whose Erlang is older than
+the oldest one that can read it is not sent anything, because a beam that it cannot read would be told in its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib import resources
+
+from relup.diagnostics import Busy, Diagnostic, Refused
+from relup.targets.beam.bridge import Bridge
+from relup.targets.beam.errors import BridgeError, Gone
+from relup.targets.beam.terms import Atom, Term
+
+NAME = "relup_agent"
+OLDEST = 25
+"""The oldest OTP that the agent is made for."""
+LEASE = 3_000
+"""Milliseconds of silence after which the agent takes everything back and ends."""
+BEATS = 6
+"""Heartbeats in a lease."""
+PATIENCE = 3_600.0
+"""Seconds for an answer of the agent, which has time limits of its own for each step."""
+
+
+class Agent:
+    """The agent, while it is in the node."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.bridge = bridge
+
+    async def ask(self, *request: Term) -> Term:
+        """Ask the agent, and return its answer. Raises `BridgeError` when it is gone, or the connection is."""
+        what = request if len(request) > 1 else request[0]
+        return await self.bridge.request(NAME, what, timeout=PATIENCE)
+
+
+@asynccontextmanager
+async def agent(bridge: Bridge, owner: str) -> AsyncIterator[Agent]:
+    """Bring the agent to the node for the length of the block, for *owner*.
+
+    Raises `Busy` naming who upgrades the node now, and `Refused` for a node that cannot have it.
+    """
+    await _require_fitting(bridge)
+    if await bridge.call("erlang", "whereis", [Atom(NAME)]) == "undefined":
+        await _load(bridge)
+    match await bridge.call(NAME, "start", [owner.encode(), bridge.pid, LEASE]):
+        case ("ok", _):
+            pass
+        case ("busy", bytes(holder)):
+            raise Busy([Diagnostic("busy", f"an upgrade is running on node {bridge.node!r}: {holder.decode()}")])
+        case other:
+            raise Refused([Diagnostic("agent_refused", f"the agent does not run on {bridge.node}: {other!r}"[:300])])
+    await bridge.heartbeat(NAME, LEASE // BEATS)
+    found = Agent(bridge)
+    try:
+        yield found
+    finally:
+        await _remove(found)
+
+
+async def _require_fitting(bridge: Bridge) -> None:
+    release = await bridge.call("erlang", "system_info", [Atom("otp_release")])
+    number = "".join(map(chr, release)) if isinstance(release, list) else str(release)
+    if not number.isdecimal() or int(number) < OLDEST:
+        message = f"node {bridge.node} runs OTP {number}; the agent is for OTP {OLDEST} and newer, nothing was sent"
+        raise Refused([Diagnostic("otp_too_old", message)])
+
+
+async def _load(bridge: Bridge) -> None:
+    beam = resources.files("relup.targets.beam").joinpath(f"{NAME}.beam").read_bytes()
+    match await bridge.call("code", "load_binary", [Atom(NAME), list(b"relup"), beam]):
+        case ("module", _):
+            pass
+        case other:
+            raise Refused([Diagnostic("agent_refused", f"node {bridge.node} does not load the agent: {other!r}"[:300])])
+
+
+async def _remove(found: Agent) -> None:
+    """End the agent and take its code away; when the connection is gone it has ended by itself."""
+    try:
+        await found.bridge.heartbeat(NAME, 0)
+        await found.ask(Atom("finish"))
+        with suppress(Gone):
+            await found.ask(Atom("finish"))  # it is gone when nobody answers
+        await found.bridge.call("code", "delete", [Atom(NAME)])
+        await found.bridge.call("code", "soft_purge", [Atom(NAME)])
+    except BridgeError:
+        pass

@@ -1,0 +1,44 @@
+"""A live BEAM node as a target: an agent in it for the length of one upgrade."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from relup.diagnostics import Diagnostic, RelupError
+from relup.model.instructions import Load
+from relup.model.relup import Relup
+from relup.targets.beam.agent import Agent, agent
+from relup.targets.beam.bridge import Bridge
+from relup.targets.beam.files import read_beams
+from relup.targets.beam.transaction import BeamTransaction
+
+
+class BeamNode:
+    """The executor's target; implements `Target`."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        """Upgrade the node at the other end of *bridge*."""
+        self.bridge = bridge
+        self._agent: Agent | None = None
+
+    @asynccontextmanager
+    async def hold(self, owner: str) -> AsyncIterator[None]:
+        """Bring the agent, which is the lock: raises `Busy` naming who has one there."""
+        async with agent(self.bridge, owner) as self._agent:
+            yield
+
+    async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
+        """Find files of a later hop that are gone or changed."""
+        try:
+            read_beams(relup.goal, [i.module for i in relup.script if isinstance(i, Load)])
+        except RelupError as error:
+            return error.diagnostics
+        return ()
+
+    @asynccontextmanager
+    async def begin(self, relup: Relup) -> AsyncIterator[BeamTransaction]:
+        """Open a transaction."""
+        assert self._agent is not None, "a target is held before a transaction begins"
+        async with BeamTransaction(self._agent, relup) as transaction:
+            yield transaction

@@ -1,0 +1,305 @@
+"""One upgrade in progress on a BEAM node: each effect is one question to the agent in it.
+
+The journal, the old states and the way back are the agent's; here is what makes its answers readable: which
+instruction a failure belongs to, and who it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+
+from relup.diagnostics import Diagnostic, Location, Refused
+from relup.executor import EffectFailed, Preparation, Side
+from relup.model.instructions import Apply, Call, CodeChange, Load, Start, Stop, Suspension
+from relup.model.naming import describe, shortened
+from relup.model.relup import Relup
+from relup.model.windows import Cut, Segment, Window, segments
+from relup.targets.beam.agent import Agent
+from relup.targets.beam.errors import BridgeError
+from relup.targets.beam.files import Beam, read_beams
+from relup.targets.beam.terms import Atom, Term
+from relup.targets.beam.wire import to_node
+
+DEFAULT_LIMIT = 5_000
+"""Milliseconds for a process to suspend, to change its state, or for a call (OTP's)."""
+_EVER = 2**40
+
+
+class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
+    """The `Transaction` of a BEAM node."""
+
+    def __init__(self, agent: Agent, relup: Relup) -> None:
+        """Upgrade the node that *agent* is in."""
+        self._agent = agent
+        self._relup = relup
+        self._windows = [s for s in segments(relup.script) if isinstance(s, Window)]
+        self._places = {c.module: c.location for w in self._windows for c in (*w.code, *w.changes(), *w.suspensions)}
+        self._limits: Mapping[str, int] = {}
+        self._number = 0
+        self._open = False
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Undo a window that is still open."""
+        if self._open:
+            await self.rollback()
+
+    # ── before the window ──────────────────────────────────────────────────────────────────────────────
+
+    async def prepare(self, segments: Sequence[Segment]) -> Preparation:
+        """Compare what runs with the plan's base, and ready the code of every window, in both directions."""
+        await self._check_base()
+        files = read_beams(self._relup.goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
+        for number, window in enumerate(self._windows, start=1):
+            await self._ready(number, window, files)
+        counts, notes = [], list[Diagnostic]()
+        for segment in segments:
+            count, said = await self._concerned(segment) if isinstance(segment, Window) else (0, [])
+            counts.append(count)
+            notes += said
+        return Preparation(tuple(counts), tuple(notes))
+
+    async def _check_base(self) -> None:
+        planned = self._relup.base.fingerprints()
+        running = dict(await self._agent.ask(Atom("digests"), [Atom(m) for m in planned]))
+        other = [m for m in planned if isinstance(running[m], bytes) and running[m].hex() != planned[m]]
+        if other:
+            message = f"the node runs other code of {shortened(other)} than the plan's base {self._relup.base}"
+            raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
+
+    async def _ready(self, number: int, window: Window, files: Mapping[str, Beam]) -> None:
+        beams = [files[c.module] for c in window.code if isinstance(c, Load)]
+        news = [(Atom(b.module), [*map(ord, str(b.path))], b.binary) for b in beams]
+        gone = [Atom(c.module) for c in window.code if not isinstance(c, Load)]
+        match await self._agent.ask(Atom("prepare"), number, news, gone):
+            case "ok":
+                pass
+            case ("error", list(problems)):
+                raise Refused([self._unfit(*problem) for problem in problems])
+            case other:
+                raise _misunderstood(other)
+
+    def _unfit(self, reason: Term, module: Term, who: Term) -> Diagnostic:
+        name, place = str(module), self._places.get(str(module))
+        match reason:
+            case "not_purged":
+                users = shortened([_process(w) for w in who])
+                return Diagnostic("not_purged", f"old code of {name!r} is still in use, by {users}", place)
+            case "sticky":
+                return Diagnostic("sticky_directory", f"{name!r} is of OTP's own, which a running node keeps", place)
+            case "no_old_code":
+                message = f"the node's own file of {name!r} is gone or holds other code: it could not be taken back"
+                return Diagnostic("no_old_code", message, place)
+            case _:
+                return Diagnostic("bad_code", f"module {name!r} cannot be loaded: {_words(reason)}", place)
+
+    async def _concerned(self, window: Window) -> tuple[int, list[Diagnostic]]:
+        """Return how many processes a window suspends, and what is to be said of them."""
+        modules = [Atom(s.module) for s in window.suspensions]
+        match await self._agent.ask(Atom("census"), modules):
+            case ("ok", list(found), list(beyond), []):
+                pass
+            case ("ok", _, _, list(silent)):
+                raise Refused([_silent(silent)])
+            case other:
+                raise _misunderstood(other)
+        except_ = {entry[0]: True for entry in (*found, *beyond)}
+        lingering = await self._agent.ask(Atom("lingering"), [Atom(c.module) for c in window.code], except_)
+        if lingering:
+            raise Refused([self._lingers(window, lingering)])
+        return len(found) + len(beyond), []
+
+    def _lingers(self, window: Window, who: Iterable[Term]) -> Diagnostic:
+        names = shortened([_process(w) for w in who])
+        message = f"{names}: their stacks stand in code that is replaced, and a way back would have to kill them"
+        return Diagnostic("lingering", message, next((c.location for c in window.code), None))
+
+    # ── the window ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def select(self, suspensions: Sequence[Suspension]) -> int:
+        """Take the census in the node, and watch whom it finds."""
+        self._open = True
+        self._limits = {s.module: _milliseconds(s.timeout) for s in suspensions}
+        match await self._ask(Atom("select"), [Atom(s.module) for s in suspensions]):
+            case ("ok", int(count), _):
+                return count
+            case ("silent", list(silent)):
+                raise EffectFailed(_silent(silent))
+            case other:
+                raise _misunderstood(other)
+
+    async def suspend(self) -> int:
+        """Suspend all, and let each keep its old state."""
+        match await self._ask(Atom("suspend"), {Atom(m): ms for m, ms in self._limits.items()}):
+            case ("ok", int(count)):
+                return count
+            case ("late", list(who)):
+                place = next((self._places.get(m) for m in self._limits), None)
+                raise EffectFailed(*(_busy(w, place) for w in who))
+            case other:
+                raise _misunderstood(other)
+
+    async def load(self, window: Window) -> None:
+        """Make the new code current, all modules at once."""
+        await self._exchange(window, "new")
+
+    async def unload(self, window: Window) -> None:
+        """Make the code current again that was there before."""
+        await self._exchange(window, "old")
+
+    async def _exchange(self, window: Window, side: str) -> None:
+        self._number = self._windows.index(window) + 1
+        match await self._ask(Atom("load"), self._number, Atom(side)):
+            case "ok":
+                pass
+            case ("error", list(reasons)):
+                place = window.code[0].location
+                raise EffectFailed(*(Diagnostic("load_failed", f"{m}: {_words(why)}", place) for m, why in reasons))
+            case other:
+                raise _misunderstood(other)
+
+    async def change_code(self, change: CodeChange, towards: Side) -> None:
+        """Let the suspended processes change their states, all at once for each module."""
+        number = next(
+            n for n, w in enumerate(self._windows, 1) if {c.module for c in change.changes} <= set(_concerning(w))
+        )
+        changes = [
+            (Atom(c.module), to_node(c.extra) if c.extra is not None else [], self._limits.get(c.module, DEFAULT_LIMIT))
+            for c in change.changes
+        ]
+        side = Atom("new" if towards == "goal" else "old")
+        match await self._ask(Atom("change_code"), number, side, Atom(change.mode), changes):
+            case "ok":
+                pass
+            case ("failed", module, list(failed)):
+                place = self._places.get(str(module))
+                raise EffectFailed(*(_raised(str(module), who, reason, place) for who, reason in failed))
+            case ("late", module, list(late)):
+                place = self._places.get(str(module))
+                message = "code_change of {} for {} did not return in time"
+                raise EffectFailed(
+                    *(Diagnostic("code_change_timeout", message.format(module, _process(w)), place) for w in late)
+                )
+            case other:
+                raise _misunderstood(other)
+
+    async def call(self, cut: Cut, towards: Side) -> None:
+        """Carry out a call in the node."""
+        match cut:
+            case Apply(Call(module, function, args)):
+                what = (Atom(module), Atom(function), [to_node(a) for a in args])
+                answer = await self._ask(Atom("call"), what, DEFAULT_LIMIT if self._open else _EVER)
+            case Stop(modules):
+                answer = await self._ask(Atom("stop"), [Atom(m) for m in modules])
+            case Start(modules):
+                answer = await self._ask(Atom("start"), [Atom(m) for m in modules])
+            case _:
+                raise EffectFailed(
+                    Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location)
+                )
+        match answer:
+            case "ok":
+                pass
+            case ("failed", reason):
+                raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} failed: {_words(reason)}", cut.location))
+            case _:
+                raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} did not return in time", cut.location))
+
+    async def verify(self) -> Sequence[Diagnostic]:
+        """Check that nobody was born into the window unseen; return who died."""
+        match await self._ask(Atom("verify")):
+            case ("ok", list(died), []):
+                message = "{} died in the window: its state is lost; what replaces it starts at the version after it"
+                return [Diagnostic("died_in_window", message.format(_process(p)), severity="warning") for p in died]
+            case ("ok", _, list(born)):
+                raise EffectFailed(
+                    *(Diagnostic("born_in_window", f"{_process(p)} came up in the window") for p in born)
+                )
+            case other:
+                raise _misunderstood(other)
+
+    async def commit(self, *, final: bool) -> None:
+        """Decide: nothing needs to be written before the node is confirmed."""
+
+    async def resume(self) -> None:
+        """Let every process go on; from here on the way back is the downgrade."""
+        await self._ask(Atom("resume"), [])
+        self._open = False
+
+    async def rollback(self) -> Sequence[Diagnostic]:
+        """Put code and states back and resume. Raises `EffectFailed` with what remains."""
+        self._open = False
+        match await self._ask(Atom("rollback")):
+            case ("ok", list(died), list(killed), []):
+                return [*_deaths(died, "died in the window"), *_deaths(killed, "stood in new code and was killed")]
+            case ("ok", _, _, list(remains)):
+                raise EffectFailed(*(Diagnostic("not_restored", _words(r)) for r in remains))
+            case other:
+                raise _misunderstood(other)
+
+    async def _ask(self, *request: Term) -> Term:
+        try:
+            return await self._agent.ask(*request)
+        except BridgeError as error:
+            raise EffectFailed(error.diagnostic) from error
+
+
+def _concerning(window: Window) -> Iterator[str]:
+    yield from (s.module for s in window.suspensions)
+    yield from window.modules()
+
+
+def _milliseconds(timeout: int | str) -> int:
+    match timeout:
+        case int():
+            return timeout
+        case "infinity":
+            return _EVER
+        case _:
+            return DEFAULT_LIMIT
+
+
+def _process(found: Term) -> str:
+    """Return a process in words, as the agent describes it."""
+    match found:
+        case (_, bytes(name), _):
+            return name.decode("utf-8", "replace")
+        case _:
+            return str(found)
+
+
+def _function(found: Term) -> str:
+    match found:
+        case (_, _, (module, function, arity)):
+            return f"{module}:{function}/{arity}"
+        case _:
+            return "?"
+
+
+def _busy(who: Term, place: Location | None) -> Diagnostic:
+    message = f"{_process(who)} did not suspend in time: it is in {_function(who)}"
+    return Diagnostic("suspend_timeout", message, place)
+
+
+def _silent(who: Iterable[Term]) -> Diagnostic:
+    names = shortened([f"{_process(w)} in {_function(w)}" for w in who])
+    return Diagnostic("supervisor_silent", f"supervisors do not answer, so their children are not known: {names}")
+
+
+def _raised(module: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
+    return Diagnostic("code_change_failed", f"code_change of {module} for {_process(who)}: {_words(reason)}", place)
+
+
+def _deaths(who: Iterable[Term], what: str) -> Iterator[Diagnostic]:
+    return (Diagnostic("died_in_window", f"{_process(p)} {what}: its state is lost", severity="warning") for p in who)
+
+
+def _words(reason: Term) -> str:
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+
+
+def _misunderstood(answer: Term) -> EffectFailed:
+    return EffectFailed(Diagnostic("agent_misunderstood", f"the agent answered {answer!r}"[:300]))
