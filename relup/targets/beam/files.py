@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.document import read_release
 from relup.document.erlang.fingerprint import fingerprint
-from relup.model.release import Release
+from relup.model.code import Code, NoCode
+from relup.model.release import Application, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,12 @@ class Beam:
     binary: bytes
 
 
-def read_beams(release: Release, modules: Iterator[str] | list[str]) -> Mapping[str, Beam]:
+def read_beams(release: Release, modules: Iterable[str]) -> Mapping[str, Beam]:
     """Return the files of these modules of *release*. Raises `Refused` with all that are gone or have changed."""
-    paths = beam_paths(release)
+    code, planned = code_of(release), release.fingerprints()
     found, wrong = dict[str, Beam](), list[Diagnostic]()
-    planned = release.fingerprints()
     for module in modules:
-        match _read(module, paths.get(module), planned.get(module), release):
+        match _read(module, code, planned.get(module), release):
             case Beam() as beam:
                 found[module] = beam
             case Diagnostic() as problem:
@@ -37,19 +37,22 @@ def read_beams(release: Release, modules: Iterator[str] | list[str]) -> Mapping[
     return found
 
 
-def beam_paths(release: Release) -> Mapping[str, Path]:
-    """Return where the modules of a release are; a release that came with a plan is read again from its folder."""
-    if any(release.code.has(m) for a in release.applications for m in a.modules):
-        code = release.code
-    else:
-        code = read_release(Path(release.root)).code
-    modules = (code.module(m) for a in release.applications for m in a.modules)
-    return {m.name: Path(m.path) for m in modules if m}
+def code_of(release: Release) -> Code:
+    """Return the code of a release; of one that came with a plan it is found again in its folder."""
+    return read_release(Path(release.root)).code if isinstance(release.code, NoCode) else release.code
 
 
-def _read(module: str, path: Path | None, planned: str | None, release: Release) -> Beam | Diagnostic:
-    if path is None:
+def ebin_of(application: Application, code: Code) -> Path | None:
+    """Return the folder of an application's modules, in which its `.app` file lies too; None when it has none."""
+    found = next((code.module(m) for m in application.modules), None)
+    return Path(found.path).parent if found else None
+
+
+def _read(module: str, code: Code, planned: str | None, release: Release) -> Beam | Diagnostic:
+    known = code.module(module)
+    if known is None:
         return Diagnostic("stale_plan", f"{release.root}: module {module!r} is gone since the plan was made")
+    path = Path(known.path)
     try:
         found, binary = fingerprint(path), path.read_bytes()
     except OSError as error:

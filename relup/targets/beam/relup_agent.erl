@@ -41,7 +41,10 @@
     changed = [],
     loaded = none,
     died = [],
-    stopped = #{}
+    stopped = #{},
+    %% what applications were before they became what the goal has, and their environments then
+    became = [],
+    environment = none
 }).
 
 %% ── its life ──────────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +142,9 @@ handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
 handle({stop, Modules}, A) -> stop(Modules, A);
 handle({start, Modules}, A) -> start(Modules, A);
 handle(verify, A) -> {{ok, lists:map(fun describe/1, A#agent.died), born(A)}, A};
+handle({become, Applications}, A) -> become(Applications, A);
 handle({resume, Back}, A) -> resume(A#agent{back = Back});
+handle(config_change, A) -> config_change(A);
 handle(rollback, A) -> rollback(A);
 handle({soft_purge, Modules}, A) -> {{ok, [M || M <- Modules, not code:soft_purge(M)]}, A};
 handle({digests, Modules}, A) -> {[{M, digest(M)} || M <- Modules], A};
@@ -484,6 +489,41 @@ start(Modules, #agent{stopped = Stopped} = A) ->
         Reasons -> {{failed, words(Reasons)}, A}
     end.
 
+%% ── applications ──────────────────────────────────────────────────────────────────────────────────────
+
+%% Let applications be what the goal has: {Application, Its ebin, The text of its .app file}.
+%% What was set while the node ran stays as it was set.
+become(Applications, A) ->
+    Before = [{App, {application, App, Keys}, path(App)} || {App, _, _} <- Applications,
+              {ok, Keys} <- [application:get_all_key(App)]],
+    Environment = application_controller:prep_config_change(),
+    Loaded = [App || {App, _, _} <- Before],
+    change([{App, term(Text), Ebin} || {App, Ebin, Text} <- Applications, lists:member(App, Loaded)]),
+    {ok, A#agent{became = Before, environment = Environment}}.
+
+change([]) -> ok;
+change(Applications) ->
+    Environments = [{App, application:get_all_env(App)} || {App, _, _} <- Applications],
+    application_controller:change_application_data([Spec || {_, Spec, _} <- Applications], Environments),
+    [code:replace_path(App, Ebin) || {App, _, Ebin} <- Applications, filelib:is_dir(Ebin)].
+
+path(App) ->
+    case code:lib_dir(App) of
+        {error, _} -> "";
+        Dir -> filename:join(Dir, "ebin")
+    end.
+
+term(Text) ->
+    {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
+    {ok, Term} = erl_parse:parse_term(Tokens),
+    Term.
+
+%% Tell the applications that run what changed in their environments (Module:config_change/3).
+config_change(#agent{environment = none} = A) -> {ok, A};
+config_change(#agent{environment = Environment} = A) ->
+    Answer = application_controller:config_change(Environment),
+    {case Answer of ok -> ok; {error, Reason} -> {failed, words(Reason)} end, A#agent{environment = none, became = []}}.
+
 %% ── the end of the window ─────────────────────────────────────────────────────────────────────────────
 
 %% Let everybody go on; from here on the way back is a downgrade.
@@ -495,11 +535,13 @@ resume(#agent{asked = Asked, nobody = Nobody} = A) ->
 closed(#agent{monitors = Monitors} = A) ->
     [demonitor(M, [flush]) || M <- maps:values(Monitors)],
     A#agent{
-        selected = #{}, supervisors = [], monitors = #{}, known = none, asked = [], changed = [], loaded = none, died = []
+        selected = #{}, supervisors = [], monitors = #{}, known = none, asked = [], changed = [], loaded = none, died = [],
+        became = []
     }.
 
 %% Make the code current that was, put the states back that were changed, and let everybody go on.
-rollback(#agent{loaded = Loaded, changed = Changed, died = Died} = A) ->
+rollback(#agent{loaded = Loaded, changed = Changed, died = Died, became = Became} = A) ->
+    change(Became),
     {Killed, Failed, Next} = unload(Loaded, A),
     Late = restore(lists:usort(Changed) -- Died, Next),
     {ok, Closed} = resume(Next),

@@ -18,7 +18,7 @@ from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.errors import BridgeError
-from relup.targets.beam.files import Beam, read_beams
+from relup.targets.beam.files import Beam, code_of, ebin_of, read_beams
 from relup.targets.beam.terms import Atom, Term
 from relup.targets.beam.wire import to_node
 
@@ -39,6 +39,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._limits: Mapping[str, int] = {}
         self._number = 0
         self._open = False
+        self._final = False
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -222,12 +223,26 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 raise _misunderstood(other)
 
     async def commit(self, *, final: bool) -> None:
-        """Decide: nothing needs to be written before the node is confirmed."""
+        """Decide; after `final` the applications of the node are those of the goal, by version and by folder."""
+        if final:
+            await self._ask(Atom("become"), list(self._applications()))
+            self._final = True
+
+    def _applications(self) -> Iterator[Term]:
+        """Yield the applications whose versions change: their names, folders and `.app` files."""
+        base, code = self._relup.base, code_of(self._relup.goal)
+        for application in self._relup.goal.applications:
+            before, ebin = base.application(application.name), ebin_of(application, code)
+            if before and before.vsn != application.vsn and ebin:
+                file = ebin / f"{application.name}.app"
+                yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()
 
     async def resume(self) -> None:
         """Let every process go on; from here on the way back is the downgrade."""
         await self._ask(Atom("resume"), [])
         self._open = False
+        if self._final:
+            await self._ask(Atom("config_change"))
 
     async def rollback(self) -> Sequence[Diagnostic]:
         """Put code and states back and resume. Raises `EffectFailed` with what remains."""
