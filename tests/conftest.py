@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,3 +33,11 @@ def beam(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, epmd: int, mo
     monkeypatch.setenv("ERL_EPMD_PORT", str(epmd))
     own = tmp_path_factory.getbasetemp()
     return Beam(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own, tmp_path)
+
+
+def pytest_runtest_setup() -> None:
+    """Leave what the test runner keeps out of the heap that tests look at: it grows with every test.
+
+    The code server looks through the whole heap for holders of old code, and so does each collection.
+    """
+    gc.freeze()

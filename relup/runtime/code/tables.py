@@ -79,7 +79,7 @@ class Tables:
             known = self._others[name] = _Other(ref(module))
         if known.reading is None and not tops <= known.without:
             text = source_text(name, module)
-            if re.search(rf"\b(?:{'|'.join(map(re.escape, sorted(tops)))})\b", text):
+            if _names(text, tops):
                 known.reading = _read(text)
             known.without |= tops
         return known.reading or Reading()
@@ -89,6 +89,12 @@ class Tables:
         alive = {v.digest for v in versions}
         self._release = {d: r for d, r in self._release.items() if d in alive}
         self._others = {n: k for n, k in self._others.items() if modules.get(n) is k.module()}
+
+
+def _names(text: str, words: Collection[str]) -> bool:
+    """Say whether a text has one of *words*; nearly none has one even within another, and that is seen at once."""
+    likely = [word for word in words if word in text]
+    return any(re.search(rf"\b{re.escape(word)}\b", text) for word in likely)
 
 
 def _read(text: bytes | str) -> Reading:
