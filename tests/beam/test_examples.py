@@ -19,7 +19,7 @@ from tests.support import Commands
 
 HOUR = 3_600_000
 STATES = """
-    [{Server, sys:get_state(Server)} || Server <- [depot_stock, depot_till, depot_door, depot_news]] ++
+    [{Server, sys:get_state(Server)} || Server <- [depot_till, depot_stock, depot_door, depot_news]] ++
     [{list_to_binary(pid_to_list(Pid)), sys:get_state(Pid)} || {_, Pid, _, _} <- supervisor:which_children(depot_pool)]
 """
 
@@ -31,6 +31,7 @@ def numbers(node: BeamNode, count: int, pattern: str = r"\[(\d)\]: (\d+)$") -> l
 
 
 def states(node: BeamNode) -> dict[str, Any]:
+    """Return all states; the till's is first, so that what it set out to do as it started is done."""
     return dict(node.ask(STATES))
 
 
