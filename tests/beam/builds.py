@@ -18,12 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from relup.cli.demo import examples
 from tests.support import require_erl
 
 VERSIONS = ("1", "2", "3")
-ANEMONE = examples() / "beam" / "anemone"
-DEPOT = examples() / "beam" / "erl"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "beam"
+ANEMONE, DEPOT = EXAMPLES / "anemone", EXAMPLES / "erl"
 
 
 def anemone_releases(shared: Path) -> Mapping[str, Path]:

@@ -29,7 +29,7 @@ class Identity:
     """As `name@host`."""
     cookie: str
     root: Path
-    """Its release. The application's files may be written; of the others only a new file is put in the place of an old."""
+    """Its release. The application's files may be written; another's only replaced by a new file."""
 
     @property
     def kind(self) -> str:

@@ -1,0 +1,33 @@
+"""Questions to a node that need no agent: expressions of Erlang, evaluated there, and what is known of it from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from relup.targets.beam.bridge import Bridge
+from relup.targets.beam.terms import Atom, Term, text
+
+
+async def evaluate(bridge: Bridge, source: str, bindings: Mapping[str, Term] | None = None, timeout: float = 5.0) -> Any:  # noqa: ASYNC109
+    """Return the value of expressions of Erlang on the node, each ended by a comma, the last by a full stop.
+
+    Raises `Raised` when they are none, or when they raise.
+    """
+    _, tokens, _ = await bridge.call("erl_scan", "string", [[*map(ord, source)]])
+    _, expressions = await bridge.call("erl_parse", "parse_exprs", [tokens])
+    bound = [(Atom(name), value) for name, value in (bindings or {}).items()]
+    _, value, _ = await bridge.call("erl_eval", "exprs", [expressions, bound], timeout=timeout)
+    return value
+
+
+async def applications(bridge: Bridge) -> dict[str, str]:
+    """Return the applications that the node has loaded, with their versions."""
+    found = await bridge.call("application", "loaded_applications")
+    return {str(name): text(vsn) for name, _, vsn in found}
+
+
+async def booted(bridge: Bridge) -> tuple[str, str]:
+    """Return name and version of the release that the node booted."""
+    name, vsn = await bridge.call("init", "script_id")
+    return text(name), text(vsn)
