@@ -262,7 +262,10 @@ def _map(items: list[Term]) -> Term:
         found = dict(zip(keys, values, strict=True))
     except TypeError:  # a key that is a list or a map
         found = {}
-    return found if len(found) == len(keys) else Pairs(tuple(zip(keys, values, strict=True)))
+    if len(found) == len(keys):
+        return found
+    pairs = sorted(zip(keys, values, strict=True), key=lambda pair: encode(pair[0]))  # Erlang's order is its own
+    return Pairs(tuple(pairs))
 
 
 def _float(value: float) -> float:
