@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from relup.cli.output import finish
+from relup.cli.reach import beam_options
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 node = click.argument("node", metavar="NODE")
@@ -187,6 +188,7 @@ def start(release: str, name: str | None, as_given: bool) -> None:
 @relup.command()
 @click.argument("node", required=False, metavar="[NODE]")
 @as_json
+@beam_options
 def status(node: str | None, as_json: bool) -> None:
     """Show a node: release, processes, versions, drift.
 
@@ -207,6 +209,7 @@ def status(node: str | None, as_json: bool) -> None:
 @via
 @yes
 @as_json
+@beam_options
 def apply(new: str, as_json: bool, **wanted: Any) -> None:
     """Upgrade a live node: plan, show, ask, apply.
 
@@ -230,6 +233,7 @@ def apply(new: str, as_json: bool, **wanted: Any) -> None:
 @via
 @yes
 @as_json
+@beam_options
 def downgrade(vsn: str | None, as_json: bool, **wanted: Any) -> None:
     """Migrate a live node down.
 
@@ -244,6 +248,7 @@ def downgrade(vsn: str | None, as_json: bool, **wanted: Any) -> None:
 @relup.command()
 @node
 @as_json
+@beam_options
 def confirm(node: str, as_json: bool) -> None:
     """Make the running release the one a restart boots."""
     from relup.cli.live import confirm as work
@@ -254,6 +259,7 @@ def confirm(node: str, as_json: bool) -> None:
 @relup.command()
 @node
 @as_json
+@beam_options
 def history(node: str, as_json: bool) -> None:
     """Show what was done on a node, and how it ended."""
     from relup.cli.live import history as work
@@ -264,6 +270,7 @@ def history(node: str, as_json: bool) -> None:
 @relup.command()
 @node
 @as_json
+@beam_options
 def stop(node: str, as_json: bool) -> None:
     """Stop a node cleanly, and wait until it is gone."""
     from relup.cli.live import stop as work
@@ -275,6 +282,7 @@ def stop(node: str, as_json: bool) -> None:
 @node
 @click.argument("expression", metavar="EXPR")
 @as_json
+@beam_options
 def rpc(node: str, expression: str, as_json: bool) -> None:
     """Evaluate an expression in a live node.
 
@@ -286,6 +294,7 @@ def rpc(node: str, expression: str, as_json: bool) -> None:
 
 @relup.command()
 @node
+@beam_options
 def remote(node: str) -> None:
     """Open a Python prompt inside a live node."""
     from relup.cli.remote import remote as work

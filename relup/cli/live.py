@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,19 +9,15 @@ from pathlib import Path
 import click
 
 from relup.cli.output import Output
+from relup.cli.reach import base, connect, home_of
 from relup.diagnostics import Refused
 from relup.model.naming import shortened
 from relup.report.text import history_lines, status_lines
-from relup.targets.python.client import connect, node_names, wait_until_gone
-from relup.targets.python.home import UNPACKED, Home, base_folder
+from relup.targets.python.client import node_names, wait_until_gone
+from relup.targets.python.home import UNPACKED
 
 MOST = 20
 """How many users of old code are named."""
-
-
-def base() -> Path:
-    """Return where this user's nodes have their homes."""
-    return base_folder(os.environ)
 
 
 def unpacked() -> Path:
@@ -36,7 +31,7 @@ def status(output: Output, node: str | None) -> int:
         names = node_names(base())
         output.result(names, names or [f"no node of this user runs ({base()})"])
         return 0
-    with connect(base(), node) as client:
+    with connect(node) as client:
         found = client.ask("status")
     output.result(found, status_lines(found))
     return 0
@@ -44,7 +39,7 @@ def status(output: Output, node: str | None) -> int:
 
 def confirm(output: Output, node: str) -> int:
     """Make the running release permanent."""
-    with connect(base(), node) as client:
+    with connect(node) as client:
         found = client.ask("confirm")
     word = "is permanent now" if found["was_provisional"] else "was permanent already"
     output.result(found, [f"{found['release']} {word}", *_lingering(found["lingering"])])
@@ -65,9 +60,9 @@ def _lingering(found: Sequence[str]) -> Iterator[str]:
 
 def history(output: Output, node: str) -> int:
     """Show what was done, also on a node that does not run any more."""
-    home = Home(base(), node)
+    home = home_of(node)
     try:
-        with connect(base(), node) as client:
+        with connect(node) as client:
             entries = client.ask("history")
     except Refused:
         if not (entries := home.history()):
@@ -78,7 +73,7 @@ def history(output: Output, node: str) -> int:
 
 def stop(output: Output, node: str) -> int:
     """Stop a node and wait until it is gone."""
-    with connect(base(), node) as client:
+    with connect(node) as client:
         found = client.ask("stop")
     wait_until_gone(found["pid"])
     output.result(found, [f"{node} stopped (pid {found['pid']})"])
@@ -87,7 +82,7 @@ def stop(output: Output, node: str) -> int:
 
 def rpc(output: Output, node: str, expression: str) -> int:
     """Evaluate an expression in the node."""
-    with connect(base(), node) as client:
+    with connect(node) as client:
         found = client.ask("evaluate", source=expression)
     sys.stderr.write(found["output"])
     output.result(found, [found["value"] or "None"])

@@ -7,17 +7,17 @@ from codeop import compile_command
 
 import click
 
-from relup.cli.live import base, echo
+from relup.cli.live import echo
 from relup.cli.output import Output
+from relup.cli.reach import Client, connect
 from relup.diagnostics import InvalidInput
-from relup.targets.python.client import Client, connect
 
 
 def remote(_: Output, node: str) -> int:
     """Read statements until end of file, and run each in the node."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 - gives input() its editing and history
-    with connect(base(), node) as client:
+    with connect(node) as client:
         click.echo(f"in node {node}; `node` is the node; await works; Ctrl-D leaves", err=True)
         with contextlib.suppress(EOFError):
             while True:

@@ -13,8 +13,9 @@ import click
 
 from relup.cli.adopt import adopted
 from relup.cli.known import known_releases
-from relup.cli.live import base, unpacked
+from relup.cli.live import unpacked
 from relup.cli.output import Output
+from relup.cli.reach import Client, connect, home_of
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, errors
 from relup.document import read_document, read_release
 from relup.document.route import route_to_data
@@ -29,7 +30,6 @@ from relup.planner import find_route
 from relup.planner.lint import check_appup
 from relup.report.route import route_lines
 from relup.report.text import outcome_lines
-from relup.targets.python.client import Client, connect
 from relup.targets.python.home import Home, changed_in_place
 from relup.targets.python.outcomes import outcome_from_data
 
@@ -50,7 +50,7 @@ class Request:
 
 def apply(output: Output, request: Request, new: str) -> int:
     """Upgrade to a release folder, or by a saved plan, which was looked at already and is applied as it is."""
-    home = Home(base(), request.node)
+    home = home_of(request.node)
     with home.reading():
         return _apply(output, request, new, home)
 
@@ -59,7 +59,7 @@ def _apply(output: Output, request: Request, new: str, home: Home) -> int:
     wanted = _wanted(Path(new), _unpack(home))
     if isinstance(wanted, Route) and (request.through or request.via):
         raise click.UsageError("a saved plan is applied as it is: --through and --via are for a release")
-    with connect(base(), request.node) as client:
+    with connect(request.node) as client:
         if isinstance(wanted, Route):
             _check(output, wanted, (), strict=request.strict)
             return _carry_out(output, client, request, adopted(wanted, unpacked(), home.releases), ask=False)
@@ -96,7 +96,7 @@ def _check(output: Output, route: Route, found: Iterable[Diagnostic], *, strict:
 
 def downgrade(output: Output, request: Request, vsn: str | None) -> int:
     """Go back to a release that ran on this node before."""
-    with Home(base(), request.node).reading(), connect(base(), request.node) as client:
+    with home_of(request.node).reading(), connect(request.node) as client:
         records = client.ask("releases")
         running = _running(records)
         goal = _recorded(_earlier(records, vsn), "which ran before")
@@ -169,7 +169,7 @@ def _way_down(output: Output, request: Request, running: Release, goal: Release)
 def _route(
     output: Output, request: Request, running: Release, goal: Release, direction: Direction | None = None
 ) -> Route:
-    known = known_releases(output, request.through, (goal, running), unpack=_unpack(Home(base(), request.node)))
+    known = known_releases(output, request.through, (goal, running), unpack=_unpack(home_of(request.node)))
     return find_route(running, goal, known, direction, request.via)
 
 

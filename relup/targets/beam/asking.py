@@ -9,7 +9,9 @@ from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.terms import Atom, Term, text
 
 
-async def evaluate(bridge: Bridge, source: str, bindings: Mapping[str, Term] | None = None, timeout: float = 5.0) -> Any:  # noqa: ASYNC109
+async def evaluate(
+    bridge: Bridge, source: str, bindings: Mapping[str, Term] | None = None, timeout: float = 5.0
+) -> Any:
     """Return the value of expressions of Erlang on the node, each ended by a comma, the last by a full stop.
 
     Raises `Raised` when they are none, or when they raise.

@@ -1,0 +1,216 @@
+"""A connection to a BEAM node that is asked what a Python node is asked, and answers with the same data.
+
+Commands do not know which kind of node they speak to. A Python node answers over its socket; here the questions are
+answered by this process, through a bridge, and what is to be remembered is kept on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from relup.diagnostics import Diagnostic, InvalidInput, Refused
+from relup.document.route import route_from_data
+from relup.executor import Event, Options, install
+from relup.model.release import Release
+from relup.targets.beam.asking import applications, booted, evaluate
+from relup.targets.beam.bridge import Bridge, connect
+from relup.targets.beam.deploy import make_permanent
+from relup.targets.beam.errors import BridgeError, Raised
+from relup.targets.beam.erts import start_erl
+from relup.targets.beam.standing import beam_home, file_of, standing
+from relup.targets.beam.target import BeamNode
+from relup.targets.beam.terms import Atom, text
+from relup.targets.beam.where import Where
+from relup.targets.python.home import Installed, Records
+from relup.targets.python.outcomes import outcome_to_data
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+
+class BeamClient:
+    """A connection to one node."""
+
+    def __init__(self, runner: asyncio.Runner, bridge: Bridge, where: Where, base: Path, given: Path | None) -> None:
+        self.name = where.node
+        self._runner = runner
+        self._bridge = bridge
+        self._where = where
+        self._home = beam_home(base, where.node)
+        self._given = given
+
+    def ask(self, op: str, on_event: OnEvent | None = None, **fields: Any) -> Any:
+        """Answer a request as a Python node does. Raises what it raises."""
+        try:
+            return self._runner.run(self._answer(op, on_event, fields))
+        except BridgeError as error:
+            raise Refused([error.diagnostic]) from error
+
+    async def _answer(self, op: str, on_event: OnEvent | None, fields: Mapping[str, Any]) -> Any:
+        match op:
+            case "releases":
+                return await self._releases()
+            case "apply":
+                return await self._apply(on_event, **fields)
+            case "status":
+                return await self._status()
+            case "history":
+                return self._home.history()
+            case "confirm":
+                return await self._confirm()
+            case "evaluate":
+                return await self._evaluate(fields["source"])
+            case "stop":
+                return await self._stop()
+            case _:
+                raise ValueError(f"unknown request {op}")
+
+    async def _running(self) -> Release:
+        return standing(self._where, self._home, await applications(self._bridge), self._given)
+
+    async def _recorded(self, running: Release) -> Records:
+        """Return what is known of the node's releases: what runs says the node, what boots say its files."""
+        current = Installed(running.name, running.vsn, file_of(running))
+        known = self._home.records()
+        if known is None or known.current != current:
+            known = Records(current, current, (current,))
+        root = self._where.release
+        boots = (start_erl(root)[1] if root else "") or (await booted(self._bridge))[1]
+        return replace(known, permanent=next((i for i in known.installed if i.vsn == boots), known.permanent))
+
+    async def _releases(self) -> dict[str, Any]:
+        running = await self._running()
+        records = await self._recorded(running)
+        return {**asdict(records), "applications": {a.name: a.vsn for a in running.applications}, "drift": []}
+
+    # ── upgrades ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _apply(self, on_event: OnEvent | None, plan: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+        route = route_from_data(plan)
+        if options["confirm"] is not None:
+            message = "--confirm is not carried out on BEAM nodes yet: the upgrade stays until it is taken back"
+            raise Refused([Diagnostic("not_yet", message)])
+        running = await self._running()
+        records = await self._recorded(running)
+        chosen = Options(options["dry_run"], options["allow_irreversible"], options["strict"])
+
+        def emit(event: Event) -> None:
+            if on_event:
+                on_event({"phase": event.phase, "message": event.message})
+
+        owner, target = _owner(), BeamNode(self._bridge)
+        outcome = await install(route, target, owner=owner, emit=emit, clock=time.monotonic, options=chosen)
+        if outcome.status != "ready":
+            goal = route.hops[-1].goal
+            if outcome.status == "done":
+                records = records.running(Installed(goal.name, goal.vsn, file_of(goal)))
+            self._write(records, route, outcome, owner)
+        return outcome_to_data(outcome)
+
+    def _write(self, records: Records, route: Any, outcome: Any, owner: str) -> None:
+        self._home.create()
+        self._home.write(records)
+        self._home.append(
+            {
+                "at": time.time(),
+                "what": "upgrade" if route.direction == "up" else "downgrade",
+                "who": owner,
+                "release": str(records.current),
+                "from": route.base.vsn,
+                "via": [hop.goal.vsn for hop in route.hops[:-1]],
+                "to": route.goal.vsn,
+                "outcome": outcome.status,
+                "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
+                "processes": sum(w.processes for w in outcome.windows),
+                "because": [str(d) for d in outcome.diagnostics if outcome.status != "done"],
+            }
+        )
+
+    async def _confirm(self) -> dict[str, Any]:
+        """Let a restart boot what runs, and drop the old code that nobody's stack stands in."""
+        running = await self._running()
+        was = await self._recorded(running)
+        if was.provisional:
+            make_permanent(self._where.release, running)
+        records = replace(was, permanent=was.current)
+        self._home.create()
+        self._home.write(records)
+        if was.provisional:
+            self._home.append(
+                {"at": time.time(), "what": "confirm", "who": _owner(), "release": str(records.permanent)}
+            )
+        modules = [Atom(m) for a in running.applications for m in a.modules]
+        left = await evaluate(self._bridge, _PURGE, {"Modules": modules})
+        lingering = [f"{module}: {text(pid)}" for module, pids in left for pid in pids]
+        return {"release": str(records.permanent), "was_provisional": was.provisional, "lingering": lingering}
+
+    # ── looking ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _status(self) -> dict[str, Any]:
+        running = await self._running()
+        records = await self._recorded(running)
+        seen = await evaluate(self._bridge, _LOOK)
+        return {
+            "node": self.name,
+            "pid": int(text(seen[0])),
+            "release": {"name": running.name, "vsn": running.vsn, "root": file_of(running)},
+            "permanent": asdict(records.permanent),
+            "provisional": records.provisional,
+            "upgrading": text(seen[2]) if seen[2] else None,
+            "goes_back_in": None,
+            "releases": [asdict(kept) | {"status": status} for kept, status in records.statuses()],
+            "applications": [{"name": a.name, "vsn": a.vsn} for a in running.applications],
+            "process_count": seen[1],
+            "processes": [],
+            "old_code": [],
+            "drift": [],
+        }
+
+    async def _evaluate(self, source: str) -> dict[str, str | None]:
+        ended = source if source.rstrip().endswith(".") else f"{source}."
+        try:
+            value = await evaluate(self._bridge, ended, timeout=3_600.0)
+        except Raised as error:
+            raise InvalidInput([error.diagnostic]) from error
+        shown = await self._bridge.call("io_lib", "format", [[*map(ord, "~tp")], [value]])
+        return {"output": "", "value": text(await self._bridge.call("unicode", "characters_to_binary", [shown]))}
+
+    async def _stop(self) -> dict[str, Any]:
+        pid = int(text(await self._bridge.call("os", "getpid")))
+        await self._bridge.call("init", "stop")
+        return {"pid": pid}
+
+
+def _owner() -> str:
+    return f"{os.environ.get('USER') or os.geteuid()} (process {os.getpid()} on {os.uname().nodename})"
+
+
+_PURGE = """
+    [{M, [pid_to_list(P) || P <- processes(), erlang:check_process_code(P, M)]} || M <- Modules,
+        erlang:check_old_code(M), not code:soft_purge(M)].
+"""
+_LOOK = """
+    Owner = case whereis(relup_agent) of
+        undefined -> [];
+        Agent -> proplists:get_value(owner, element(2, process_info(Agent, dictionary)), [])
+    end,
+    {os:getpid(), erlang:system_info(process_count), Owner}.
+"""
+
+
+@contextmanager
+def beam_client(where: Where, base: Path, given: Path | None = None, timeout: float = 10.0) -> Iterator[BeamClient]:
+    """Connect to a node for the length of the block. Raises `Refused` with why it cannot be reached."""
+    with asyncio.Runner() as runner:
+        connection = connect(where, timeout=timeout)
+        bridge = runner.run(connection.__aenter__())
+        try:
+            yield BeamClient(runner, bridge, where, base, given)
+        finally:
+            runner.run(connection.__aexit__(None, None, None))

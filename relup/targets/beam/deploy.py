@@ -1,0 +1,69 @@
+"""Making a release the one that the next boot starts: its files beside those that are there, then one small file.
+
+What starts a release, `bin/<name>`, takes the version from `releases/start_erl.data`. So whatever is new is copied into
+the node's folder under names of its own, and that file is replaced last, in one step: whenever this ends, the next
+boot finds a whole release. What is there already is not written over, `releases/COOKIE` least of all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from relup.diagnostics import Diagnostic, Refused
+from relup.model.release import Release
+from relup.targets.beam.files import code_of, ebin_of
+from relup.targets.beam.standing import file_of
+
+
+def make_permanent(root: Path | None, goal: Release) -> None:
+    """Let the folder *root* of a node's release boot *goal*. Raises `Refused` where the deployment has to do that."""
+    if root is None or not (root / "releases" / "start_erl.data").is_file():
+        raise Refused([_elsewhere(goal, "the folder of the node's release is not on this machine")])
+    if not (root / f"erts-{goal.erts}").is_dir():
+        raise Refused([_elsewhere(goal, f"it needs erts {goal.erts}, which {root} does not have")])
+    try:
+        for source, target in _folders(root, goal):
+            if not target.exists():
+                _copy(source, target)
+        _replace(root / "releases" / "start_erl.data", f"{goal.erts} {goal.vsn}\n".encode())
+    except OSError as error:
+        raise Refused([_elsewhere(goal, f"{error.filename}: {error.strerror}")]) from error
+
+
+def _folders(root: Path, goal: Release) -> Iterator[tuple[Path, Path]]:
+    """Yield the folders that the release consists of, and where they belong; its version's own folder is the last."""
+    code = code_of(goal)
+    for application in goal.applications:
+        ebin = ebin_of(application, code)
+        if ebin is not None:
+            yield ebin.parent, root / "lib" / f"{application.name}-{application.vsn}"
+    yield Path(file_of(goal)).parent, root / "releases" / goal.vsn
+
+
+def _copy(source: Path, target: Path) -> None:
+    beside = target.with_name(f".{target.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(source, beside, symlinks=True)
+    beside.rename(target)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _elsewhere(goal: Release, why: str) -> Diagnostic:
+    message = f"{goal} runs, and a restart would not boot it: {why}"
+    return Diagnostic("not_bootable", message, hint="the deployment has to put it there")
