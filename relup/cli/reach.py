@@ -42,7 +42,7 @@ def base() -> Path:
 
 
 def is_beam(node: str) -> bool:
-    """Say whether a name means a BEAM node: it has a host, is a folder, or no Python node has it and one of BEAM does."""
+    """Say whether a name means a BEAM node: it has a host, is a folder, or only a node of BEAM has it."""
     if "@" in node or "/" in node or node in (".", ".."):
         return True
     if Home(base(), node).path.is_dir():

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from codeop import compile_command
+from typing import TYPE_CHECKING
 
 import click
 
 from relup.cli.live import echo
 from relup.cli.output import Output
-from relup.cli.reach import Client, connect
+from relup.cli.reach import connect
 from relup.diagnostics import InvalidInput
+
+if TYPE_CHECKING:
+    from relup.cli.reach import Client
 
 
 def remote(_: Output, node: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ from relup.cli.adopt import adopted
 from relup.cli.known import known_releases
 from relup.cli.live import unpacked
 from relup.cli.output import Output
-from relup.cli.reach import Client, connect, home_of
+from relup.cli.reach import connect, home_of
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, errors
 from relup.document import read_document, read_release
 from relup.document.route import route_to_data
@@ -32,6 +32,9 @@ from relup.report.route import route_lines
 from relup.report.text import outcome_lines
 from relup.targets.python.home import Home, changed_in_place
 from relup.targets.python.outcomes import outcome_from_data
+
+if TYPE_CHECKING:
+    from relup.cli.reach import Client
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from relup.diagnostics import Diagnostic, Refused
 from relup.document import read_release
 from relup.document.erlang.fingerprint import fingerprint
+from relup.document.text import is_file
 from relup.model.code import Code, NoCode
 from relup.model.release import Application, Release
 
@@ -42,6 +43,13 @@ def code_of(release: Release) -> Code:
     return read_release(Path(release.root)).code if isinstance(release.code, NoCode) else release.code
 
 
+def consolidated(release: Release, module: str) -> Path | None:
+    """Return the file of a protocol as a mix release runs it: with all that implements it, beside its boot file."""
+    file = Path(release.location.file) if release.location else None
+    found = file.parent / "consolidated" / f"{module}.beam" if file else None
+    return found if found and is_file(found) else None
+
+
 def ebin_of(application: Application, code: Code) -> Path | None:
     """Return the folder of an application's modules, in which its `.app` file lies too; None when it has none."""
     found = next((code.module(m) for m in application.modules), None)
@@ -52,7 +60,8 @@ def _read(module: str, code: Code, planned: str | None, release: Release) -> Bea
     known = code.module(module)
     if known is None:
         return Diagnostic("stale_plan", f"{release.root}: module {module!r} is gone since the plan was made")
-    path = Path(known.path)
+    protocol = consolidated(release, module)
+    path, planned = (protocol, None) if protocol else (Path(known.path), planned)
     try:
         found, binary = fingerprint(path), path.read_bytes()
     except OSError as error:

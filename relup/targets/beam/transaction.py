@@ -11,14 +11,16 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Location, Refused
+from relup.document.erlang.fingerprint import fingerprint
 from relup.executor import EffectFailed, Preparation, Side
 from relup.model.instructions import Apply, Call, CodeChange, Load, Start, Stop, Suspension
 from relup.model.naming import describe, shortened
+from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.errors import BridgeError
-from relup.targets.beam.files import Beam, code_of, ebin_of, read_beams
+from relup.targets.beam.files import Beam, code_of, consolidated, ebin_of, read_beams
 from relup.targets.beam.terms import Atom, Term
 from relup.targets.beam.wire import to_node
 
@@ -64,11 +66,15 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         return Preparation(tuple(counts), tuple(notes))
 
     async def _check_base(self) -> None:
-        planned = self._relup.base.fingerprints()
+        """Compare the code that runs of the applications that change; those that do not may have been patched."""
+        base, goal = self._relup.base, self._relup.goal
+        changing = [a for a in base.applications if (g := goal.application(a.name)) is None or g.vsn != a.vsn]
+        planned = {m: digest for a in changing for m, digest in a.fingerprints.items()}
         running = dict(await self._agent.ask(Atom("digests"), [Atom(m) for m in planned]))
-        other = [m for m in planned if isinstance(running[m], bytes) and running[m].hex() != planned[m]]
+        loaded = {m: digest.hex() for m, digest in running.items() if isinstance(digest, bytes)}
+        other = [m for m, digest in loaded.items() if digest not in (planned[m], _consolidated(base, m))]
         if other:
-            message = f"the node runs other code of {shortened(other)} than the plan's base {self._relup.base}"
+            message = f"the node runs other code of {shortened(other)} than the plan's base {base}"
             raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
 
     async def _ready(self, number: int, window: Window, files: Mapping[str, Beam]) -> None:
@@ -260,6 +266,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             return await self._agent.ask(*request)
         except BridgeError as error:
             raise EffectFailed(error.diagnostic) from error
+
+
+def _consolidated(release: Release, module: str) -> str | None:
+    path = consolidated(release, module)
+    found = fingerprint(path) if path else None
+    return found if isinstance(found, str) else None
 
 
 def _concerning(window: Window) -> Iterator[str]:
