@@ -10,22 +10,27 @@ import click
 
 from relup.cli.live import echo
 from relup.cli.output import Output
-from relup.cli.reach import connect
+from relup.cli.reach import connect, is_beam
 from relup.diagnostics import InvalidInput
 
 if TYPE_CHECKING:
     from relup.cli.reach import Client
 
 
+_PYTHON = "`node` is the node; await works"
+_BEAM = "a line is one expression"
+
+
 def remote(_: Output, node: str) -> int:
     """Read statements until end of file, and run each in the node."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 - gives input() its editing and history
+    beam = is_beam(node)
     with connect(node) as client:
-        click.echo(f"in node {node}; `node` is the node; await works; Ctrl-D leaves", err=True)
+        click.echo(f"in node {client.name}; {_BEAM if beam else _PYTHON}; Ctrl-D leaves", err=True)
         with contextlib.suppress(EOFError):
             while True:
-                _run(client, _read(f"{node}> "))
+                _run(client, input(f"{node}> ") if beam else _read(f"{node}> "))
     return 0
 
 

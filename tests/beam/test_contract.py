@@ -33,7 +33,6 @@ def test_the_contract_holds_with_one_window(beam: Beam) -> None:
     relup = plan(releases["1"], releases["2"])
 
     async def scenario() -> int:
-        nodes: list[tuple[BeamNode, Any]] = []
 
         @asynccontextmanager
         async def fresh() -> AsyncIterator[Subject]:

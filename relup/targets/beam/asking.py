@@ -10,16 +10,16 @@ from relup.targets.beam.terms import Atom, Term, text
 
 
 async def evaluate(
-    bridge: Bridge, source: str, bindings: Mapping[str, Term] | None = None, timeout: float = 5.0
+    bridge: Bridge, source: str, bindings: Mapping[str, Term] | None = None, *, within: float = 5.0
 ) -> Any:
-    """Return the value of expressions of Erlang on the node, each ended by a comma, the last by a full stop.
+    """Return the value of expressions of Erlang on the node, separated by commas, with a full stop, *within* seconds.
 
     Raises `Raised` when they are none, or when they raise.
     """
     _, tokens, _ = await bridge.call("erl_scan", "string", [[*map(ord, source)]])
     _, expressions = await bridge.call("erl_parse", "parse_exprs", [tokens])
     bound = [(Atom(name), value) for name, value in (bindings or {}).items()]
-    _, value, _ = await bridge.call("erl_eval", "exprs", [expressions, bound], timeout=timeout)
+    _, value, _ = await bridge.call("erl_eval", "exprs", [expressions, bound], timeout=within)
     return value
 
 

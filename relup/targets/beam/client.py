@@ -173,13 +173,14 @@ class BeamClient:
         }
 
     async def _evaluate(self, source: str) -> dict[str, str | None]:
-        ended = source if source.rstrip().endswith(".") else f"{source}."
+        """Evaluate Elixir where the node has it, else Erlang, and return what its shell would show."""
+        elixir = await self._bridge.call("code", "is_loaded", [Atom("Elixir.Code")])
+        text_of_it = _ELIXIR if elixir else _ERLANG
         try:
-            value = await evaluate(self._bridge, ended, timeout=3_600.0)
+            shown = await evaluate(self._bridge, text_of_it, {"Source": source.encode()}, within=_PATIENCE)
         except Raised as error:
-            raise InvalidInput([error.diagnostic]) from error
-        shown = await self._bridge.call("io_lib", "format", [[*map(ord, "~tp")], [value]])
-        return {"output": "", "value": text(await self._bridge.call("unicode", "characters_to_binary", [shown]))}
+            raise InvalidInput([Diagnostic("evaluation_failed", error.in_words)]) from error
+        return {"output": "", "value": text(shown)}
 
     async def _stop(self) -> dict[str, Any]:
         pid = int(text(await self._bridge.call("os", "getpid")))
@@ -191,6 +192,16 @@ def _owner() -> str:
     return f"{os.environ.get('USER') or os.geteuid()} (process {os.getpid()} on {os.uname().nodename})"
 
 
+_PATIENCE = 3_600.0
+_ELIXIR = "{Value, _} = 'Elixir.Code':eval_string(Source), 'Elixir.Kernel':inspect(Value)."
+_ERLANG = """
+    Text = string:trim(string:trim(unicode:characters_to_list(Source)), trailing, "."),
+    Fail = fun(Module, Reason) -> exit(lists:flatten(Module:format_error(Reason))) end,
+    Tokens = case erl_scan:string(Text ++ " .") of {ok, Ts, _} -> Ts; {error, {_, M1, R1}, _} -> Fail(M1, R1) end,
+    Parsed = case erl_parse:parse_exprs(Tokens) of {ok, Es} -> Es; {error, {_, M2, R2}} -> Fail(M2, R2) end,
+    {value, Value, _} = erl_eval:exprs(Parsed, []),
+    unicode:characters_to_binary(io_lib:format("~tp", [Value])).
+"""
 _PURGE = """
     [{M, [pid_to_list(P) || P <- processes(), erlang:check_process_code(P, M)]} || M <- Modules,
         erlang:check_old_code(M), not code:soft_purge(M)].

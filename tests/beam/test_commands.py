@@ -1,0 +1,102 @@
+"""The tutorial on a live mix release, by commands: what the article does by hand in eight steps is one."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tests.beam.nodes import Beam, BeamNode
+from tests.support import Commands
+
+
+def steps(node: BeamNode, vsn: str) -> list[int]:
+    """Read on to numbers that this version counts, and return how far apart they are."""
+    numbers = [int(node.wait_for(rf"\[{vsn}\]: (\d+)$")[1]) for _ in range(3)]
+    return [b - a for a, b in pairwise(numbers)]
+
+
+def left_behind(node: BeamNode) -> Any:
+    return node.ask("{whereis(relup_agent), code:is_loaded(relup_agent), [N || N <- nodes(hidden)]}")
+
+
+def test_a_counter_is_upgraded_stays_when_the_next_one_fails_and_goes_back(commands: Commands, beam: Beam) -> None:
+    with beam.anemone_node() as node:
+        before, pid = left_behind(node), node.ask("list_to_binary(pid_to_list(whereis(counter)))")
+        assert steps(node, "1") == [1, 1]
+        done = commands.run("apply", node.name, beam.anemone["2"], "--yes", "--json")
+        assert json.loads(done.stdout)["status"] == "done"
+        assert steps(node, "2") == [2, 2]
+        assert node.ask("sys:get_state(counter)") > 1000
+        failed = commands.run("apply", node.name, beam.anemone["3"], "--yes", exit_code=5)
+        assert "rolled back: every process runs 0.2.0" in failed.stdout
+        assert "code_change of Elixir.Counter for counter" in failed.stdout
+        assert steps(node, "2") == [2, 2]
+        commands.run("downgrade", node.name, "--yes")
+        assert steps(node, "1") == [1, 1]
+        assert node.ask("sys:get_state(counter)") < 1000
+        assert node.ask("list_to_binary(pid_to_list(whereis(counter)))") == pid
+        assert left_behind(node) == before
+        told = json.loads(commands.run("history", node.name, "--json").stdout)
+        assert [(e["from"], e["to"], e["outcome"]) for e in told] == [
+            ("0.1.0", "0.2.0", "done"),
+            ("0.2.0", "0.3.0", "rolled_back"),
+            ("0.2.0", "0.1.0", "done"),
+        ]
+
+
+def test_a_dry_run_touches_nothing(commands: Commands, beam: Beam) -> None:
+    with beam.anemone_node() as node:
+        before = left_behind(node)
+        told = commands.run("apply", node.name, beam.anemone["2"], "--dry-run").stdout
+        assert "ready: everything that can be checked beforehand holds" in told
+        assert steps(node, "1") == [1, 1]
+        assert left_behind(node) == before
+
+
+def test_a_restart_boots_the_old_release_until_the_new_one_is_confirmed(commands: Commands, beam: Beam) -> None:
+    def status(node: BeamNode) -> tuple[str, str, bool]:
+        found = json.loads(commands.run("status", node.name, "--json").stdout)
+        return found["release"]["vsn"], found["permanent"]["vsn"], found["provisional"]
+
+    with beam.anemone_node() as node:
+        commands.run("apply", node.name, beam.anemone["2"], "--yes")
+        assert status(node) == ("0.2.0", "0.1.0", True)
+        cookie = (node.root / "releases" / "COOKIE").read_bytes()
+    with beam.anemone_node(again=node) as again:
+        assert steps(again, "1") == [1, 1]
+        assert status(again) == ("0.1.0", "0.1.0", False)
+        commands.run("apply", again.name, beam.anemone["2"], "--yes")
+        assert "0.2.0 is permanent now" in commands.run("confirm", again.name).stdout
+        assert status(again) == ("0.2.0", "0.2.0", False)
+        assert (node.root / "releases" / "COOKIE").read_bytes() == cookie
+    with beam.anemone_node(again=node) as last:
+        assert steps(last, "2") == [2, 2]
+        assert status(last) == ("0.2.0", "0.2.0", False)
+
+
+def test_expressions_are_evaluated_in_the_language_of_the_node(commands: Commands, beam: Beam) -> None:
+    with beam.anemone_node(interval=3_600_000) as node:
+        assert commands.run("rpc", node.name, "Enum.map([1, 2], & &1 * 2)").stdout == "[2, 4]\n"
+        assert "foo(" in commands.run("rpc", node.name, "foo(", exit_code=3).stderr
+    with beam.depot_node(interval=3_600_000) as node:
+        assert commands.run("rpc", node.name, "{1, [X || X <- [2]]}.").stdout == "{1,[2]}\n"
+        assert "syntax error" in commands.run("rpc", node.name, "foo(", exit_code=3).stderr
+
+
+def test_a_node_is_stopped(commands: Commands, beam: Beam) -> None:
+    with beam.anemone_node(interval=3_600_000) as node:
+        assert f"stopped (pid {node.pid})" in commands.run("stop", node.name).stdout
+
+
+def test_what_is_wrong_is_one_line_and_an_exit_code(commands: Commands, beam: Beam, tmp_path: Path) -> None:
+    with beam.anemone_node(interval=3_600_000) as node:
+        wrong = tmp_path / "cookie"
+        wrong.write_text("something else\n")
+        refused = commands.run("status", node.name, "--cookie-file", wrong, exit_code=4)
+        assert len(refused.stderr.splitlines()) == 1
+        unknown = commands.run("status", node.name, "--base", beam.depot["1"])
+        assert "depot" in unknown.stdout
+    gone = commands.run("status", node.name, "--cookie-file", wrong, exit_code=4)
+    assert "no_such_node" in gone.stderr
