@@ -1,0 +1,1 @@
+"""How relup reaches a live Erlang or Elixir node."""

@@ -1,0 +1,244 @@
+"""A connection to a live node, through a hidden node of relup's own: calls, requests, and what the node says by itself.
+
+Erlang's distribution is not written again here. A child process, the bridge, is a real Erlang node: hidden, unnamed (the
+node gives it a name), listening to nobody. Its cookie comes over its pipe and is in no argument list, environment or
+file. Everything that is asked has a deadline, and the loss of the node or of the bridge ends all that waits.
+
+Answers are matched by number, so any number of questions may wait at once. What `send`, `request` and `heartbeat` say to
+processes is said in the order in which it was asked for; calls are each on their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeAlias
+
+from relup.diagnostics import Diagnostic, Refused
+from relup.targets.beam import child, epmd
+from relup.targets.beam.child import Child
+from relup.targets.beam.errors import BridgeError, Gone, Lost, Raised, Unanswered
+from relup.targets.beam.etf import BadTerm
+from relup.targets.beam.handshake import own_name, why_not
+from relup.targets.beam.terms import Atom, Opaque, Term
+from relup.targets.beam.where import Where
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a process of the node sent to the bridge without being asked."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The node or the bridge is gone: the last event."""
+
+    diagnostic: Diagnostic
+
+
+Event: TypeAlias = Message | Down
+
+
+class Bridge:
+    """A connection to a node, for as long as the block of `connect` lasts."""
+
+    def __init__(self, where: Where, process: Child) -> None:
+        self.node = where.node
+        self.otp_release = ""
+        """The OTP of the bridge, such as "25"; the node's own has to be asked of it."""
+        self.pid = Opaque("pid", b"")
+        """Whom the node's processes see as the sender of requests and heartbeats; what they send here is an event."""
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self._child = process
+        self._numbers = count(1)
+        self._waiting: dict[int, asyncio.Future[Term]] = {}
+        self._lost: Diagnostic | None = None
+
+    async def call(self, module: str, function: str, args: Sequence[Term] = (), *, timeout: float = 5.0) -> Term:
+        """Call a function on the node, in a process of its own, and return its value (`erpc:call`).
+
+        Raises `Raised`, `Unanswered` after *timeout* seconds (the function goes on), or `Lost`.
+        """
+        what = (Atom("call"), Atom(module), Atom(function), list(args))
+        return await self._ask(what, f"{module}:{function}/{len(args)}", timeout)
+
+    async def request(self, name: str, term: Term, *, timeout: float = 5.0) -> Term:
+        """Ask a registered process as `gen_server:call` does, and return its reply.
+
+        It is monitored for as long, so that its death is an answer. Raises `Gone`, `Unanswered` or `Lost`.
+        """
+        return await self._ask((Atom("request"), Atom(name), term), f"the process {name}", timeout)
+
+    async def send(self, name: str, term: Term) -> None:
+        """Send a message to a registered process. Nobody learns whether it is there. Raises `Lost`."""
+        self._require_connection()
+        await self._child.say((0, (Atom("send"), Atom(name), term)))
+
+    async def heartbeat(self, name: str, milliseconds: int) -> None:
+        """Let the bridge send `{heartbeat, Pid}` to a registered process steadily, the first at once; 0 ends it.
+
+        The bridge does it by itself, also while everything here is busy, and for as long as this process lives.
+        """
+        await self._ask((Atom("heartbeat"), Atom(name), milliseconds), "the bridge", 5.0)
+
+    # ── how ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def ready(self) -> None:
+        """Wait until the bridge runs."""
+        match await self._child.hear():
+            case ("ready", bytes(release)):
+                self.otp_release = release.decode()
+            case other:
+                raise BadTerm(f"a bridge that begins with {other!r}")
+
+    async def last_words(self) -> str:
+        """Return what the bridge printed last, and how it ended."""
+        return await self._child.last_words()
+
+    async def join(self, where: Where, timeout: float) -> Term:
+        """Connect with the node; return None, or the reasons against it and the same in words."""
+        me = Atom(own_name(where))
+        what = (Atom("connect"), Atom(where.node), me, Atom(where.domain), Atom(where.cookie))
+        match await self._answer(what, where.node, timeout):
+            case ("ok", Opaque() as pid):
+                self.pid = pid
+                return None
+            case ("failed", list(reasons), bytes(words)):
+                return reasons, words.decode()
+            case other:
+                raise BadTerm(f"a bridge that answers {other!r}")
+
+    async def listen(self) -> None:
+        """Hand out what comes, until the bridge ends; then end all that waits."""
+        try:
+            while True:
+                self._take(await self._child.hear())
+        except EOFError:
+            self._end("bridge_ended", f"the bridge to {self.node} ended ({await self._child.last_words()})")
+        except BadTerm as error:
+            self._end("bridge_ended", f"the bridge to {self.node} said what cannot be understood: {error}")
+
+    def _take(self, frame: Term) -> None:
+        match frame:
+            case ("reply", number, answer):
+                future = self._waiting.get(number)
+                if future is not None and not future.done():
+                    future.set_result(answer)
+            case ("event", term):
+                self.events.put_nowait(Message(term))
+            case ("nodedown", _):
+                self._end(
+                    "node_down", f"the connection to {self.node} is lost: it ended, or cannot be reached any more"
+                )
+            case _:
+                raise BadTerm(f"{frame!r}"[:200])
+
+    def _end(self, code: str, message: str) -> None:
+        if self._lost is None:
+            self._lost = Diagnostic(code, message)
+            self.events.put_nowait(Down(self._lost))
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(Lost(self._lost))
+
+    def _require_connection(self) -> None:
+        if self._lost is not None:
+            raise Lost(self._lost)
+
+    async def _ask(self, what: Term, whom: str, timeout: float) -> Term:
+        match await self._answer(what, whom, timeout):
+            case ("ok", value):
+                return value
+            case ("raised", str(kind), reason, bytes(words), bytes(stack)):
+                raise Raised(whom, kind, reason, words.decode(), stack.decode())
+            case ("gone", "noconnection", _):
+                self._end(
+                    "node_down", f"the connection to {self.node} is lost: it ended, or cannot be reached any more"
+                )
+                self._require_connection()
+            case ("gone", reason, bytes(words)):
+                raise Gone(whom, reason, words.decode())
+            case ("too_large", int(size)):
+                message = f"{whom} answered with {size:,} bytes; the bridge carries up to {child.LIMIT:,}"
+                raise BridgeError(Diagnostic("answer_too_large", message))
+            case other:
+                raise BadTerm(f"a bridge that answers {other!r}"[:200])
+
+    async def _answer(self, what: Term, whom: str, timeout: float) -> Term:
+        """Ask the bridge and wait; when nobody waits any more, tell it."""
+        self._require_connection()
+        number = next(self._numbers)
+        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._child.say((number, what))
+                return await future
+        except TimeoutError:
+            raise Unanswered(whom, timeout) from None
+        finally:
+            del self._waiting[number]
+            if not future.done() or future.cancelled():
+                self._child.post((number, Atom("cancel")))
+            else:
+                future.exception()  # seen, also when the time was over in the same moment
+
+
+@asynccontextmanager
+async def connect(where: Where, *, timeout: float = 10.0) -> AsyncIterator[Bridge]:
+    """Connect to a node for the length of the block, within *timeout* seconds; nothing is left behind after it.
+
+    Raises `Refused` with why it did not come about.
+    """
+    clock = asyncio.get_running_loop().time
+    until = clock() + timeout
+    port = await _port(where, timeout)
+    async with child.running(where, timeout) as process:
+        bridge = Bridge(where, process)
+        await _booted(bridge, where, until - clock(), timeout)
+        listening = asyncio.create_task(bridge.listen())
+        try:
+            await _joined(bridge, where, port, until - clock(), timeout)
+            yield bridge
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+
+async def _port(where: Where, timeout: float) -> int | None:
+    if where.epmd_port is None:
+        return None
+    return await epmd.require_registered(where.name, where.host, where.epmd_port, timeout)
+
+
+async def _booted(bridge: Bridge, where: Where, left: float, timeout: float) -> None:
+    try:
+        async with asyncio.timeout(left):
+            await bridge.ready()
+    except TimeoutError:
+        message = f"the bridge, an Erlang node on this machine, was not up within {timeout:g} s"
+        raise Refused([Diagnostic("bridge_too_slow", message)]) from None
+    except (EOFError, BadTerm):
+        message = f"the bridge, an Erlang node on this machine, did not start: {await bridge.last_words()}"
+        raise Refused([Diagnostic("bridge_ended", message, hint=f"started as {where.erts.command[0]}")]) from None
+
+
+async def _joined(bridge: Bridge, where: Where, port: int | None, left: float, timeout: float) -> None:
+    try:
+        failed = await bridge.join(where, max(left, 0.0))
+    except Lost as lost:
+        raise Refused([lost.diagnostic]) from None
+    except Unanswered:
+        message = (
+            f"node {where.node} was not reached within {timeout:g} s: its epmd answers, and the node itself does not"
+        )
+        hint = "a firewall between here and the node's own port, or a node that is overloaded"
+        raise Refused([Diagnostic("unreachable_node", message, hint=hint)]) from None
+    if failed is not None:
+        reasons, words = failed
+        open_ = port is None or await epmd.accepts(where.host, port, 1.0)
+        raise Refused([why_not(where, reasons, words, open_)])

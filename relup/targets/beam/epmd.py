@@ -1,0 +1,79 @@
+"""Asking epmd, Erlang's port mapper, whether a node is there before a bridge is started to it.
+
+Erlang itself says `false` for every connection that does not come about. epmd tells apart a host that cannot be found, one
+that is silent, one without nodes, and one without this node, in a millisecond and without a cookie. A question is one
+byte; the answer is its own port and a line for each node, and the end of the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from contextlib import suppress
+
+from relup.diagnostics import Diagnostic, Refused
+
+_NAMES = b"\x00\x01n"
+_NODE = re.compile(r"name (\S+) at port (\d+)")
+_LARGEST = 2**20
+
+
+class NoEpmd(Exception):
+    """Something answers at the port of epmd, and is none."""
+
+
+async def names(host: str, port: int) -> dict[str, int]:
+    """Return the nodes that an epmd knows, each with its port. Raises `OSError`, or `NoEpmd` for a strange answer."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(_NAMES)
+        answer = bytearray()
+        while len(answer) < _LARGEST and (some := await reader.read(2**16)):
+            answer += some
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    if answer[:4] != port.to_bytes(4):
+        raise NoEpmd
+    return {name: int(at) for name, at in _NODE.findall(answer[4:].decode("utf-8", "replace"))}
+
+
+async def require_registered(name: str, host: str, port: int, timeout: float) -> int:
+    """Return the port of node *name*; raise `Refused` with why there is none, at the latest after *timeout* seconds."""
+    where = f"{host}, port {port}"
+    try:
+        async with asyncio.timeout(timeout):
+            known = await names(host, port)
+    except socket.gaierror:
+        hint = "is it spelled as the node spells it?"
+        raise _refused("unknown_host", f"the host {host} of node {name} is not known here", hint) from None
+    except TimeoutError:
+        message = f"{host} did not answer within {timeout:g} s at port {port}, where its epmd would know of node {name}"
+        raise _refused("unreachable_host", message, "a firewall, or a host that is down") from None
+    except (OSError, NoEpmd) as error:
+        what = "what answers is no epmd" if isinstance(error, NoEpmd) else "nothing answers"
+        message = f"no node {name} is known: {what} at {where}, where Erlang's port mapper would be"
+        raise _refused("no_epmd", message, "no node runs there, or ERL_EPMD_PORT says another port") from None
+    if name not in known:
+        others = ", ".join(sorted(known)) or "none"
+        raise _refused("no_such_node", f"no node {name} runs there; epmd knows at {where}: {others}")
+    return known[name]
+
+
+async def accepts(host: str, port: int, timeout: float) -> bool:
+    """Say whether anybody accepts connections at a port."""
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:  # a time-out is one too
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def _refused(code: str, message: str, hint: str | None = None) -> Refused:
+    return Refused([Diagnostic(code, message, hint=hint)])
