@@ -1,18 +1,19 @@
 """A connection to a live node, through a hidden node of relup's own: calls, requests, and what the node says by itself.
 
-Erlang's distribution is not written again here. A child process, the bridge, is a real Erlang node: hidden, unnamed (the
-node gives it a name), listening to nobody. Its cookie comes over its pipe and is in no argument list, environment or
-file. Everything that is asked has a deadline, and the loss of the node or of the bridge ends all that waits.
+Erlang's distribution is not written again here. A child process, the bridge, is a real Erlang node: hidden, unnamed
+(the node gives it a name), listening to nobody. Its cookie comes over its pipe and is in no argument list,
+environment or file. Everything that is asked has a deadline, and the loss of the node or of the bridge ends all that
+waits.
 
-Answers are matched by number, so any number of questions may wait at once. What `send`, `request` and `heartbeat` say to
-processes is said in the order in which it was asked for; calls are each on their own.
+Answers are matched by number, so any number of questions may wait at once. What `send`, `request` and `heartbeat` say
+to processes is said in the order in which it was asked for; calls are each on their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
@@ -59,7 +60,7 @@ class Bridge:
         self._waiting: dict[int, asyncio.Future[Term]] = {}
         self._lost: Diagnostic | None = None
 
-    async def call(self, module: str, function: str, args: Sequence[Term] = (), *, timeout: float = 5.0) -> Term:
+    async def call(self, module: str, function: str, args: Sequence[Term] = (), *, timeout: float = 5.0) -> Term:  # noqa: ASYNC109
         """Call a function on the node, in a process of its own, and return its value (`erpc:call`).
 
         Raises `Raised`, `Unanswered` after *timeout* seconds (the function goes on), or `Lost`.
@@ -67,7 +68,7 @@ class Bridge:
         what = (Atom("call"), Atom(module), Atom(function), list(args))
         return await self._ask(what, f"{module}:{function}/{len(args)}", timeout)
 
-    async def request(self, name: str, term: Term, *, timeout: float = 5.0) -> Term:
+    async def request(self, name: str, term: Term, *, timeout: float = 5.0) -> Term:  # noqa: ASYNC109
         """Ask a registered process as `gen_server:call` does, and return its reply.
 
         It is monitored for as long, so that its death is an answer. Raises `Gone`, `Unanswered` or `Lost`.
@@ -100,7 +101,7 @@ class Bridge:
         """Return what the bridge printed last, and how it ended."""
         return await self._child.last_words()
 
-    async def join(self, where: Where, timeout: float) -> Term:
+    async def join(self, where: Where, timeout: float) -> Term:  # noqa: ASYNC109
         """Connect with the node; return None, or the reasons against it and the same in words."""
         me = Atom(own_name(where))
         what = (Atom("connect"), Atom(where.node), me, Atom(where.domain), Atom(where.cookie))
@@ -132,35 +133,34 @@ class Bridge:
             case ("event", term):
                 self.events.put_nowait(Message(term))
             case ("nodedown", _):
-                self._end(
-                    "node_down", f"the connection to {self.node} is lost: it ended, or cannot be reached any more"
-                )
+                self._node_down()
             case _:
                 raise BadTerm(f"{frame!r}"[:200])
 
-    def _end(self, code: str, message: str) -> None:
+    def _node_down(self) -> Diagnostic:
+        return self._end("node_down", f"the connection to {self.node} is lost: it ended, or cannot be reached any more")
+
+    def _end(self, code: str, message: str) -> Diagnostic:
         if self._lost is None:
             self._lost = Diagnostic(code, message)
             self.events.put_nowait(Down(self._lost))
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(Lost(self._lost))
+        return self._lost
 
     def _require_connection(self) -> None:
         if self._lost is not None:
             raise Lost(self._lost)
 
-    async def _ask(self, what: Term, whom: str, timeout: float) -> Term:
+    async def _ask(self, what: Term, whom: str, timeout: float) -> Term:  # noqa: ASYNC109
         match await self._answer(what, whom, timeout):
             case ("ok", value):
                 return value
             case ("raised", str(kind), reason, bytes(words), bytes(stack)):
                 raise Raised(whom, kind, reason, words.decode(), stack.decode())
             case ("gone", "noconnection", _):
-                self._end(
-                    "node_down", f"the connection to {self.node} is lost: it ended, or cannot be reached any more"
-                )
-                self._require_connection()
+                raise Lost(self._node_down())
             case ("gone", reason, bytes(words)):
                 raise Gone(whom, reason, words.decode())
             case ("too_large", int(size)):
@@ -169,7 +169,7 @@ class Bridge:
             case other:
                 raise BadTerm(f"a bridge that answers {other!r}"[:200])
 
-    async def _answer(self, what: Term, whom: str, timeout: float) -> Term:
+    async def _answer(self, what: Term, whom: str, timeout: float) -> Term:  # noqa: ASYNC109
         """Ask the bridge and wait; when nobody waits any more, tell it."""
         self._require_connection()
         number = next(self._numbers)
@@ -189,7 +189,7 @@ class Bridge:
 
 
 @asynccontextmanager
-async def connect(where: Where, *, timeout: float = 10.0) -> AsyncIterator[Bridge]:
+async def connect(where: Where, *, timeout: float = 10.0) -> AsyncIterator[Bridge]:  # noqa: ASYNC109
     """Connect to a node for the length of the block, within *timeout* seconds; nothing is left behind after it.
 
     Raises `Refused` with why it did not come about.
@@ -209,13 +209,13 @@ async def connect(where: Where, *, timeout: float = 10.0) -> AsyncIterator[Bridg
             await asyncio.wait([listening])
 
 
-async def _port(where: Where, timeout: float) -> int | None:
+async def _port(where: Where, timeout: float) -> int | None:  # noqa: ASYNC109
     if where.epmd_port is None:
         return None
     return await epmd.require_registered(where.name, where.host, where.epmd_port, timeout)
 
 
-async def _booted(bridge: Bridge, where: Where, left: float, timeout: float) -> None:
+async def _booted(bridge: Bridge, where: Where, left: float, timeout: float) -> None:  # noqa: ASYNC109
     try:
         async with asyncio.timeout(left):
             await bridge.ready()
@@ -227,7 +227,7 @@ async def _booted(bridge: Bridge, where: Where, left: float, timeout: float) -> 
         raise Refused([Diagnostic("bridge_ended", message, hint=f"started as {where.erts.command[0]}")]) from None
 
 
-async def _joined(bridge: Bridge, where: Where, port: int | None, left: float, timeout: float) -> None:
+async def _joined(bridge: Bridge, where: Where, port: int | None, left: float, timeout: float) -> None:  # noqa: ASYNC109
     try:
         failed = await bridge.join(where, max(left, 0.0))
     except Lost as lost:

@@ -1,8 +1,8 @@
 """The bridge as a process: an `erl` that talks in frames with its parent, and ends when its parent does.
 
-It is in a session of its own, so that Ctrl-C at a terminal reaches relup alone, which then closes the bridge in its own
-time. Its pipe is what holds it: when relup ends, however it ends, the kernel closes the pipe, and the bridge halts. What it
-prints is kept, the last of it, for the one case in which it matters: an Erlang that does not start.
+It is in a session of its own, so that Ctrl-C at a terminal reaches relup alone, which then closes the bridge in its
+own time. Its pipe is what holds it: when relup ends, however it ends, the kernel closes the pipe, and the bridge
+halts. What it prints is kept, the last of it, for the one case in which it matters: an Erlang that does not start.
 """
 
 from __future__ import annotations

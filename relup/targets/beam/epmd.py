@@ -1,8 +1,8 @@
 """Asking epmd, Erlang's port mapper, whether a node is there before a bridge is started to it.
 
-Erlang itself says `false` for every connection that does not come about. epmd tells apart a host that cannot be found, one
-that is silent, one without nodes, and one without this node, in a millisecond and without a cookie. A question is one
-byte; the answer is its own port and a line for each node, and the end of the connection.
+Erlang itself says `false` for every connection that does not come about. epmd tells apart a host that cannot be
+found, one that is silent, one without nodes, and one without this node, in a millisecond and without a cookie. A
+question is one byte; the answer is its own port and a line for each node, and the end of the connection.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ async def names(host: str, port: int) -> dict[str, int]:
     return {name: int(at) for name, at in _NODE.findall(answer[4:].decode("utf-8", "replace"))}
 
 
-async def require_registered(name: str, host: str, port: int, timeout: float) -> int:
+async def require_registered(name: str, host: str, port: int, timeout: float) -> int:  # noqa: ASYNC109
     """Return the port of node *name*; raise `Refused` with why there is none, at the latest after *timeout* seconds."""
     where = f"{host}, port {port}"
     try:
@@ -62,7 +62,7 @@ async def require_registered(name: str, host: str, port: int, timeout: float) ->
     return known[name]
 
 
-async def accepts(host: str, port: int, timeout: float) -> bool:
+async def accepts(host: str, port: int, timeout: float) -> bool:  # noqa: ASYNC109
     """Say whether anybody accepts connections at a port."""
     try:
         async with asyncio.timeout(timeout):

@@ -6,8 +6,8 @@
     ├── Unanswered   no answer in time; what was asked may still be done
     └── Lost         the node or the bridge is gone, and with it all that was asked
 
-They are no `RelupError`: what such an end means for an upgrade (nothing was touched, or the node undoes it by itself) is
-known only to whoever asked.
+They are no `RelupError`: what such an end means for an upgrade (nothing was touched, or the node undoes it by itself)
+is known only to whoever asked.
 """
 
 from __future__ import annotations

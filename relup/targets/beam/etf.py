@@ -1,11 +1,11 @@
 """Terms to and from Erlang's external format, exactly: what is decoded and encoded again is the same term.
 
-`relup.document.erlang.external` reads the same format into what a file of Erlang would say, for files that may be made
-to hurt, and writes none; it keeps pids and funs as the text that Erlang prints. Here they have to go back, so
+`relup.document.erlang.external` reads the same format into what a file of Erlang would say, for files that may be
+made to hurt, and writes none; it keeps pids and funs as the text that Erlang prints. Here they have to go back, so
 the two share the numbers of the tags and nothing else.
 
-The other side is an `erl` that relup started, but a term it hands on was made by anybody: the depth is bounded, and no
-size is believed before as many bytes are there.
+The other side is an `erl` that relup started, but a term it hands on was made by anybody: the depth is bounded, and
+no size is believed before as many bytes are there.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Why two nodes did not come together, from what the processes that tried it ended with.
 
-`net_kernel` answers `false`, whatever it was; a wrong cookie is told in the log of the *other* node only. But each step of
-the handshake has an end of its own (OTP's `dist_util`): the challenge carries the name that the node has in truth, and a
-node that does not like the answer to its challenge hangs up exactly then.
+`net_kernel` answers `false`, whatever it was; a wrong cookie is told in the log of the *other* node only. But each
+step of the handshake has an end of its own (OTP's `dist_util`): the challenge carries the name that the node has in
+truth, and a node that does not like the answer to its challenge hangs up exactly then.
 """
 
 from __future__ import annotations

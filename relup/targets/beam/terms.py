@@ -1,9 +1,9 @@
 """Erlang's terms as Python values, for talking with a node.
 
-What both languages have is itself: integers, floats, bytes (a binary), tuples, lists, dicts, and `True` and `False` for the
-atoms of these names, because an `Atom("false")` would be true in an `if`. The other atoms are `Atom`, a text, so
-that `match` reads as Erlang does: `case ("ok", value)`. A plain `str` is no term: it may mean an atom, a binary or a
-list, and guessing wrong is found out only on the node.
+What both languages have is itself: integers, floats, bytes (a binary), tuples, lists, dicts, and `True` and `False`
+for the atoms of these names, because an `Atom("false")` would be true in an `if`. The other atoms are `Atom`, a text,
+so that `match` reads as Erlang does: `case ("ok", value)`. A plain `str` is no term: it may mean an atom, a binary or
+a list, and guessing wrong is found out only on the node.
 
 The rest is opaque: pids, ports, references, funs and bit strings are kept as the bytes that came, which mean on the
 way back what they meant on the way here.
