@@ -158,7 +158,7 @@ class Bridge:
             case ("ok", value):
                 return value
             case ("raised", str(kind), reason, bytes(words), bytes(stack)):
-                raise Raised(whom, kind, reason, words.decode(), stack.decode())
+                raise Raised(whom, str(kind), reason, words.decode(), stack.decode())
             case ("gone", "noconnection", _):
                 raise Lost(self._node_down())
             case ("gone", reason, bytes(words)):

@@ -26,7 +26,7 @@ _NOT_FOR_THE_BRIDGE = (
     "RELUP_COOKIE",
     "RELEASE_COOKIE",
 )
-"""Flags that are meant for other nodes would name the bridge, or start what it does not need; cookies go by the pipe."""
+"""Flags for other nodes would name the bridge, or start what it does not need; cookies go by the pipe."""
 
 
 def find_erts(root: Path | None, environ: Mapping[str, str], epmd_port: int | None) -> Erts:

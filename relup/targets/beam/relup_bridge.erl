@@ -34,6 +34,7 @@ main([Fd]) ->
 
 door(Fd) ->
     process_flag(trap_exit, true),
+    ok = os:set_signal(sigterm, default),  % an orderly shutdown would look like the end of the node
     _ = code:del_path("."),  % what lies where relup was started is not OTP's
     Port = open_port({fd, 0, Fd}, [binary, eof, {packet, 4}]),
     Key = make_ref(),
