@@ -237,6 +237,7 @@ async def _joined(bridge: Bridge, where: Where, port: int | None, left: float, t
             f"node {where.node} was not reached within {timeout:g} s: its epmd answers, and the node itself does not"
         )
         hint = "a firewall between here and the node's own port, or a node that is overloaded"
+        hint += ", or does not share these --erl-args" if where.erl_args else ""
         raise Refused([Diagnostic("unreachable_node", message, hint=hint)]) from None
     if failed is not None:
         reasons, words = failed

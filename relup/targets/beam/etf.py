@@ -197,6 +197,8 @@ def _read(data: bytes, at: int, depth: int) -> _Read:
         case 105:
             items, at = _items(data, at + 5, _number(data, at + 1, 4), depth)
             return tuple(items), at
+        case 113:
+            return _read_export(data, at + 1)
         case tag:
             kind, end = _opaque(data, at, tag)
             found, end = _cut(data, at, end - at)
@@ -212,9 +214,6 @@ def _opaque(data: bytes, at: int, tag: int) -> tuple[Kind, int]:
             return "reference", _name_end(data, at + 3) + 4 * _number(data, at + 1, 2) + (4 if tag == 90 else 1)
         case 89 | 120 | 102:
             return "port", _name_end(data, at + 1) + {89: 8, 120: 12, 102: 5}[tag]
-        case 113:
-            arity = _name_end(data, _name_end(data, at + 1))
-            return "fun", _read(data, arity, 1)[1]
         case 112:
             return "fun", at + 1 + max(_number(data, at + 1, 4), 4)
         case 77:
@@ -263,7 +262,10 @@ def _map(items: list[Term]) -> Term:
         found = dict(zip(keys, values, strict=True))
     except TypeError:  # a key that is a list or a map
         found = {}
-    return found if len(found) == len(keys) else Pairs(tuple(zip(keys, values, strict=True)))
+    if len(found) == len(keys):
+        return found
+    pairs = sorted(zip(keys, values, strict=True), key=lambda pair: encode(pair[0]))  # Erlang's order is its own
+    return Pairs(tuple(pairs))
 
 
 def _float(value: float) -> float:
@@ -278,18 +280,32 @@ def _big(data: bytes, at: int, size: int, sign: int) -> _Read:
     return (-value if sign else value), end
 
 
+def _read_export(data: bytes, at: int) -> _Read:
+    """Return `fun m:f/a` as `export` makes it: Erlang has several ways to write its names, and it is one fun."""
+    module, at = _name(data, at)
+    function, at = _name(data, at)
+    if data[at] != 97:
+        raise BadTerm("a fun whose arity is no small number")
+    return export(module, function, data[at + 1]), at + 2
+
+
 def _name_end(data: bytes, at: int) -> int:
-    if data[at] not in (100, 115, 118, 119):
-        raise BadTerm("a name that is no atom")
-    return _read_atom(data, at)[1]
+    return _name(data, at)[1]
 
 
 def _read_atom(data: bytes, at: int) -> _Read:
+    name, end = _name(data, at)
+    return (name == "true" if name in ("true", "false") else Atom(name)), end
+
+
+def _name(data: bytes, at: int) -> tuple[str, int]:
     tag = data[at]
+    if tag not in (100, 115, 118, 119):
+        raise BadTerm("a name that is no atom")
     wide = tag in (100, 118)
     start = at + (3 if wide else 2)
-    name, end = _cut(data, start, _number(data, at + 1, 2 if wide else 1))
-    atom = Atom(name, "utf-8" if tag >= 118 else "latin-1")
-    if len(atom) > _LONGEST_ATOM:
+    found, end = _cut(data, start, _number(data, at + 1, 2 if wide else 1))
+    name = str(found, "utf-8" if tag >= 118 else "latin-1")
+    if len(name) > _LONGEST_ATOM:
         raise BadTerm("an atom that is longer than any")
-    return (atom == "true" if atom in ("true", "false") else atom), end
+    return name, end

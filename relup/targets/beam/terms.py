@@ -47,7 +47,10 @@ class Improper:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A map that no dict can hold: a key is a list or a map, or two keys are equal in Python (1, 1.0 and true)."""
+    """A map that no dict can hold: a key is a list or a map, or two keys are equal in Python (1, 1.0 and true).
+
+    One that was decoded has its keys in the order of their encodings.
+    """
 
     items: tuple[tuple[Term, Term], ...]
 

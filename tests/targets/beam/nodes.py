@@ -50,7 +50,9 @@ class World:
     @property
     def environ(self) -> dict[str, str]:
         own = {"ERL_EPMD_PORT": str(self.epmd_port), "HOME": str(self.home), "ERL_CRASH_DUMP_SECONDS": "0"}
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(("RELEASE_", "RELUP_", "ERL_"))}
+        mine = {
+            name: value for name, value in os.environ.items() if not name.startswith(("RELEASE_", "RELUP_", "ERL_"))
+        }
         return {**mine, **own}
 
     @contextmanager

@@ -16,6 +16,7 @@ import pytest
 
 from relup.diagnostics import Diagnostic
 from relup.targets.beam.bridge import Bridge, Down, Message, connect
+from relup.targets.beam.epmd import names
 from relup.targets.beam.errors import BridgeError, Gone, Lost, Raised, Unanswered
 from relup.targets.beam.etf import BadTerm, export
 from relup.targets.beam.terms import Atom, Opaque
@@ -148,7 +149,12 @@ def test_the_bridge_beats_by_itself_until_it_is_told_to_stop(nodes: World) -> No
 @pytest.mark.usefixtures("short")
 def test_what_is_no_term_is_told_before_it_is_sent_and_the_bridge_goes_on(nodes: World) -> None:
     async def work(bridge: Bridge) -> None:
-        for bad, words in (("text", "atom, a binary or a list"), ({1}, "set"), (float("nan"), "nan"), (1 << 2**23, "bits")):
+        for bad, words in (
+            ("text", "atom, a binary or a list"),
+            ({1}, "set"),
+            (float("nan"), "nan"),
+            (1 << 2**23, "bits"),
+        ):
             with pytest.raises(BadTerm, match=words):
                 await bridge.request("echo", bad)
         assert await bridge.request("echo", 1) == (Atom("echo"), 1)
@@ -162,9 +168,7 @@ def test_a_node_sees_one_hidden_node_that_listens_to_nobody_and_then_none(nodes:
         (guest,) = await bridge.call("erlang", "nodes", [Atom("hidden")])
         assert await bridge.call("erlang", "nodes") == []
         assert guest.endswith(f"@{own_host()}")
-        await bridge.call("erlang", "monitor_node", [guest, True])  # by a process that is gone again
-        known = subprocess.run(("epmd", "-names"), env=nodes.environ, capture_output=True, text=True, check=True).stdout
-        assert guest.partition("@")[0] not in known
+        assert guest.partition("@")[0] not in await names("127.0.0.1", nodes.epmd_port)
 
     over(short_node(nodes), work)
 
@@ -182,6 +186,10 @@ def test_a_node_with_a_long_name_is_reached_from_a_host_without_a_domain(nodes: 
     over(nodes.where("long@127.0.0.1"), work)
 
 
+def environment(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace")
+
+
 def test_the_cookie_is_in_no_command_no_environment_no_file_and_no_log(nodes: World) -> None:
     cookie = "another_cookie_that_nobody_may_see"
     with nodes.node("-sname", "secretive", cookie="dummy") as node:
@@ -192,7 +200,7 @@ def test_the_cookie_is_in_no_command_no_environment_no_file_and_no_log(nodes: Wo
         async def work(bridge: Bridge) -> None:
             (own,) = children() - before
             assert not [line for line in commands().values() if cookie in line]
-            assert cookie not in Path(f"/proc/{own}/environ").read_bytes().decode()
+            assert cookie not in environment(own)
             assert await bridge.call("io", "format", [[*b"done~n"]]) == "ok"
 
         before = {node.pid, *children()}
