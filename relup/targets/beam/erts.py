@@ -17,15 +17,7 @@ from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.document.text import is_file, read_bytes
 from relup.targets.beam.where import Erts
 
-_NOT_FOR_THE_BRIDGE = (
-    "ERL_AFLAGS",
-    "ERL_FLAGS",
-    "ERL_ZFLAGS",
-    "ERL_LIBS",
-    "ERL_INETRC",
-    "RELUP_COOKIE",
-    "RELEASE_COOKIE",
-)
+_NOT_FOR_THE_BRIDGE = ("ERL_AFLAGS", "ERL_FLAGS", "ERL_ZFLAGS", "RELUP_COOKIE", "RELEASE_COOKIE")
 """Flags for other nodes would name the bridge, or start what it does not need; cookies go by the pipe."""
 
 

@@ -61,6 +61,9 @@ def _known(where: Where, reason: Term) -> Diagnostic | None:
         case ("recv_status_failed", ("error", "closed")):
             message = f"node {where.node} hung up before it asked for the cookie: it may speak TLS"
             return Diagnostic("not_let_in", message, hint=_ERL_ARGS)
+        case ("too_old", bytes(release)):
+            message = f"the Erlang of the bridge is OTP {release.decode()}, which cannot join a node for a visit only"
+            return Diagnostic("otp_too_old", message, hint=f"it is {where.erts.command[0]}; OTP 25 or newer can")
         case ("not_started", why):
             return Diagnostic("bridge_ended", f"the bridge cannot be distributed: {why}"[:300])
         case _:

@@ -24,7 +24,8 @@ from relup.targets.beam.erts import find_erts, start_erl
 from relup.targets.beam.running import Running
 from relup.targets.beam.where import EPMD_PORT, Where
 
-_NAME = re.compile(r"[^@\s/\\]{1,200}")
+_NAME = re.compile(r"[^@\s/\\]+")
+_LONGEST = 255
 _HELPERS = ("start_clean", "no_dot_erlang")
 _WITHOUT_EPMD = ("-erl_epmd_port", "-epmd_module")
 _OWN_FLAGS = (
@@ -100,7 +101,7 @@ def _port_asked(environ: Mapping[str, str]) -> int | None:
 
 def _by_name(text: str, nodes: Iterable[Running], port: int | None) -> _Found:
     name, at, host = text.partition("@")
-    if not _NAME.fullmatch(name) or (at and not _NAME.fullmatch(host)):
+    if not _NAME.fullmatch(name) or (at and not _NAME.fullmatch(host)) or len(text) > _LONGEST:
         message = f"{text!r} is no name of a node"
         raise InvalidInput([Diagnostic("bad_node_name", message, hint="NAME@HOST, NAME, or FOLDER/ of a release")])
     here = [n for n in nodes if port is None or (n.epmd_port or EPMD_PORT) == port]

@@ -89,6 +89,12 @@ open(What, Id, _, #{courier := Courier, key := Key} = State) ->
 
 %% net_kernel says true or false; why is known by what its processes end with.
 connect(Node, OwnName, Domain, Cookie) ->
+    case erlang:function_exported(net_kernel, start, 2) of
+        true -> start(Node, OwnName, Domain, Cookie);
+        false -> {failed, [{too_old, list_to_binary(erlang:system_info(otp_release))}]}  % before OTP 24.3
+    end.
+
+start(Node, OwnName, Domain, Cookie) ->
     case net_kernel:start(OwnName, #{name_domain => Domain, hidden => true, dist_listen => false}) of
         {ok, _} ->
             erlang:set_cookie(Node, Cookie),

@@ -44,6 +44,8 @@ def test_each_reason_has_a_code_of_its_own(nodes: World) -> None:
         (nodes.where(f"long@{host}"), "other_node_name", "is called long@127.0.0.1"),
         (nodes.where("short@127.0.0.1"), "other_node_name", f"is called short@{host}"),
         (nodes.where("short@no-such-host.invalid"), "unknown_host", "no-such-host.invalid"),
+        (nodes.where("short@two..dots"), "unknown_host", "two..dots"),
+        (nodes.where(f"short@{'x' * 100}"), "unknown_host", "xxx"),
         (replace(nodes.where(f"short@{host}"), epmd_port=free_port()), "no_epmd", "nothing answers"),
     ]:
         error = refusal(where)
