@@ -37,7 +37,7 @@ def why_not(where: Where, reasons: Sequence[Term], in_words: str, accepted: bool
     if not accepted:
         message = f"node {where.node} is known to its epmd, and its port does not accept connections"
         return Diagnostic("unreachable_node", message, hint="a firewall, or a node that is just ending")
-    message = f"node {where.node} did not let the bridge in: {in_words}"
+    message = f"no connection with node {where.node} came about: {in_words}"
     return Diagnostic("not_let_in", message, hint=f"for TLS distribution: {_ERL_ARGS}")
 
 

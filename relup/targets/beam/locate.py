@@ -151,7 +151,7 @@ def _several(text: str, found: Sequence[Running]) -> InvalidInput:
 def _in_folder(text: str, environ: Mapping[str, str], nodes: Iterable[Running]) -> _Found:
     root = Path(text).resolve()
     if not _is_release(root):
-        message = f"{text} is no folder of a BEAM release: it has neither releases/start_erl.data nor a .rel file"
+        message = f"{text} is no folder of a BEAM release, with a releases/start_erl.data or a .rel file of its own"
         raise InvalidInput([Diagnostic("no_release", message)])
     of_it = [n for n in nodes if _belongs(n, root)]
     if len(of_it) > 1:

@@ -90,7 +90,7 @@ def registered(nodes: World, name: str, port: int) -> Iterator[None]:
 
 def test_a_node_behind_a_firewall_is_told_from_a_host_behind_one(nodes: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, registered(nodes, "walled", silent.getsockname()[1]):
-        error = refusal(nodes.where("walled@127.0.0.1"), timeout=1.5)
+        error = refusal(nodes.where("walled@127.0.0.1"), timeout=3.0)
         assert code_of(error) == "unreachable_node"
     with registered(nodes, "closed", free_port()):
         error = refusal(nodes.where("closed@127.0.0.1"))
@@ -170,6 +170,6 @@ def test_arguments_that_the_bridge_cannot_start_with_are_told(nodes: World, tls:
 def test_a_node_that_speaks_no_tls_is_not_waited_for_without_end(
     nodes: World, short: NodeProcess, tls: tuple[str, ...]
 ) -> None:
-    error = refusal(nodes.where(f"short@{own_host()}", COOKIE, tls), timeout=2.0)
+    error = refusal(nodes.where(f"short@{own_host()}", COOKIE, tls), timeout=3.0)
     assert code_of(error) == "unreachable_node"
     assert "--erl-args" in str(error)
