@@ -12,18 +12,17 @@ to processes is said in the order in which it was asked for; calls are each on t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
 
-from relup.diagnostics import Diagnostic, Refused
-from relup.targets.beam import child, epmd
+from relup.diagnostics import Diagnostic
+from relup.targets.beam import child
 from relup.targets.beam.child import Child
 from relup.targets.beam.errors import BridgeError, Gone, Lost, Raised, Unanswered
 from relup.targets.beam.etf import BadTerm
-from relup.targets.beam.handshake import own_name, why_not
+from relup.targets.beam.handshake import own_name
 from relup.targets.beam.terms import Atom, Opaque, Term
 from relup.targets.beam.where import Where
 
@@ -186,60 +185,3 @@ class Bridge:
                 self._child.post((number, Atom("cancel")))
             else:
                 future.exception()  # seen, also when the time was over in the same moment
-
-
-@asynccontextmanager
-async def connect(where: Where, *, timeout: float = 10.0) -> AsyncIterator[Bridge]:  # noqa: ASYNC109
-    """Connect to a node for the length of the block, within *timeout* seconds; nothing is left behind after it.
-
-    Raises `Refused` with why it did not come about.
-    """
-    clock = asyncio.get_running_loop().time
-    until = clock() + timeout
-    port = await _port(where, timeout)
-    async with child.running(where, timeout) as process:
-        bridge = Bridge(where, process)
-        await _booted(bridge, where, until - clock(), timeout)
-        listening = asyncio.create_task(bridge.listen())
-        try:
-            await _joined(bridge, where, port, until - clock(), timeout)
-            yield bridge
-        finally:
-            listening.cancel()
-            await asyncio.wait([listening])
-
-
-async def _port(where: Where, timeout: float) -> int | None:  # noqa: ASYNC109
-    if where.epmd_port is None:
-        return None
-    return await epmd.require_registered(where.name, where.host, where.epmd_port, timeout)
-
-
-async def _booted(bridge: Bridge, where: Where, left: float, timeout: float) -> None:  # noqa: ASYNC109
-    try:
-        async with asyncio.timeout(left):
-            await bridge.ready()
-    except TimeoutError:
-        message = f"the bridge, an Erlang node on this machine, was not up within {timeout:g} s"
-        raise Refused([Diagnostic("bridge_too_slow", message)]) from None
-    except (EOFError, BadTerm):
-        message = f"the bridge, an Erlang node on this machine, did not start: {await bridge.last_words()}"
-        raise Refused([Diagnostic("bridge_ended", message, hint=f"started as {where.erts.command[0]}")]) from None
-
-
-async def _joined(bridge: Bridge, where: Where, port: int | None, left: float, timeout: float) -> None:  # noqa: ASYNC109
-    try:
-        failed = await bridge.join(where, max(left, 0.0))
-    except Lost as lost:
-        raise Refused([lost.diagnostic]) from None
-    except Unanswered:
-        message = (
-            f"node {where.node} was not reached within {timeout:g} s: its epmd answers, and the node itself does not"
-        )
-        hint = "a firewall between here and the node's own port, or a node that is overloaded"
-        hint += ", or does not share these --erl-args" if where.erl_args else ""
-        raise Refused([Diagnostic("unreachable_node", message, hint=hint)]) from None
-    if failed is not None:
-        reasons, words = failed
-        open_ = port is None or await epmd.accepts(where.host, port, 1.0)
-        raise Refused([why_not(where, reasons, words, open_)])

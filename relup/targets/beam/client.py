@@ -20,7 +20,8 @@ from relup.document.route import route_from_data
 from relup.executor import Event, Options, install
 from relup.model.release import Release
 from relup.targets.beam.asking import applications, booted, evaluate
-from relup.targets.beam.bridge import Bridge, connect
+from relup.targets.beam.bridge import Bridge
+from relup.targets.beam.connect import connect
 from relup.targets.beam.deploy import make_permanent
 from relup.targets.beam.errors import BridgeError, Raised
 from relup.targets.beam.erts import start_erl

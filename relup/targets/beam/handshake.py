@@ -32,16 +32,16 @@ def own_name(where: Where) -> str:
 def why_not(where: Where, reasons: Sequence[Term], in_words: str, accepted: bool) -> Diagnostic:
     """Return why a connection did not come about; *accepted* says whether the node's port accepts any."""
     for reason in reasons:
-        if found := _known(where, reason):
+        if found := _known(where, reason, in_words):
             return found
     if not accepted:
         message = f"node {where.node} is known to its epmd, and its port does not accept connections"
         return Diagnostic("unreachable_node", message, hint="a firewall, or a node that is just ending")
-    message = f"node {where.node} did not let the bridge in: {in_words}"
+    message = f"no connection with node {where.node} came about: {in_words}"
     return Diagnostic("not_let_in", message, hint=f"for TLS distribution: {_ERL_ARGS}")
 
 
-def _known(where: Where, reason: Term) -> Diagnostic | None:
+def _known(where: Where, reason: Term, in_words: str) -> Diagnostic | None:
     match reason:
         case ("recv_challenge_ack_failed", _):
             message = f"node {where.node} does not accept the cookie"
@@ -64,8 +64,9 @@ def _known(where: Where, reason: Term) -> Diagnostic | None:
         case ("too_old", bytes(release)):
             message = f"the Erlang of the bridge is OTP {release.decode()}, which cannot join a node for a visit only"
             return Diagnostic("otp_too_old", message, hint=f"it is {where.erts.command[0]}; OTP 25 or newer can")
-        case ("not_started", why):
-            return Diagnostic("bridge_ended", f"the bridge cannot be distributed: {why}"[:300])
+        case ("not_started", _):
+            blamed = "what --erl-args name may be missing or not as it should be" if where.erl_args else None
+            return Diagnostic("bridge_ended", f"the bridge cannot talk with nodes: {in_words}", hint=blamed)
         case _:
             return None
 

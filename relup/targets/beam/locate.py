@@ -11,6 +11,7 @@ and the port of their epmd; what runs elsewhere has to be named in full. Nothing
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +76,7 @@ def locate(
     cookie = find_cookie(cookie_file, environ, running, found.boot, found.root)
     erts = find_erts(found.root or (running.root if running else None), environ, port)
     epmd = None if any(arg in _WITHOUT_EPMD for arg in erl_args) else port
-    return Where(found.node, cookie, erts, epmd, tuple(erl_args), found.root)
+    return Where(found.node, cookie, erts, epmd, _absolute(erl_args), found.root)
 
 
 def _check(erl_args: Sequence[str]) -> None:
@@ -85,6 +86,13 @@ def _check(erl_args: Sequence[str]) -> None:
             raise InvalidInput(
                 [Diagnostic("bad_erl_args", message, hint="--erl-args is for TLS distribution and the like")]
             )
+
+
+def _absolute(erl_args: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments with the path of the TLS options made absolute: Erlang reads no other, and says no more."""
+    before = ("", *erl_args)
+    named = zip(before, erl_args, strict=False)
+    return tuple(os.path.abspath(arg) if flag == "-ssl_dist_optfile" else arg for flag, arg in named)  # noqa: PTH100
 
 
 def _port_asked(environ: Mapping[str, str]) -> int | None:
@@ -143,7 +151,7 @@ def _several(text: str, found: Sequence[Running]) -> InvalidInput:
 def _in_folder(text: str, environ: Mapping[str, str], nodes: Iterable[Running]) -> _Found:
     root = Path(text).resolve()
     if not _is_release(root):
-        message = f"{text} is no folder of a BEAM release: it has neither releases/start_erl.data nor a .rel file"
+        message = f"{text} is no folder of a BEAM release, with a releases/start_erl.data or a .rel file of its own"
         raise InvalidInput([Diagnostic("no_release", message)])
     of_it = [n for n in nodes if _belongs(n, root)]
     if len(of_it) > 1:

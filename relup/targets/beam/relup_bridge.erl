@@ -6,7 +6,8 @@
 %%
 %% Three processes, so that none waits for another: the door reads the pipe, and ends everything at once when its other end
 %% is gone; the courier talks with the processes of the node, in the order in which it was told to; the heart beats.
-%% Each call has a process of its own. Whoever has an answer writes it to the pipe itself.
+%% Each call has a process of its own. Whoever has an answer writes it to the pipe itself. What a process of the node sends
+%% to the courier is an event, but for {Reference, _}: that is taken for an answer to a request that was given up.
 %%
 %%   relup says    {Id, {connect, Node, OwnName, Domain, Cookie}}
 %%                 {Id, {call, Module, Function, Arguments}}    erpc:call/4
@@ -28,7 +29,15 @@
 
 %% `-s relup_bridge main FD`: the boot goes on when this returns.
 main([Fd]) ->
-    spawn(fun() -> door(list_to_integer(atom_to_list(Fd))) end).
+    spawn(fun() ->
+        try door(list_to_integer(atom_to_list(Fd)))
+        catch _:Reason -> failed(Reason)  % a node without its door would outlive relup
+        end
+    end).
+
+failed(Reason) ->
+    io:format(standard_error, "~ts~n", [words(Reason)]),
+    erlang:halt(1).
 
 %% ── the door ──────────────────────────────────────────────────────────────
 
@@ -58,8 +67,7 @@ door(Port, #{calls := Calls} = State) ->
         {'EXIT', _, normal} ->
             door(Port, State);
         {'EXIT', _, Reason} ->
-            io:format(standard_error, "~ts~n", [words(Reason)]),
-            erlang:halt(1)
+            failed(Reason)
     end.
 
 open({connect, Node, OwnName, Domain, Cookie}, Id, Port, #{courier := Courier, key := Key} = State) ->

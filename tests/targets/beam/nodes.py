@@ -7,13 +7,13 @@ import re
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from relup.targets.beam.erts import find_erts
 from relup.targets.beam.where import Where
-from tests.support import PATIENCE, NodeProcess
+from tests.support import NodeProcess
 
 COOKIE = "a_cookie_that_nobody_may_see"
 
@@ -101,8 +101,11 @@ def own_host() -> str:
 
 def children() -> set[int]:
     """Return the child processes of this one."""
-    mine = Path(f"/proc/{os.getpid()}/task")
-    return {int(pid) for task in mine.iterdir() for pid in (task / "children").read_text().split()}
+    found: set[int] = set()
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with suppress(OSError):  # a thread that has ended
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def commands() -> Mapping[int, str]:
@@ -122,6 +125,3 @@ def code_of(error: BaseException) -> str:
     found = re.fullmatch(r"[^\n]+\[(\w+)\]", str(error))
     assert found, str(error)
     return found[1]
-
-
-PATIENT = PATIENCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import select
 import signal
 import subprocess
@@ -15,7 +16,9 @@ from textwrap import dedent
 import pytest
 
 from relup.diagnostics import Diagnostic
-from relup.targets.beam.bridge import Bridge, Down, Message, connect
+from relup.targets.beam.bridge import Bridge, Down, Message
+from relup.targets.beam.child import running
+from relup.targets.beam.connect import connect
 from relup.targets.beam.epmd import names
 from relup.targets.beam.errors import BridgeError, Gone, Lost, Raised, Unanswered
 from relup.targets.beam.etf import BadTerm, export
@@ -255,10 +258,25 @@ async def lost(bridge: Bridge, asked: list[asyncio.Future[object]], code: str) -
         await bridge.send("echo", 1)
 
 
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("frame", [b"\0\0\0\x01x", b"\0\0\0\x03\x83j\0", b"\0\0\0\x02\x83j"])
+def test_a_bridge_that_is_told_nonsense_ends_and_says_why(nodes: World, frame: bytes) -> None:
+    async def main() -> str:
+        async with running(short_node(nodes), 5.0) as child:
+            assert (await child.hear())[0] == "ready"
+            assert child.process.stdin is not None
+            child.process.stdin.write(frame)
+            with pytest.raises(EOFError):
+                await child.hear()
+            return await child.last_words()
+
+    assert re.match(r"exit code 1: .*bad(arg|match)", asyncio.run(main()))
+
+
 CONTROLLER = """
     import asyncio, os, sys
     from pathlib import Path
-    from relup.targets.beam.bridge import connect
+    from relup.targets.beam.connect import connect
     from relup.targets.beam.erts import find_erts
     from relup.targets.beam.where import Where
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relup.targets.beam.bridge import Bridge, connect
+from relup.targets.beam.bridge import Bridge
+from relup.targets.beam.connect import connect
 from relup.targets.beam.etf import DEPTH, BadTerm, decode, encode, export
 from relup.targets.beam.terms import Atom, Improper, Opaque, Pairs, Term, text
 from tests.support import NodeProcess

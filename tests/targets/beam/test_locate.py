@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from relup.diagnostics import InvalidInput, Refused, RelupError
-from relup.targets.beam.bridge import connect
+from relup.targets.beam.connect import connect
 from relup.targets.beam.locate import locate
 from relup.targets.beam.running import Running, running_nodes
 from relup.targets.beam.where import Where
@@ -168,6 +168,8 @@ def test_files_and_arguments_that_cannot_be_right_are_refused(environ: dict[str,
             locate("shop", environ, [], erl_args=args)
         assert code_of(caught.value) == "bad_erl_args"
     assert locate("shop", environ, [], erl_args=["-erl_epmd_port", "7000"]).epmd_port is None
+    tls = locate("shop", environ, [], erl_args=["-proto_dist", "inet_tls", "-ssl_dist_optfile", "tls.conf"])
+    assert tls.erl_args == ("-proto_dist", "inet_tls", "-ssl_dist_optfile", str(Path.cwd() / "tls.conf"))
 
 
 # ── real nodes ─────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from relup.diagnostics import Refused
-from relup.targets.beam.bridge import connect
+from relup.targets.beam.connect import connect
 from relup.targets.beam.where import Erts, Where
 from tests.support import NodeProcess
 from tests.targets.beam.nodes import COOKIE, World, children, code_of, free_port, own_host
@@ -89,7 +90,7 @@ def registered(nodes: World, name: str, port: int) -> Iterator[None]:
 
 def test_a_node_behind_a_firewall_is_told_from_a_host_behind_one(nodes: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, registered(nodes, "walled", silent.getsockname()[1]):
-        error = refusal(nodes.where("walled@127.0.0.1"), timeout=1.5)
+        error = refusal(nodes.where("walled@127.0.0.1"), timeout=3.0)
         assert code_of(error) == "unreachable_node"
     with registered(nodes, "closed", free_port()):
         error = refusal(nodes.where("closed@127.0.0.1"))
@@ -132,8 +133,8 @@ def tls(tmp_path_factory: pytest.TempPathFactory, nodes: World) -> tuple[str, ..
     known = subprocess.run(
         ("erl", "-noinput", "-eval", 'io:format("~p", [code:which(ssl)]), halt().'), capture_output=True, check=True
     )
-    if known.stdout == b"non_existing":
-        pytest.skip("no TLS in this Erlang: apt install erlang-ssl")
+    if known.stdout == b"non_existing" or shutil.which("openssl") is None:
+        pytest.skip("no TLS in this Erlang, or nothing to make certificates with: apt install erlang-ssl openssl")
     folder = tmp_path_factory.mktemp("tls")
     subject = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=node")
     files = ("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"))
@@ -159,9 +160,16 @@ def test_a_node_that_speaks_tls_is_reached_with_its_arguments_and_not_without(
         assert "--erl-args '-proto_dist inet_tls" in str(error)
 
 
+@pytest.mark.usefixtures("short")
+def test_arguments_that_the_bridge_cannot_start_with_are_told(nodes: World, tls: tuple[str, ...]) -> None:
+    error = refusal(nodes.where(f"short@{own_host()}", erl_args=[*tls[:3], "/no/such/file"]))
+    assert code_of(error) == "bridge_ended"
+    assert "/no/such/file" in str(error)
+
+
 def test_a_node_that_speaks_no_tls_is_not_waited_for_without_end(
     nodes: World, short: NodeProcess, tls: tuple[str, ...]
 ) -> None:
-    error = refusal(nodes.where(f"short@{own_host()}", COOKIE, tls), timeout=2.0)
+    error = refusal(nodes.where(f"short@{own_host()}", COOKIE, tls), timeout=3.0)
     assert code_of(error) == "unreachable_node"
     assert "--erl-args" in str(error)
