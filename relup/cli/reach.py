@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,8 +45,13 @@ def is_beam(node: str) -> bool:
     """Say whether a name means a BEAM node: it has a host, is a folder, or only a node of BEAM has it."""
     if "@" in node or "/" in node or node in (".", ".."):
         return True
-    if Home(base(), node).path.is_dir():
-        return False
+    with suppress(PermissionError):  # somebody else's home is a Python node's too
+        if not Home(base(), node).path.is_dir():
+            return _runs_on_beam(node)
+    return False
+
+
+def _runs_on_beam(node: str) -> bool:
     from relup.targets.beam.running import running_nodes
 
     return any(running.name.partition("@")[0] == node for running in running_nodes())
