@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from textwrap import dedent
 from threading import Thread
+from typing import NoReturn
 
 import pytest
 
@@ -28,9 +29,14 @@ PATIENCE = 20.0
 def require_erl() -> None:
     """Skip the test where there is no Erlang to ask; a CI without one fails."""
     if shutil.which("erl") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no `erl` here, and a CI that does not ask OTP proves nothing")
-        pytest.skip("no `erl` to ask: apt install erlang-base erlang-sasl, or brew install erlang")
+        lacking("no `erl` to ask: apt install erlang-base erlang-sasl, or brew install erlang")
+
+
+def lacking(what: str) -> NoReturn:
+    """Skip a test for want of something; where everything has to be tried, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"a CI that leaves out what it cannot try proves nothing: {what}")
+    pytest.skip(what)
 
 
 def write_release(

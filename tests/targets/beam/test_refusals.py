@@ -16,7 +16,7 @@ import pytest
 from relup.diagnostics import Refused
 from relup.targets.beam.connect import connect
 from relup.targets.beam.where import Erts, Where
-from tests.support import NodeProcess
+from tests.support import NodeProcess, lacking
 from tests.targets.beam.nodes import COOKIE, World, children, code_of, free_port, own_host
 
 
@@ -134,7 +134,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory, nodes: World) -> tuple[str, ..
         ("erl", "-noinput", "-eval", 'io:format("~p", [code:which(ssl)]), halt().'), capture_output=True, check=True
     )
     if known.stdout == b"non_existing" or shutil.which("openssl") is None:
-        pytest.skip("no TLS in this Erlang, or nothing to make certificates with: apt install erlang-ssl openssl")
+        lacking("no TLS in this Erlang, or nothing to make certificates with: apt install erlang-ssl openssl")
     folder = tmp_path_factory.mktemp("tls")
     subject = ("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=node")
     files = ("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"))
