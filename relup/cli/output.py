@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,16 @@ from relup.diagnostics import Diagnostic, InvalidInput, RelupError
 INTERRUPTED = 130
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a line. When nobody reads any more, as after `| head`, the command goes on and its exit code is true."""
+    try:
+        click.echo(text, err=err)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nowhere)
+
+
 class Output:
     """The words of one command."""
 
@@ -26,26 +37,26 @@ class Output:
     def result(self, data: Any, lines: Iterable[str]) -> None:
         """Give the command's result: *data* as one JSON document, or *lines*."""
         if self.as_json:
-            click.echo(json_text(data))
+            echo(json_text(data))
         else:
             for line in lines:
-                click.echo(line)
+                echo(line)
 
     def say(self, lines: Iterable[str]) -> None:
         """Say something on the way to the result."""
         for line in lines:
-            click.echo(line, err=self.as_json)
+            echo(line, err=self.as_json)
 
     def warn(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Say what should be known and stops nothing, beside the result."""
         for diagnostic in diagnostics:
-            click.echo(str(diagnostic), err=True)
+            echo(str(diagnostic), err=True)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
         """Give a function that shows what is going on: a spinner on a terminal, plain lines otherwise."""
         if not sys.stderr.isatty():
-            yield lambda message: click.echo(message, err=True)
+            yield lambda message: echo(message, err=True)
             return
         from rich.console import Console
 
@@ -63,9 +74,9 @@ class Output:
         from relup.targets.python.wire import error_to_data
 
         if self.as_json:
-            click.echo(json_text(error_to_data(error)))
+            echo(json_text(error_to_data(error)))
         for diagnostic in error.diagnostics:
-            click.echo(str(diagnostic), err=True)
+            echo(str(diagnostic), err=True)
 
 
 def json_text(data: Any) -> str:
@@ -79,7 +90,7 @@ def write_file(path: str, text: str) -> None:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput([Diagnostic("not_written", f"{path}: {error.strerror}")]) from error
-    click.echo(f"wrote {path}", err=True)
+    echo(f"wrote {path}", err=True)
 
 
 def finish(as_json: bool, work: Callable[[Output], int]) -> NoReturn:
@@ -91,6 +102,6 @@ def finish(as_json: bool, work: Callable[[Output], int]) -> NoReturn:
         output.error(error)
         code = error.exit_code
     except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         code = INTERRUPTED
     sys.exit(code)

@@ -37,6 +37,9 @@ _PLAN = re.compile(rb'\s*(?:#|\w+\s*:|\{\s*"[^"]*"\s*:)')
 """How a plan of relup's own begins, which may be named `relup` too."""
 
 
+_CODE = (".py", ".pyc", ".so", ".beam", ".erl", ".ex")
+
+
 def read_document(path: str | Path, libraries: Sequence[str | Path] = (), unpack: str | Path | None = None) -> Document:
     """Return the document at *path*, told by its name, else by what it says; raise `InvalidInput`.
 
@@ -55,6 +58,11 @@ def read_document(path: str | Path, libraries: Sequence[str | Path] = (), unpack
         from relup.document.erlang.app import read_application  # noqa: PLC0415
 
         return read_application(file)
+    if file.suffix in _CODE:
+        message = "this is code, and no appup, release or plan"
+        raise InvalidInput(
+            [Diagnostic("unknown_document", message, Location(str(file), 1, 1), hint="name its release")]
+        )
     text = read_bytes(file)
     if _OTP_RELUP.match(text) or (file.name == "relup" and not _PLAN.match(text)):
         from relup.document.erlang.otp_relup import read_otp_relup  # noqa: PLC0415

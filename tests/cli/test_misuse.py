@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from click.testing import CliRunner, Result
 from relup.cli.app import relup
 from relup.document.route import read_route
 from tests.node.test_routes import release
+from tests.support import Commands
 
 
 def run(*arguments: object, exit_code: int = 0) -> Result:
@@ -119,3 +122,24 @@ def test_a_file_named_for_another_format_is_not_written(releases: Path) -> None:
     run("graph", releases, "-o", picture, "--format", "dot")
     run("graph", releases, "-o", releases / "ORDER.SVG")
     assert (releases / "ORDER.SVG").read_text().startswith("<svg")
+
+
+# ── who reads ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("paths", "exit_code"), [(("1", "2"), 0), (("1", "nothing"), 3)])
+def test_the_exit_code_is_true_when_nobody_reads(
+    releases: Path, commands: Commands, paths: tuple[str, str], exit_code: int
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = commands.argv("plan", *(releases / path for path in paths))
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert done.returncode == exit_code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_code_is_no_document(releases: Path) -> None:
+    said = run("check", releases / "1" / "shop" / "worker.py", exit_code=3).stderr
+    assert "this is code, and no appup, release or plan" in said
