@@ -141,5 +141,5 @@ def test_the_exit_code_is_true_when_nobody_reads(
 
 
 def test_code_is_no_document(releases: Path) -> None:
-    said = run("check", releases / "1" / "shop" / "worker.py", exit_code=3).stderr
+    said = run("check", releases / "1" / "shop" / "worker.py", exit_code=3).output
     assert "this is code, and no appup, release or plan" in said
