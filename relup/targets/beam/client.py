@@ -17,8 +17,11 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.document.route import route_from_data
-from relup.executor import Event, Options, install
+from relup.executor import Event, Options, Outcome, install
+from relup.model.instructions import RestartEmulator, RestartNewEmulator, SyncNodes
+from relup.model.naming import describe
 from relup.model.release import Release
+from relup.model.route import Route
 from relup.targets.beam.asking import applications, booted, evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
@@ -97,6 +100,8 @@ class BeamClient:
         if options["confirm"] is not None:
             message = "--confirm is not carried out on BEAM nodes yet: the upgrade stays until it is taken back"
             raise Refused([Diagnostic("not_yet", message)])
+        if wrong := list(_beyond(route)):
+            raise Refused(wrong)
         running = await self._running()
         records = await self._recorded(running)
         chosen = Options(options["dry_run"], options["allow_irreversible"], options["strict"])
@@ -114,7 +119,7 @@ class BeamClient:
             self._write(records, route, outcome, owner)
         return outcome_to_data(outcome)
 
-    def _write(self, records: Records, route: Any, outcome: Any, owner: str) -> None:
+    def _write(self, records: Records, route: Route, outcome: Outcome, owner: str) -> None:
         self._home.create()
         self._home.write(records)
         self._home.append(
@@ -187,6 +192,15 @@ class BeamClient:
         pid = int(text(await self._bridge.call("os", "getpid")))
         await self._bridge.call("init", "stop")
         return {"pid": pid}
+
+
+def _beyond(route: Route) -> Iterator[Diagnostic]:
+    """Find what only OTP's own release handler carries out."""
+    for instruction in (i for hop in route.hops for i in hop.script):
+        if isinstance(instruction, RestartNewEmulator | RestartEmulator | SyncNodes):
+            message = f"{describe(instruction)}: only OTP's release_handler carries that out, and states are lost"
+            hint = "`relup plan OLD NEW --format otp -o relup` writes the file for it"
+            yield Diagnostic("restart_needed", message, instruction.location, hint=hint)
 
 
 def _owner() -> str:

@@ -40,7 +40,9 @@ def read_beams(release: Release, modules: Iterable[str]) -> Mapping[str, Beam]:
 
 def code_of(release: Release) -> Code:
     """Return the code of a release; of one that came with a plan it is found again in its folder."""
-    return read_release(Path(release.root)).code if isinstance(release.code, NoCode) else release.code
+    if not isinstance(release.code, NoCode):
+        return release.code
+    return read_release(Path(release.location.file if release.location else release.root)).code
 
 
 def consolidated(release: Release, module: str) -> Path | None:
