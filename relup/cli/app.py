@@ -286,7 +286,7 @@ def stop(node: str, as_json: bool) -> None:
 def rpc(node: str, expression: str, as_json: bool) -> None:
     """Evaluate an expression in a live node.
 
-    `node` is the node; awaitables are awaited."""
+    In a Python node `node` is the node, and awaitables are awaited. A BEAM node takes Elixir, else Erlang."""
     from relup.cli.live import rpc as work
 
     finish(as_json, lambda output: work(output, node, expression))
@@ -296,7 +296,7 @@ def rpc(node: str, expression: str, as_json: bool) -> None:
 @node
 @beam_options
 def remote(node: str) -> None:
-    """Open a Python prompt inside a live node."""
+    """Open a prompt inside a live node: Python, Elixir or Erlang, as the node is."""
     from relup.cli.remote import remote as work
 
     finish(False, lambda output: work(output, node))

@@ -1,5 +1,4 @@
-"""The children of a supervisor, as far as its text writes them out: what a draft tells to start and end, and a check
-looks for.
+"""The children of a supervisor, as far as its text writes them out: what drafts start and end, and checks look for.
 
 A supervisor has the children that its `init` makes, and those of its base when it inherits `init` or calls the base's.
 Which child is which is known by its id alone: where one is computed, nothing can be said of any.
