@@ -14,6 +14,11 @@
 
 -define(STATES, '$relup_states').
 -define(ANSWER, 5000).
+%% How often suspending begins again because somebody waits for one who is suspended, and when that is first looked for.
+-define(TRIES, 6).
+-define(PROBE, 5).
+%% How long the others wait no more for a code_change that hangs, before it is said to.
+-define(GRACE, 100).
 
 -record(window, {
     %% {Module, File, Binary} of what comes and of what it replaces, and what code:prepare_loading made of them
@@ -30,15 +35,19 @@
     heard,
     nobody,
     windows = #{},
-    %% what leads back to the base should the bridge be lost between two windows: requests, the first to be done first
+    %% what leads back to the base should the bridge be lost between two windows: groups of requests, the first to be
+    %% done first; a group is a call, or a window
     back = [],
-    %% of the open window: modules by process, monitors by process, all processes before it
+    %% of the open window: its modules, modules by process, monitors by process, all processes before it and after load
+    modules = [],
     selected = #{},
     supervisors = [],
     monitors = #{},
     known = none,
+    present = none,
     asked = [],
     changed = [],
+    stuck = [],
     loaded = none,
     died = [],
     stopped = #{},
@@ -93,7 +102,7 @@ loop(A) ->
         {heartbeat, _} ->
             loop(A#agent{heard = now_ms()});
         {'$gen_call', From, Request} ->
-            {Reply, Next} = try handle(Request, A) catch throw:{lost, Now} -> lost(Now) end,
+            {Reply, Next} = attempt(Request, A),
             gen:reply(From, Reply),
             Request =:= finish orelse loop(Next#agent{heard = now_ms()});
         {'DOWN', _, process, Pid, _} when Pid =:= A#agent.bridge ->
@@ -106,13 +115,51 @@ loop(A) ->
         lost(A)
     end.
 
+%% Answer a request. One that fails as nobody thought it could leaves a window that can be rolled back all the same.
+attempt(Request, A) ->
+    try handle(Request, A)
+    catch
+        throw:{lost, Now} -> lost(Now);
+        Class:Reason:Stack -> {{crashed, words({Class, Reason, Stack})}, doubtful(Request, A)}
+    end.
+
+%% What may have been done by a request that did not come to its end. To resume who runs, and to forget what is not
+%% kept, changes nothing.
+doubtful({load, Number, Side}, A) -> A#agent{loaded = {Number, Side}};
+doubtful({suspend, _}, #agent{selected = Selected, supervisors = Above} = A) ->
+    A#agent{asked = maps:keys(Selected) ++ Above};
+doubtful({change_code, _, _, _, _}, #agent{selected = Selected} = A) -> A#agent{changed = maps:keys(Selected)};
+doubtful(_, A) -> A.
+
 %% Take everything back, and end.
 lost(A) ->
     Alone = A#agent{bridge = none, lease = infinity},
-    {_, Rolled} = rollback(Alone),
-    lists:foldl(fun(Request, Before) -> {_, After} = handle(Request, Before), After end, Rolled, A#agent.back),
+    {{ok, _, _, Remains}, Rolled} = rollback(Alone),
+    {More, _} = lists:mapfoldl(fun lead_back/2, Rolled#agent{back = []}, A#agent.back),
+    tell(Remains ++ lists:append(More), A),
     vanish(),
     exit(normal).
+
+%% Carry out a group of requests; when one of them fails the window that they opened is rolled back.
+lead_back([], A) -> {[], A};
+lead_back([Request | Rest], A) ->
+    {Answer, Next} = attempt(Request, A),
+    case well(Answer) of
+        true -> lead_back(Rest, Next);
+        false ->
+            {_, Rolled} = rollback(Next),
+            {[words({element(1, Request), Answer})], Rolled}
+    end.
+
+well(ok) -> true;
+well({ok, _}) -> true;
+well({ok, _, _}) -> true;
+well(_) -> false.
+
+%% Nobody else is left to be told what could not be taken back.
+tell([], _) -> ok;
+tell(Remains, #agent{owner = Owner}) ->
+    logger:error("the upgrade by ~ts was lost, and not all of it could be taken back: ~ts", [Owner, lists:join("; ", Remains)]).
 
 %% Let somebody who runs no code of this module take it away.
 vanish() ->
@@ -122,11 +169,16 @@ vanish() ->
     {ok, Expressions} = erl_parse:parse_exprs(Tokens),
     spawn(erl_eval, exprs, [Expressions, [{'P', self()}, {'A', ?MODULE}]]).
 
-died(Pid, #agent{selected = Selected, died = Died} = A) ->
+%% Who died is asked for nothing any more.
+died(Pid, #agent{selected = Selected, supervisors = Above, died = Died} = A) ->
     case Selected of
-        #{Pid := _} -> A#agent{died = [Pid | Died]};
-        _ -> A
+        #{Pid := Modules} -> A#agent{selected = maps:remove(Pid, Selected), died = [{Pid, Modules} | Died]};
+        _ -> A#agent{supervisors = lists:delete(Pid, Above)}
     end.
+
+%% The dead have no name any more: what they ran says more than their number.
+late({Pid, Modules}) ->
+    {Pid, iolist_to_binary(io_lib:format("~ts (~ts)", [pid_to_list(Pid), lists:join(", ", [atom_to_binary(M) || M <- Modules])])), undefined}.
 
 %% ── requests ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,13 +187,22 @@ handle({census, Modules}, A) -> {census(Modules), A};
 handle({lingering, Modules, Except}, A) -> {lingering(Modules, Except), A};
 handle({select, Modules}, A) -> select(Modules, A);
 handle({suspend, Timeouts}, A) -> suspend(Timeouts, A);
-handle({load, Number, Side}, A) -> load(Number, Side, A);
+handle({load, Number, Side}, A) -> load_open(Number, Side, A);
 handle({change_code, Number, Side, Mode, Changes}, A) ->
     change_code([{M, old_vsn(M, Mode, Side, maps:get(Number, A#agent.windows)), X, L} || {M, X, L} <- Changes], A);
 handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
 handle({stop, Modules}, A) -> stop(Modules, A);
 handle({start, Modules}, A) -> start(Modules, A);
-handle(verify, A) -> {{ok, lists:map(fun describe/1, A#agent.died), born(A)}, A};
+handle(verify, A) ->
+    case between(A) of
+        [] -> {{ok, lists:map(fun late/1, A#agent.died)}, A};
+        Born -> {{born, lists:map(fun describe/1, Born)}, A}
+    end;
+handle({leading_back, Request, Back}, A) ->
+    case handle(Request, A) of
+        {ok, Next} -> {ok, Next#agent{back = Back}};
+        Failed -> Failed
+    end;
 handle({become, Applications}, A) -> become(Applications, A);
 handle({resume, Back}, A) -> resume(A#agent{back = Back});
 handle(config_change, A) -> config_change(A);
@@ -162,15 +223,17 @@ prepare(Number, News, Removed, #agent{windows = Windows} = A) ->
         [{not_purged, M, users(M)} || M <- Modules, erlang:check_old_code(M), not code:soft_purge(M)] ++
         [{sticky, M, []} || M <- Modules, code:is_sticky(M)] ++
         [{no_old_code, M, []} || {M, none} <- Olds],
-    case Wrong =:= [] andalso prepared(News) of
+    case Wrong =:= [] andalso {prepared(News), prepared(Window#window.old)} of
         false -> {{error, Wrong}, A};
-        {ok, New} -> {ok, A#agent{windows = Windows#{Number => prepare_old(Window#window{prepared = #{new => New}})}}};
-        {error, Reasons} -> {{error, [{words(Reason), M, []} || {M, Reason} <- Reasons]}, A}
+        {{ok, New}, {ok, Old}} ->
+            {ok, A#agent{windows = Windows#{Number => Window#window{prepared = #{new => New, old => Old}}}}};
+        {New, Old} ->
+            Reasons = lists:usort([Reason || {error, Reasons} <- [New, Old], Reason <- Reasons]),
+            {{error, [{unfit(Reason), M, []} || {M, Reason} <- Reasons]}, A}
     end.
 
-prepare_old(#window{old = Olds, prepared = Prepared} = Window) ->
-    {ok, Old} = prepared(Olds),
-    Window#window{prepared = Prepared#{old => Old}}.
+unfit(on_load_not_allowed) -> on_load;
+unfit(Reason) -> words(Reason).
 
 prepared([]) -> {ok, none};
 prepared(Files) -> code:prepare_loading(Files).
@@ -224,11 +287,28 @@ one(Vsn) -> Vsn.
 users(M) -> [describe(P) || P <- processes(), erlang:check_process_code(P, M)].
 
 %% Make one side of a window current, all modules at once.
-load(Number, Side, #agent{windows = Windows} = A) ->
-    Window = maps:get(Number, Windows),
-    case exchange(Window, Side) of
+load(Number, Side, A) ->
+    #agent{windows = #{Number := Window} = Windows} = A,
+    case loaded_meanwhile(Window, Side) =:= [] andalso exchange(Window, Side) of
         {ok, Used} -> {ok, A#agent{loaded = {Number, Side}, windows = Windows#{Number := Used}}};
-        {error, Reasons} -> {{error, [{M, words(Reason)} || {M, Reason} <- Reasons]}, A}
+        {error, Reasons} -> {{error, [{M, words(Reason)} || {M, Reason} <- Reasons]}, A};
+        false -> {{error, [{M, words(loaded_meanwhile)} || M <- loaded_meanwhile(Window, Side)]}, A}
+    end.
+
+%% Modules that were not loaded when the window was made ready, and are now: what would take them back is not at hand.
+loaded_meanwhile(#window{new = News, old = Olds}, new) ->
+    [M || {M, _, _} <- News, not lists:keymember(M, 1, Olds), erlang:module_loaded(M)];
+loaded_meanwhile(_, old) -> [].
+
+%% Load in the open window: who was born since it was opened is suspended first.
+load_open(Number, Side, A) ->
+    case catch_up(?TRIES, A) of
+        {ok, Next} ->
+            case load(Number, Side, Next) of
+                {ok, Loaded} -> {ok, Loaded#agent{present = maps:from_keys(processes(), true)}};
+                Failed -> Failed
+            end;
+        Failed -> Failed
     end.
 
 exchange(#window{prepared = Prepared} = Window, Side) ->
@@ -273,17 +353,19 @@ words(Reason) ->
     unicode:characters_to_binary(io_lib:format("~0tP", [Reason, 20], [{chars_limit, 400}])).
 
 %% Who uses these modules: what supervision trees say, and for the others what they were started by.
-%% {ok, [{Pid, Modules, Supervisor}], Unreachable, Silent}: unreachable ones use a module and stand in no tree; silent
-%% supervisors did not answer.
+%% {ok, Found, Beyond, Mute, Silent}: the first two are [{Pid, Modules, Supervisor}], beyond are those that stand in no
+%% tree; mute ones have no ear for system messages; silent supervisors did not answer.
 census(Modules) ->
     Wanted = maps:from_keys(Modules, true),
-    {Found, Supervisors, Silent} = trees(),
-    Using = [{P, Ms, S} || {P, All, S} <- Found, (Ms = [M || M <- All, is_map_key(M, Wanted)]) =/= []],
-    Tops = [{P, [M], none} || {P, _} <- Supervisors, M <- [initial(P)], is_map_key(M, Wanted)],
-    InTree = maps:from_list([{P, true} || {P, _, _} <- Found] ++ [{P, true} || {P, _} <- Supervisors]),
-    Beyond = [{P, [M], none} || P <- processes(), not is_map_key(P, InTree),
+    {Trees, Supervisors, Silent} = trees(),
+    Using = [{P, Ms, S} || {P, All, S} <- Trees, (Ms = [M || M <- All, is_map_key(M, Wanted)]) =/= []],
+    Tops = [{P, [M], S} || {P, S} <- Supervisors, M <- [initial(P)], is_map_key(M, Wanted)],
+    InTree = maps:from_list([{P, true} || {P, _, _} <- Trees] ++ [{P, true} || {P, _} <- Supervisors]),
+    Others = [{P, [M], parent(P)} || P <- processes(), not is_map_key(P, InTree),
               M <- [initial(P)], is_map_key(M, Wanted)],
-    {ok, Using ++ Tops, Beyond, [describe(P) || P <- Silent]}.
+    {Found, Deaf} = lists:partition(fun hears/1, Using ++ Tops),
+    {Beyond, Too} = lists:partition(fun hears/1, Others),
+    {ok, Found, Beyond, [describe(P) || {P, _, _} <- Deaf ++ Too], [describe(P) || P <- Silent]}.
 
 %% The module that a process was started to run, as proc_lib knows it.
 initial(Pid) ->
@@ -292,6 +374,51 @@ initial(Pid) ->
         {M, _, _} -> M;
         false -> none
     end.
+
+%% The supervisor that started a process which no tree shows.
+parent(Pid) ->
+    Ancestors = case process_info(Pid, dictionary) of
+        {dictionary, Entries} -> proplists:get_value('$ancestors', Entries, []);
+        undefined -> []
+    end,
+    case Ancestors of
+        [Name | _] when is_atom(Name) -> supervisor(whereis(Name));
+        [Parent | _] -> supervisor(Parent);
+        [] -> none
+    end.
+
+supervisor(Pid) when is_pid(Pid), node(Pid) =:= node() ->
+    case proc_lib:initial_call(Pid) of
+        {supervisor, _, _} -> Pid;
+        {'Elixir.DynamicSupervisor', _, _} -> Pid;
+        _ -> none
+    end;
+supervisor(_) -> none.
+
+%% Does it take system messages? What its module is tells of most; the others are looked at, one by one.
+hears({Pid, _, _}) ->
+    case proc_lib:initial_call(Pid) of
+        {supervisor, _, _} -> true;
+        {gen_event, _, _} -> true;
+        {M, init, _} -> serves(M) orelse loops(Pid);
+        {M, _, _} -> erlang:function_exported(M, system_continue, 3) orelse loops(Pid);
+        false -> loops(Pid)
+    end.
+
+serves(M) ->
+    case get({serves, M}) of
+        undefined ->
+            Callbacks = [{handle_call, 3}, {callback_mode, 0}, {system_continue, 3}],
+            Is = lists:any(fun({F, Arity}) -> erlang:function_exported(M, F, Arity) end, Callbacks),
+            put({serves, M}, Is),
+            Is;
+        Is -> Is
+    end.
+
+loops(Pid) ->
+    Marks = [<<"(gen_server:">>, <<"(gen_statem:">>, <<"(gen_event:">>, <<"(gen_fsm:">>, <<"(sys:">>],
+    process_info(Pid, current_function) =:= {current_function, {erlang, hibernate, 3}}
+        orelse stands_in(Pid, binary:compile_pattern(Marks)).
 
 %% {[{Pid, Modules, Supervisor}], [{Supervisor, Its supervisor}], Silent supervisors}, from all running applications.
 trees() ->
@@ -367,25 +494,89 @@ is_frame(Line) -> binary:match(Line, <<"Return addr">>) =/= nomatch.
 %% Take the census, and watch whom it found.
 select(Modules, A) ->
     case census(Modules) of
-        {ok, Found, Beyond, []} ->
-            All = Found ++ Beyond,
-            Selected = maps:from_list([{P, Ms} || {P, Ms, _} <- All]),
-            Above = lists:usort([S || {_, _, S} <- All, S =/= none, not is_map_key(S, Selected)]),
-            Monitors = maps:map(fun(P, _) -> monitor(process, P) end, Selected),
-            Known = maps:from_keys(processes(), true),
-            Next = A#agent{selected = Selected, supervisors = Above, monitors = Monitors, known = Known, died = []},
-            {{ok, map_size(Selected), [{describe(P), Ms} || {P, Ms, _} <- Beyond]}, Next};
-        {ok, _, _, Silent} -> {{silent, Silent}, A}
+        {ok, Found, Beyond, [], []} ->
+            Before = A#agent{modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = []},
+            Next = watch(Found ++ Beyond, Before),
+            {{ok, map_size(Next#agent.selected)}, Next#agent{known = maps:from_keys(processes(), true), present = none}};
+        {ok, _, _, [], Silent} -> {{silent, Silent}, A};
+        {ok, _, _, Mute, _} -> {{mute, Mute}, A}
     end.
 
-%% Suspend all, supervisors first, and let each keep its state aside; the answer to the second tells of the first.
-%% One time limit runs for all; modules may have limits of their own.
+watch(All, #agent{selected = Before, supervisors = Above, monitors = Monitors} = A) ->
+    Found = maps:from_list([{P, Ms} || {P, Ms, _} <- All]),
+    Selected = maps:merge(Before, Found),
+    Over = lists:usort(Above ++ [S || {_, _, S} <- All, S =/= none, not is_map_key(S, Selected)]),
+    New = [P || P <- maps:keys(Found) ++ Over, not is_map_key(P, Monitors)],
+    Watched = maps:from_list([{P, monitor(process, P)} || P <- New]),
+    A#agent{selected = Selected, supervisors = Over, monitors = maps:merge(Monitors, Watched)}.
+
+%% Suspend all, and let each keep its state aside; the answer to the second tells of the first. One time limit runs for
+%% all; modules may have limits of their own.
+%%
+%% Who waits in a call to one that is suspended does not get to suspend. Then all go on, until those that waited have
+%% their answers, and it begins again with them: callers before whom they call.
 suspend(Limits, #agent{selected = Selected, supervisors = Above} = A) ->
-    Start = now_ms(),
-    Groups = lists:sort(maps:to_list(maps:groups_from_list(fun(P) -> limit(P, Selected, Limits) end, maps:keys(Selected)))),
-    Asked = lists:append([Above | [Ps || {_, Ps} <- Groups]]),
-    Batches = [{Start + ?ANSWER, still(Above, A), Above} | [{Start + Ms, still(Ps, A), Ps} || {Ms, Ps} <- Groups]],
-    gather(lists:keysort(1, Batches), A#agent{asked = Asked}).
+    case settle([Above ++ maps:keys(Selected)], ?TRIES, now_ms(), Limits, A#agent{asked = []}) of
+        {ok, #agent{selected = Still} = Next} -> {{ok, map_size(Still)}, Next};
+        Failed -> Failed
+    end.
+
+settle(Stages, Tries, Start, Limits, A) ->
+    case stages(Stages, Tries, Start, Limits, A) of
+        {again, Waiting, Late, Batch, Next} ->
+            Resumed = release(Next),
+            Until = lists:min([Start + limit(P, Limits, Next) || P <- Late]),
+            case collect(Batch, Late, Until, Resumed) of
+                {ok, _, Ready} -> settle([Waiting | [S -- Waiting || S <- Stages]], Tries - 1, Start, Limits, Ready);
+                {late, Stuck, _, Ready} -> {{late, lists:map(fun describe/1, Stuck)}, Ready}
+            end;
+        Other -> Other
+    end.
+
+stages([], _, _, _, A) -> {ok, A};
+stages([Pids | Rest], Tries, Start, Limits, #agent{asked = Asked} = A) ->
+    Alive = [P || P <- Pids, is_map_key(P, A#agent.selected) orelse lists:member(P, A#agent.supervisors)],
+    Batch = still(Alive, A),
+    %% many take their time to be asked at all, which is no reason to look at each of them
+    Probe = now_ms() + (?PROBE bsl (?TRIES - Tries)) + length(Alive) div 50,
+    case stage(Batch, Alive, Probe, Tries, Start, Limits, A#agent{asked = Alive ++ Asked}) of
+        {ok, Next} -> stages(Rest, Tries, Start, Limits, Next);
+        Other -> Other
+    end.
+
+stage(Batch, [], _, _, _, _, A) -> _ = Batch, {ok, A};
+stage(Batch, Pids, Probe, Tries, Start, Limits, A) ->
+    Ends = lists:usort([limit(P, Limits, A) || P <- Pids]),
+    Until = Start + hd(Ends),  % and every number is less than infinity
+    {Kept, Late, Next} = case collect(Batch, Pids, min(Probe, Until), A) of
+        {ok, Answers, All} -> {Answers, [], All};
+        {late, Missing, Answers, Some} -> {Answers, Missing, Some}
+    end,
+    Now = now_ms(),
+    Over = [P || P <- Late, Start + limit(P, Limits, Next) =< Now],
+    case [describe(P) || {{_, P}, Answer} <- Kept, not is_kept(Answer)] of
+        [] when Over =/= [] -> {{late, lists:map(fun describe/1, Over)}, Next};
+        [] when Tries > 0, Now >= Probe, Late =/= [] ->
+            case [P || P <- Late, waits(P)] of
+                [] -> stage(Batch, Late, infinity, Tries, Start, Limits, Next);
+                Waiting -> {again, Waiting, Late, Batch, Next}
+            end;
+        [] -> stage(Batch, Late, infinity, Tries, Start, Limits, Next);
+        Unkept -> {{unkept, Unkept}, Next}
+    end.
+
+%% Does it wait for the answer to a call?
+waits(P) ->
+    case process_info(P, current_function) of
+        {current_function, {gen, _, _}} -> true;
+        {current_function, {'Elixir.GenServer', _, _}} -> true;
+        _ -> false
+    end.
+
+%% What sys answers when the state is kept: the throw of stash/1, and from a gen_event the states of its handlers.
+is_kept({error, {callback_failed, _, {throw, relup}}}) -> true;
+is_kept(States) when is_list(States) -> true;
+is_kept(_) -> false.
 
 still(Pids, #agent{nobody = Nobody}) ->
     Batch = make_ref(),
@@ -393,14 +584,32 @@ still(Pids, #agent{nobody = Nobody}) ->
     [begin P ! {system, {Nobody, Batch}, suspend}, P ! {system, {self(), {Batch, P}}, Keep} end || P <- Pids],
     Batch.
 
-gather([], #agent{selected = Selected} = A) -> {{ok, map_size(Selected)}, A};
-gather([{Until, Batch, Pids} | Rest], A) ->
-    case collect(Batch, Pids, Until, A) of
-        {ok, _, Next} -> gather(Rest, Next);
-        {late, Late, Next} -> {{late, [describe(P) || P <- Late]}, Next}
+limit(P, Limits, #agent{selected = Selected}) ->
+    case Selected of
+        #{P := Modules} -> lists:max([maps:get(M, Limits, ?ANSWER) || M <- Modules]);
+        _ -> ?ANSWER
     end.
 
-limit(P, Selected, Limits) -> lists:max([maps:get(M, Limits, ?ANSWER) || M <- maps:get(P, Selected)]).
+%% Suspend who was born since the window was opened, until nobody new is found. Whose states were changed before the
+%% load cannot be joined any more: verify/1 finds whoever came too late for it.
+catch_up(_, #agent{known = none} = A) -> {ok, A};
+catch_up(0, A) -> {ok, A};
+catch_up(Tries, #agent{known = Known, modules = Modules, changed = []} = A) ->
+    Wanted = maps:from_keys(Modules, true),
+    New = [P || P <- processes(), not is_map_key(P, Known)],
+    Next = A#agent{known = maps:merge(Known, maps:from_keys(New, true))},
+    case [{P, [M], parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted)] of
+        [] -> {ok, Next};
+        Born ->
+            Before = Next#agent.supervisors,
+            Watching = watch(Born, Next),
+            Joining = [P || {P, _, _} <- Born] ++ (Watching#agent.supervisors -- Before),
+            case stages([Joining], 0, now_ms(), #{}, Watching) of
+                {ok, Joined} -> catch_up(Tries - 1, Joined);
+                Failed -> Failed
+            end
+    end;
+catch_up(_, A) -> {ok, A}.
 
 %% Wait for the answers of a batch, each {{Batch, Pid}, Answer}; whoever dies meanwhile needs to give none.
 collect(Batch, Asked, Until, A) -> collect(Batch, length(Asked), [], Until, Asked, A).
@@ -417,7 +626,7 @@ collect(Batch, Left, Answers, Until, Asked, #agent{bridge = Bridge} = A) ->
         {heartbeat, _} -> collect(Batch, Left, Answers, Until, Asked, A#agent{heard = now_ms()})
     after wait(Until, A) ->
         case now_ms() >= Until of
-            true -> {late, Asked -- [P || {{_, P}, _} <- Answers], A};
+            true -> {late, Asked -- [P || {{_, P}, _} <- Answers], Answers, A};
             false -> throw({lost, A})
         end
     end.
@@ -442,14 +651,19 @@ change_code([{M, Vsn, Extra, Limit} | Rest], Selected, #agent{changed = Changed}
                 [] -> change_code(Rest, Selected, Next);
                 Failed -> {{failed, M, Failed}, Next}
             end;
-        {late, Late, Next} -> {{late, M, [describe(P) || P <- Late]}, Next}
+        {late, Late, _, Next} -> {{late, M, [describe(P) || P <- Late]}, Next#agent{stuck = Late}}
     end.
 
-%% Processes that use the modules of the window and that were not there when it was opened.
+%% Who runs a module of the window and came up before the load was over, unseen: its state may be of either version.
+between(#agent{present = none}) -> [];
+between(#agent{present = Present, known = Known} = A) ->
+    [P || P <- born(A), is_map_key(P, Present), not is_map_key(P, Known)].
+
+%% Who runs a module of the window and came up after it was opened.
 born(#agent{known = none}) -> [];
-born(#agent{known = Known, selected = Selected}) ->
-    Modules = maps:from_keys(lists:append(maps:values(Selected)), true),
-    [describe(P) || P <- processes(), not is_map_key(P, Known), is_map_key(initial(P), Modules)].
+born(#agent{known = Known, modules = Modules}) ->
+    Wanted = maps:from_keys(Modules, true),
+    [P || P <- processes(), not is_map_key(P, Known), is_map_key(initial(P), Wanted)].
 
 %% Call a function where nothing of the agent waits for it: what it prints goes to the node, and the lease goes on.
 call(M, F, Args, Limit, A) ->
@@ -472,7 +686,7 @@ called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
 
 %% End the processes of modules through their supervisors, and start again those that were ended.
 stop(Modules, #agent{stopped = Stopped} = A) ->
-    {ok, Found, Beyond, _} = census(Modules),
+    {ok, Found, Beyond, _, _} = census(Modules),
     case Beyond of
         [] ->
             Children = [{S, Id} || {P, _, S} <- Found, {Id, Child, _, _} <- supervisor:which_children(S), Child =:= P],
@@ -527,27 +741,44 @@ config_change(#agent{environment = Environment} = A) ->
 %% ── the end of the window ─────────────────────────────────────────────────────────────────────────────
 
 %% Let everybody go on; from here on the way back is a downgrade.
-resume(#agent{asked = Asked, nobody = Nobody} = A) ->
+resume(A) -> {ok, closed(release(A))}.
+
+release(#agent{asked = Asked, nobody = Nobody} = A) ->
     Forget = {replace_state, fun ?MODULE:forget/1},
     [begin P ! {system, {Nobody, P}, Forget}, P ! {system, {Nobody, P}, resume} end || P <- lists:reverse(Asked)],
-    {ok, closed(A)}.
+    A#agent{asked = []}.
 
 closed(#agent{monitors = Monitors} = A) ->
     [demonitor(M, [flush]) || M <- maps:values(Monitors)],
     A#agent{
-        selected = #{}, supervisors = [], monitors = #{}, known = none, asked = [], changed = [], loaded = none, died = [],
-        became = []
+        modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, present = none, asked = [],
+        changed = [], stuck = [], loaded = none, died = [], became = []
     }.
 
-%% Make the code current that was, put the states back that were changed, and let everybody go on.
-rollback(#agent{loaded = Loaded, changed = Changed, died = Died, became = Became} = A) ->
+%% Make the code current that was, put the states back that were changed, and let everybody go on. Who was born under
+%% the code that is taken back is ended: its state is of that code, and its supervisor starts it again under the other.
+%% Nobody waits for a code_change that hangs: what takes it back lies in its mailbox.
+rollback(#agent{loaded = Loaded, changed = Changed, died = Died, became = Became, stuck = Stuck} = A) ->
     change(Became),
     {Killed, Failed, Next} = unload(Loaded, A),
-    Late = restore(lists:usort(Changed) -- Died, Next),
+    Gone = [P || {P, _} <- Died],
+    {Batch, Waited} = put_back(lists:usort(Changed) -- (Stuck ++ Gone), Next),
+    {Later, _} = put_back(Stuck -- Gone, Next),
+    Late = missing(Batch, Waited, ?ANSWER, Next),
+    Born = case Loaded of none -> []; _ -> [P || P <- born(Next), not is_map_key(P, Next#agent.selected)] end,
+    Ended = lists:map(fun describe/1, Born),
+    [exit(P, kill) || P <- Born],
     {ok, Closed} = resume(Next),
+    Hang = missing(Later, Stuck -- Gone, ?GRACE, Next),
     purge(Loaded, Closed),
-    Remains = [words({code, Reason}) || Reason <- Failed] ++ [words({state, describe(P)}) || P <- Late],
-    {{ok, lists:map(fun describe/1, Died), Killed, Remains}, Closed}.
+    Remains = [words({code, Reason}) || Reason <- Failed] ++ [unrestored(P) || P <- Late ++ Hang],
+    {{ok, lists:map(fun late/1, Died), Killed ++ Ended, Remains}, Closed}.
+
+unrestored(Pid) ->
+    {_, Name, Function} = describe(Pid),
+    Where = case Function of {M, F, Arity} -> io_lib:format("~ts:~ts/~b", [M, F, Arity]); _ -> "?" end,
+    unicode:characters_to_binary([Name, " hangs in its code_change, in ", Where, ": it stays suspended until that returns, "
+        "and goes on with its old state then; end it to have its supervisor start it again"]).
 
 unload(none, A) -> {[], [], A};
 unload({Number, Side}, A) ->
@@ -567,15 +798,19 @@ modules(Number, #agent{windows = Windows}) ->
     #window{new = News, removed = Removed} = maps:get(Number, Windows),
     [M || {M, _, _} <- News] ++ Removed.
 
-%% Put back the states; the answer to the second message tells of the first, without the state being sent along.
-restore(Pids, #agent{nobody = Nobody} = A) ->
+%% Ask processes to put back their states; the answer to the second message tells of the first, without the state being
+%% sent along.
+put_back(Pids, #agent{nobody = Nobody}) ->
     Batch = make_ref(),
     Back = {replace_state, fun ?MODULE:unstash/1},
     Forget = {replace_state, fun ?MODULE:forget/1},
     [begin P ! {system, {Nobody, P}, Back}, P ! {system, {self(), {Batch, P}}, Forget} end || P <- Pids],
-    case collect(Batch, Pids, now_ms() + ?ANSWER, A#agent{bridge = none, lease = infinity}) of
+    {Batch, Pids}.
+
+missing(Batch, Pids, Limit, A) ->
+    case collect(Batch, Pids, now_ms() + Limit, A#agent{bridge = none, lease = infinity}) of
         {ok, _, _} -> [];
-        {late, Late, _} -> Late
+        {late, Late, _, _} -> Late
     end.
 
 %% ── in the processes ──────────────────────────────────────────────────────────────────────────────────

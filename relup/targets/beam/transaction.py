@@ -7,17 +7,17 @@ instruction a failure belongs to, and who it was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Location, Refused
 from relup.document.erlang.fingerprint import fingerprint
-from relup.executor import EffectFailed, Preparation, Side
+from relup.executor import EffectFailed, Preparation, Side, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Load, Start, Stop, Suspension
 from relup.model.naming import describe, shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
-from relup.model.windows import Cut, Segment, Window, segments
+from relup.model.windows import Cut, Segment, Window, inverse, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, code_of, consolidated, ebin_of, read_beams
@@ -39,9 +39,10 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._windows = [s for s in segments(relup.script) if isinstance(s, Window)]
         self._places = {c.module: c.location for w in self._windows for c in (*w.code, *w.changes(), *w.suspensions)}
         self._limits: Mapping[str, int] = {}
-        self._number = 0
         self._open = False
         self._final = False
+        self._loaded: Window | None = None
+        self._back: list[list[Term]] = []
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -97,6 +98,11 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 return Diagnostic("not_purged", f"old code of {name!r} is still in use, by {users}", place)
             case "sticky":
                 return Diagnostic("sticky_directory", f"{name!r} is of OTP's own, which a running node keeps", place)
+            case "on_load":
+                message = f"{name!r} has an -on_load function: it cannot be loaded together with others, nor taken back"
+                return Diagnostic(
+                    "on_load", message, place, hint="restart the node for it, or move it to a module apart"
+                )
             case "no_old_code":
                 message = f"the node's own file of {name!r} is gone or holds other code: it could not be taken back"
                 return Diagnostic("no_old_code", message, place)
@@ -107,17 +113,21 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """Return how many processes a window suspends, and what is to be said of them."""
         modules = [Atom(s.module) for s in window.suspensions]
         match await self._agent.ask(Atom("census"), modules):
-            case ("ok", list(found), list(beyond), []):
+            case ("ok", list(found), list(beyond), list(mute), []):
                 pass
-            case ("ok", _, _, list(silent)):
+            case ("ok", _, _, _, list(silent)):
                 raise Refused([_silent(silent)])
             case other:
                 raise _misunderstood(other)
         except_ = {entry[0]: True for entry in (*found, *beyond)}
         lingering = await self._agent.ask(Atom("lingering"), [Atom(c.module) for c in window.code], except_)
-        if lingering:
-            raise Refused([self._lingers(window, lingering)])
-        return len(found) + len(beyond), []
+        place = window.suspensions[0].location if window.suspensions else None
+        stand = {entry[0] for entry in lingering}
+        wrong = [self._lingers(window, lingering)] if lingering else []
+        wrong += [_unreachable(who, place) for who in mute if who[0] not in stand]
+        if wrong:
+            raise Refused(wrong)
+        return len(found) + len(beyond), [_outside([who for who, _, _ in beyond], place)] if beyond else []
 
     def _lingers(self, window: Window, who: Iterable[Term]) -> Diagnostic:
         names = shortened([_process(w) for w in who])
@@ -129,10 +139,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def select(self, suspensions: Sequence[Suspension]) -> int:
         """Take the census in the node, and watch whom it finds."""
         self._open = True
-        self._limits = {s.module: _milliseconds(s.timeout) for s in suspensions}
-        match await self._ask(Atom("select"), [Atom(s.module) for s in suspensions]):
-            case ("ok", int(count), _):
+        self._limits = _limits(suspensions)
+        match await self._ask(*_selecting(suspensions)):
+            case ("ok", int(count)):
                 return count
+            case ("mute", list(mute)):
+                raise EffectFailed(*(_unreachable(who, suspensions[0].location) for who in mute))
             case ("silent", list(silent)):
                 raise EffectFailed(_silent(silent))
             case other:
@@ -140,9 +152,13 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def suspend(self) -> int:
         """Suspend all, and let each keep its old state."""
-        match await self._ask(Atom("suspend"), {Atom(m): ms for m, ms in self._limits.items()}):
+        match await self._ask(*_suspending(self._limits)):
             case ("ok", int(count)):
                 return count
+            case ("unkept", list(who)):
+                place = next((self._places.get(m) for m in self._limits), None)
+                message = "the state of {} cannot be kept aside, so it could not be put back"
+                raise EffectFailed(*(Diagnostic("state_not_kept", message.format(_process(w)), place) for w in who))
             case ("late", list(who)):
                 place = next((self._places.get(m) for m in self._limits), None)
                 raise EffectFailed(*(_busy(w, place) for w in who))
@@ -152,14 +168,15 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def load(self, window: Window) -> None:
         """Make the new code current, all modules at once."""
         await self._exchange(window, "new")
+        self._loaded = window
 
     async def unload(self, window: Window) -> None:
         """Make the code current again that was there before."""
         await self._exchange(window, "old")
+        self._loaded = None
 
     async def _exchange(self, window: Window, side: str) -> None:
-        self._number = self._windows.index(window) + 1
-        match await self._ask(Atom("load"), self._number, Atom(side)):
+        match await self._ask(*self._loading(window, side)):
             case "ok":
                 pass
             case ("error", list(reasons)):
@@ -170,15 +187,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Let the suspended processes change their states, all at once for each module."""
-        number = next(
-            n for n, w in enumerate(self._windows, 1) if {c.module for c in change.changes} <= set(_concerning(w))
-        )
-        changes = [
-            (Atom(c.module), to_node(c.extra) if c.extra is not None else [], self._limits.get(c.module, DEFAULT_LIMIT))
-            for c in change.changes
-        ]
-        side = Atom("new" if towards == "goal" else "old")
-        match await self._ask(Atom("change_code"), number, side, Atom(change.mode), changes):
+        match await self._ask(*self._changing(change, towards, self._limits)):
             case "ok":
                 pass
             case ("failed", module, list(failed)):
@@ -195,18 +204,15 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def call(self, cut: Cut, towards: Side) -> None:
         """Carry out a call in the node."""
-        match cut:
-            case Apply(Call(module, function, args)):
-                what = (Atom(module), Atom(function), [to_node(a) for a in args])
-                answer = await self._ask(Atom("call"), what, DEFAULT_LIMIT if self._open else _EVER)
-            case Stop(modules):
-                answer = await self._ask(Atom("stop"), [Atom(m) for m in modules])
-            case Start(modules):
-                answer = await self._ask(Atom("start"), [Atom(m) for m in modules])
-            case _:
-                raise EffectFailed(
-                    Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location)
-                )
+        request = _calling(cut, DEFAULT_LIMIT if self._open else _EVER)
+        if request is None:
+            raise EffectFailed(Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location))
+        if self._open:
+            answer = await self._ask(*request)
+        else:
+            back = self._turned(cut, towards)
+            answer = await self._ask(Atom("leading_back"), request, back)
+            self._back = back if answer == "ok" else self._back
         match answer:
             case "ok":
                 pass
@@ -218,13 +224,14 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that nobody was born into the window unseen; return who died."""
         match await self._ask(Atom("verify")):
-            case ("ok", list(died), []):
+            case ("ok", list(died)):
                 message = "{} died in the window: its state is lost; what replaces it starts at the version after it"
                 return [Diagnostic("died_in_window", message.format(_process(p)), severity="warning") for p in died]
-            case ("ok", _, list(born)):
-                raise EffectFailed(
-                    *(Diagnostic("born_in_window", f"{_process(p)} came up in the window") for p in born)
+            case ("born", list(born)):
+                message = (
+                    "{} came up in the window, unseen before the code was replaced: its state may be of either version"
                 )
+                raise EffectFailed(*(Diagnostic("born_in_window", message.format(_process(p))) for p in born))
             case other:
                 raise _misunderstood(other)
 
@@ -245,8 +252,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def resume(self) -> None:
         """Let every process go on; from here on the way back is the downgrade."""
-        await self._ask(Atom("resume"), [])
-        self._open = False
+        self._back = [] if self._final else self._returned()
+        await self._ask(Atom("resume"), self._back)
+        self._open, self._loaded = False, None
         if self._final:
             await self._ask(Atom("config_change"))
 
@@ -255,11 +263,57 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._open = False
         match await self._ask(Atom("rollback")):
             case ("ok", list(died), list(killed), []):
-                return [*_deaths(died, "died in the window"), *_deaths(killed, "stood in new code and was killed")]
+                return [
+                    *_deaths(died, "died in the window"),
+                    *_deaths(killed, "was of the new code alone and was ended"),
+                ]
             case ("ok", _, _, list(remains)):
                 raise EffectFailed(*(Diagnostic("not_restored", _words(r)) for r in remains))
             case other:
                 raise _misunderstood(other)
+
+    # ── what leads back, should everybody else be gone ─────────────────────────────────────────────────
+
+    def _returned(self) -> list[list[Term]]:
+        """Return what leads back once the open window is resumed: its downgrade first, or one less."""
+        window = self._loaded
+        if window is None:
+            return self._back[1:]
+        back, lost = inverse(window, self._relup.way_back or ())
+        return self._back if lost else [self._downgrading(window, back), *self._back]
+
+    def _downgrading(self, window: Window, back: Window) -> list[Term]:
+        limits = _limits(back.suspensions)
+        calls = [_taken_back(call, DEFAULT_LIMIT) for call in reversed(window.calls)]
+        return [
+            _selecting(back.suspensions),
+            _suspending(limits),
+            *(call for call in calls if call is not None),
+            *(self._changing(change, "base", limits) for change in back.before),
+            self._loading(window, "old"),
+            *(self._changing(change, "base", limits) for change in back.after),
+            Atom("verify"),
+            (Atom("resume"), []),
+        ]
+
+    def _turned(self, cut: Cut, towards: Side) -> list[list[Term]]:
+        """Return what leads back once a call between two windows is made."""
+        if towards == "base":
+            return self._back[1:]
+        back = _taken_back(cut, _EVER)
+        return self._back if back is None else [[back], *self._back]
+
+    def _loading(self, window: Window, side: str) -> tuple[Term, ...]:
+        return Atom("load"), self._windows.index(window) + 1, Atom(side)
+
+    def _changing(self, change: CodeChange, towards: Side, limits: Mapping[str, int]) -> tuple[Term, ...]:
+        concerned = {c.module for c in change.changes}
+        number = next(n for n, w in enumerate(self._windows, 1) if concerned <= set(_concerning(w)))
+        changes = [
+            (Atom(c.module), to_node(c.extra) if c.extra is not None else [], limits.get(c.module, DEFAULT_LIMIT))
+            for c in change.changes
+        ]
+        return Atom("change_code"), number, Atom("new" if towards == "goal" else "old"), Atom(change.mode), changes
 
     async def _ask(self, *request: Term) -> Term:
         try:
@@ -277,6 +331,36 @@ def _consolidated(release: Release, module: str) -> str | None:
 def _concerning(window: Window) -> Iterator[str]:
     yield from (s.module for s in window.suspensions)
     yield from window.modules()
+
+
+def _limits(suspensions: Iterable[Suspension]) -> dict[str, int]:
+    return {s.module: _milliseconds(s.timeout) for s in suspensions}
+
+
+def _selecting(suspensions: Iterable[Suspension]) -> tuple[Term, ...]:
+    return Atom("select"), [Atom(s.module) for s in suspensions]
+
+
+def _suspending(limits: Mapping[str, int]) -> tuple[Term, ...]:
+    return Atom("suspend"), {Atom(m): ms for m, ms in limits.items()}
+
+
+def _calling(cut: Cut, limit: int) -> tuple[Term, ...] | None:
+    match cut:
+        case Apply(Call(module, function, args)):
+            return Atom("call"), (Atom(module), Atom(function), [to_node(a) for a in args]), limit
+        case Stop(modules):
+            return Atom("stop"), [Atom(m) for m in modules]
+        case Start(modules):
+            return Atom("start"), [Atom(m) for m in modules]
+        case _:
+            return None
+
+
+def _taken_back(cut: Cut, limit: int) -> tuple[Term, ...] | None:
+    with suppress(EffectFailed):
+        return _calling(taking_back(cut), limit)
+    return None
 
 
 def _milliseconds(timeout: int | str) -> int:
@@ -309,6 +393,20 @@ def _function(found: Term) -> str:
 def _busy(who: Term, place: Location | None) -> Diagnostic:
     message = f"{_process(who)} did not suspend in time: it is in {_function(who)}"
     return Diagnostic("suspend_timeout", message, place)
+
+
+def _unreachable(who: Term, place: Location | None) -> Diagnostic:
+    message = (
+        f"{_process(who)} runs code that changes and takes no system messages: it cannot be suspended, nor changed"
+    )
+    hint = f"it is in {_function(who)}; it has to end first, or handle them (sys:handle_system_msg/6)"
+    return Diagnostic("unreachable_process", message, place, hint=hint)
+
+
+def _outside(who: Iterable[Term], place: Location | None) -> Diagnostic:
+    names = shortened([_process(w) for w in who])
+    message = f"{names}: in no supervision tree that can be followed, found by what they were started to run"
+    return Diagnostic("outside_trees", message, place, "note")
 
 
 def _silent(who: Iterable[Term]) -> Diagnostic:
