@@ -100,3 +100,30 @@ def test_what_is_wrong_is_one_line_and_an_exit_code(commands: Commands, beam: Be
         assert "depot" in unknown.stdout
     gone = commands.run("status", node.name, "--cookie-file", wrong, exit_code=4)
     assert "no_such_node" in gone.stderr
+
+
+def test_an_upgrade_that_nobody_confirms_goes_back_by_itself(commands: Commands, beam: Beam) -> None:
+    def status(node: BeamNode) -> Any:
+        return json.loads(commands.run("status", node.name, "--json").stdout)
+
+    with beam.anemone_node() as node:
+        before = left_behind(node)
+        commands.run("apply", node.name, beam.anemone["2"], "--yes", "--confirm", "2")
+        assert steps(node, "2") == [2, 2]
+        assert steps(node, "1") == [1, 1]
+        assert node.ask("sys:get_state(counter)") < 1000
+        assert status(node)["release"]["vsn"] == "0.1.0"
+        gone = """
+            Wait = fun(W) -> case code:is_loaded(relup_agent) of false -> ok; _ -> receive after 10 -> W(W) end end end,
+            Wait(Wait)
+        """
+        assert node.ask(gone) == "ok"
+        assert left_behind(node) == before
+        commands.run("apply", node.name, beam.anemone["2"], "--yes", "--confirm", "600")
+        assert 0 < status(node)["goes_back_in"] <= 600
+        refused = commands.run("apply", node.name, beam.anemone["3"], "--yes", exit_code=4)
+        assert "unconfirmed" in refused.stderr
+        commands.run("confirm", node.name)
+        assert status(node)["goes_back_in"] is None
+        assert left_behind(node) == before
+        assert steps(node, "2") == [2, 2]

@@ -6,7 +6,7 @@ the oldest one that can read it is not sent anything, because a beam that it can
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib import resources
 
@@ -29,17 +29,26 @@ PATIENCE = 3_600.0
 class Agent:
     """The agent, while it is in the node."""
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, confirm_within: float | None = None) -> None:
         self.bridge = bridge
+        self._confirm_within = confirm_within
+        self.stays = False
+        """Whether it stays in the node when the block ends, until the upgrade is confirmed or goes back."""
 
     async def ask(self, *request: Term) -> Term:
         """Ask the agent, and return its answer. Raises `BridgeError` when it is gone, or the connection is."""
         what = request if len(request) > 1 else request[0]
         return await self.bridge.request(NAME, what, timeout=PATIENCE)
 
+    async def until_confirmed(self, back: Sequence[Term]) -> None:
+        """Let it carry out *back* by itself unless it is dismissed in time, where the upgrade has a deadline."""
+        if self._confirm_within is not None:
+            await self.ask(Atom("provisional"), round(self._confirm_within * 1_000), list(back))
+            self.stays = True
+
 
 @asynccontextmanager
-async def agent(bridge: Bridge, owner: str) -> AsyncIterator[Agent]:
+async def agent(bridge: Bridge, owner: str, confirm_within: float | None = None) -> AsyncIterator[Agent]:
     """Bring the agent to the node for the length of the block, for *owner*.
 
     Raises `Busy` naming who upgrades the node now, and `Refused` for a node that cannot have it.
@@ -55,11 +64,14 @@ async def agent(bridge: Bridge, owner: str) -> AsyncIterator[Agent]:
         case other:
             raise Refused([Diagnostic("agent_refused", f"the agent does not run on {bridge.node}: {other!r}"[:300])])
     await bridge.heartbeat(NAME, LEASE // BEATS)
-    found = Agent(bridge)
+    found = Agent(bridge, confirm_within)
     try:
         yield found
     finally:
-        await _remove(found)
+        if found.stays:
+            await bridge.heartbeat(NAME, 0)
+        else:
+            await dismiss(bridge)
 
 
 async def _require_fitting(bridge: Bridge) -> None:
@@ -79,14 +91,15 @@ async def _load(bridge: Bridge) -> None:
             raise Refused([Diagnostic("agent_refused", f"node {bridge.node} does not load the agent: {other!r}"[:300])])
 
 
-async def _remove(found: Agent) -> None:
+async def dismiss(bridge: Bridge) -> None:
     """End the agent and take its code away; when the connection is gone it has ended by itself."""
+    found = Agent(bridge)
     try:
-        await found.bridge.heartbeat(NAME, 0)
+        await bridge.heartbeat(NAME, 0)
         await found.ask(Atom("finish"))
         with suppress(Gone):
             await found.ask(Atom("finish"))  # it is gone when nobody answers
-        await found.bridge.call("code", "delete", [Atom(NAME)])
-        await found.bridge.call("code", "soft_purge", [Atom(NAME)])
+        await bridge.call("code", "delete", [Atom(NAME)])
+        await bridge.call("code", "soft_purge", [Atom(NAME)])
     except BridgeError:
         pass

@@ -22,6 +22,7 @@ from relup.model.instructions import RestartEmulator, RestartNewEmulator, SyncNo
 from relup.model.naming import describe
 from relup.model.release import Release
 from relup.model.route import Route
+from relup.targets.beam.agent import dismiss
 from relup.targets.beam.asking import applications, booted, evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
@@ -88,6 +89,11 @@ class BeamClient:
         boots = (start_erl(root)[1] if root else "") or (await booted(self._bridge))[1]
         return replace(known, permanent=next((i for i in known.installed if i.vsn == boots), known.permanent))
 
+    async def _goes_back_in(self) -> float | None:
+        """Return in how many seconds the node goes back unless the upgrade is confirmed; None when it does not."""
+        left = await evaluate(self._bridge, _DEADLINE)
+        return max(0.0, left / 1_000) if isinstance(left, int) else None
+
     async def _releases(self) -> dict[str, Any]:
         running = await self._running()
         records = await self._recorded(running)
@@ -97,12 +103,16 @@ class BeamClient:
 
     async def _apply(self, on_event: OnEvent | None, plan: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         route = route_from_data(plan)
-        if options["confirm"] is not None:
-            message = "--confirm is not carried out on BEAM nodes yet: the upgrade stays until it is taken back"
-            raise Refused([Diagnostic("not_yet", message)])
-        if wrong := list(_beyond(route)):
+        within: float | None = options["confirm"]
+        if wrong := [*_beyond(route), *(_no_deadline(route) if within is not None else ())]:
             raise Refused(wrong)
         running = await self._running()
+        if await self._goes_back_in() is not None:
+            if route.direction == "up":
+                message = f"{running} is not confirmed yet and may go back by itself"
+                raise Refused([Diagnostic("unconfirmed", message, hint="confirm it or downgrade first")])
+            if not options["dry_run"]:
+                await dismiss(self._bridge)
         records = await self._recorded(running)
         chosen = Options(options["dry_run"], options["allow_irreversible"], options["strict"])
 
@@ -110,7 +120,7 @@ class BeamClient:
             if on_event:
                 on_event({"phase": event.phase, "message": event.message})
 
-        owner, target = _owner(), BeamNode(self._bridge)
+        owner, target = _owner(), BeamNode(self._bridge, within)
         outcome = await install(route, target, owner=owner, emit=emit, clock=time.monotonic, options=chosen)
         if outcome.status != "ready":
             goal = route.hops[-1].goal
@@ -140,6 +150,8 @@ class BeamClient:
 
     async def _confirm(self) -> dict[str, Any]:
         """Let a restart boot what runs, and drop the old code that nobody's stack stands in."""
+        if await self._goes_back_in() is not None:
+            await dismiss(self._bridge)
         running = await self._running()
         was = await self._recorded(running)
         if was.provisional:
@@ -161,15 +173,15 @@ class BeamClient:
     async def _status(self) -> dict[str, Any]:
         running = await self._running()
         records = await self._recorded(running)
-        seen = await evaluate(self._bridge, _LOOK)
+        seen, left = await evaluate(self._bridge, _LOOK), await self._goes_back_in()
         return {
             "node": self.name,
             "pid": int(text(seen[0])),
             "release": {"name": running.name, "vsn": running.vsn, "root": file_of(running)},
             "permanent": asdict(records.permanent),
             "provisional": records.provisional,
-            "upgrading": text(seen[2]) if seen[2] else None,
-            "goes_back_in": None,
+            "upgrading": text(seen[2]) if seen[2] and left is None else None,
+            "goes_back_in": left,
             "releases": [asdict(kept) | {"status": status} for kept, status in records.statuses()],
             "applications": [{"name": a.name, "vsn": a.vsn} for a in running.applications],
             "process_count": seen[1],
@@ -203,6 +215,16 @@ def _beyond(route: Route) -> Iterator[Diagnostic]:
             yield Diagnostic("restart_needed", message, instruction.location, hint=hint)
 
 
+def _no_deadline(route: Route) -> Iterator[Diagnostic]:
+    """Find why a route could not be taken back by the node alone."""
+    if len(route.hops) > 1:
+        message = "a BEAM node goes back by itself over one hop only"
+        yield Diagnostic("no_way_back", message, hint="apply the hops one by one, or without --confirm")
+    elif route.back() is None:
+        message = f"{route} has no way back, so it cannot be taken back when nobody confirms it"
+        yield Diagnostic("no_way_back", message, hint="write the down entries of its appups")
+
+
 def _owner() -> str:
     return f"{os.environ.get('USER') or os.geteuid()} (process {os.getpid()} on {os.uname().nodename})"
 
@@ -220,6 +242,16 @@ _ERLANG = """
 _PURGE = """
     [{M, [pid_to_list(P) || P <- processes(), erlang:check_process_code(P, M)]} || M <- Modules,
         erlang:check_old_code(M), not code:soft_purge(M)].
+"""
+_DEADLINE = """
+    case whereis(relup_agent) of
+        undefined -> none;
+        Agent ->
+            case proplists:get_value(deadline, element(2, process_info(Agent, dictionary))) of
+                undefined -> none;
+                At -> At - erlang:monotonic_time(millisecond)
+            end
+    end.
 """
 _LOOK = """
     Owner = case whereis(relup_agent) of

@@ -109,11 +109,17 @@ loop(A) ->
             lost(A);
         {'DOWN', _, process, Pid, _} ->
             loop(died(Pid, A));
+        expired ->
+            lost(A);
         _ ->
             loop(A)
-    after max(0, A#agent.heard + A#agent.lease - now_ms()) ->
+    after silence(A) ->
         lost(A)
     end.
+
+%% How long the bridge may still be silent; for ever once the upgrade waits for nothing but to be confirmed.
+silence(#agent{lease = infinity}) -> infinity;
+silence(#agent{heard = Heard, lease = Lease}) -> max(0, Heard + Lease - now_ms()).
 
 %% Answer a request. One that fails as nobody thought it could leaves a window that can be rolled back all the same.
 attempt(Request, A) ->
@@ -207,6 +213,7 @@ handle({become, Applications}, A) -> become(Applications, A);
 handle({resume, Back}, A) -> resume(A#agent{back = Back});
 handle(config_change, A) -> config_change(A);
 handle(rollback, A) -> rollback(A);
+handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);
 handle({soft_purge, Modules}, A) -> {{ok, [M || M <- Modules, not code:soft_purge(M)]}, A};
 handle({digests, Modules}, A) -> {[{M, digest(M)} || M <- Modules], A};
 handle(finish, A) -> {ok, A}.
@@ -742,6 +749,12 @@ config_change(#agent{environment = Environment} = A) ->
 
 %% Let everybody go on; from here on the way back is a downgrade.
 resume(A) -> {ok, closed(release(A))}.
+
+%% The upgrade is done, and goes back by itself unless somebody ends the agent in time. Nobody else is needed for that.
+provisional(Milliseconds, Back, A) ->
+    put(deadline, now_ms() + Milliseconds),
+    erlang:send_after(Milliseconds, self(), expired),
+    {ok, A#agent{back = Back, bridge = none, lease = infinity}}.
 
 release(#agent{asked = Asked, nobody = Nobody} = A) ->
     Forget = {replace_state, fun ?MODULE:forget/1},

@@ -17,15 +17,16 @@ from relup.targets.beam.transaction import BeamTransaction
 class BeamNode:
     """The executor's target; implements `Target`."""
 
-    def __init__(self, bridge: Bridge) -> None:
-        """Upgrade the node at the other end of *bridge*."""
+    def __init__(self, bridge: Bridge, confirm_within: float | None = None) -> None:
+        """Upgrade the node at the other end of *bridge*; after *confirm_within* seconds it goes back by itself."""
         self.bridge = bridge
+        self._confirm_within = confirm_within
         self._agent: Agent | None = None
 
     @asynccontextmanager
     async def hold(self, owner: str) -> AsyncIterator[None]:
         """Bring the agent, which is the lock: raises `Busy` naming who has one there."""
-        async with agent(self.bridge, owner) as self._agent:
+        async with agent(self.bridge, owner, self._confirm_within) as self._agent:
             yield
 
     async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:

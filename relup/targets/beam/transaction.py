@@ -238,25 +238,19 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def commit(self, *, final: bool) -> None:
         """Decide; after `final` the applications of the node are those of the goal, by version and by folder."""
         if final:
-            await self._ask(Atom("become"), list(self._applications()))
+            await self._ask(Atom("become"), list(_becoming(self._relup.base, self._relup.goal)))
             self._final = True
-
-    def _applications(self) -> Iterator[Term]:
-        """Yield the applications whose versions change: their names, folders and `.app` files."""
-        base, code = self._relup.base, code_of(self._relup.goal)
-        for application in self._relup.goal.applications:
-            before, ebin = base.application(application.name), ebin_of(application, code)
-            if before and before.vsn != application.vsn and ebin:
-                file = ebin / f"{application.name}.app"
-                yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()
 
     async def resume(self) -> None:
         """Let every process go on; from here on the way back is the downgrade."""
-        self._back = [] if self._final else self._returned()
+        back = self._returned()
+        self._back = [] if self._final else back
         await self._ask(Atom("resume"), self._back)
         self._open, self._loaded = False, None
         if self._final:
             await self._ask(Atom("config_change"))
+            became = Atom("become"), list(_becoming(self._relup.goal, self._relup.base))
+            await self._agent.until_confirmed([*back, [became, Atom("config_change")]])
 
     async def rollback(self) -> Sequence[Diagnostic]:
         """Put code and states back and resume. Raises `EffectFailed` with what remains."""
@@ -331,6 +325,16 @@ def _consolidated(release: Release, module: str) -> str | None:
 def _concerning(window: Window) -> Iterator[str]:
     yield from (s.module for s in window.suspensions)
     yield from window.modules()
+
+
+def _becoming(base: Release, goal: Release) -> Iterator[Term]:
+    """Yield the applications whose versions change: their names, folders and `.app` files."""
+    code = code_of(goal)
+    for application in goal.applications:
+        before, ebin = base.application(application.name), ebin_of(application, code)
+        if before and before.vsn != application.vsn and ebin:
+            file = ebin / f"{application.name}.app"
+            yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()
 
 
 def _limits(suspensions: Iterable[Suspension]) -> dict[str, int]:
