@@ -137,6 +137,7 @@ lost(A) ->
     {{ok, _, _, Remains}, Rolled} = rollback(Alone),
     {More, _} = lists:mapfoldl(fun lead_back/2, Rolled#agent{back = []}, A#agent.back),
     tell(Remains ++ lists:append(More), A),
+    [purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
     vanish(),
     exit(normal).
 
@@ -762,8 +763,8 @@ rollback(#agent{loaded = Loaded, changed = Changed, died = Died, became = Became
     change(Became),
     {Killed, Failed, Next} = unload(Loaded, A),
     Gone = [P || {P, _} <- Died],
-    {Batch, Waited} = put_back(lists:usort(Changed) -- (Stuck ++ Gone), Next),
-    {Later, _} = put_back(Stuck -- Gone, Next),
+    {Batch, Waited} = put_back(lists:usort(Changed) -- (Stuck ++ Gone), fun ?MODULE:unstash/1, Next),
+    {Later, _} = put_back(Stuck -- Gone, lasting(), Next),
     Late = missing(Batch, Waited, ?ANSWER, Next),
     Born = case Loaded of none -> []; _ -> [P || P <- born(Next), not is_map_key(P, Next#agent.selected)] end,
     Ended = lists:map(fun describe/1, Born),
@@ -800,12 +801,19 @@ modules(Number, #agent{windows = Windows}) ->
 
 %% Ask processes to put back their states; the answer to the second message tells of the first, without the state being
 %% sent along.
-put_back(Pids, #agent{nobody = Nobody}) ->
+put_back(Pids, Unstash, #agent{nobody = Nobody}) ->
     Batch = make_ref(),
-    Back = {replace_state, fun ?MODULE:unstash/1},
+    Back = {replace_state, Unstash},
     Forget = {replace_state, fun ?MODULE:forget/1},
     [begin P ! {system, {Nobody, P}, Back}, P ! {system, {self(), {Batch, P}}, Forget} end || P <- Pids],
     {Batch, Pids}.
+
+%% What puts a state back when this module may be gone: a process that hangs takes it up whenever it is free.
+lasting() ->
+    {ok, Tokens, _} = erl_scan:string("fun(S) -> case erase('$relup_states') of [Old] -> Old; _ -> S end end."),
+    {ok, [Expression]} = erl_parse:parse_exprs(Tokens),
+    {value, Fun, _} = erl_eval:expr(Expression, []),
+    Fun.
 
 missing(Batch, Pids, Limit, A) ->
     case collect(Batch, Pids, now_ms() + Limit, A#agent{bridge = none, lease = infinity}) of
