@@ -305,6 +305,8 @@ loaded_meanwhile(_, old) -> [].
 load_open(Number, Side, A) ->
     case catch_up(?TRIES, A) of
         {ok, Next} ->
+            %% on the way down over a window that was resumed, what it replaced still lies in the old slot
+            [code:soft_purge(M) || M <- modules(Number, A), erlang:check_old_code(M)],
             case load(Number, Side, Next) of
                 {ok, Loaded} -> {ok, Loaded#agent{present = maps:from_keys(processes(), true)}};
                 Failed -> Failed
