@@ -46,6 +46,8 @@
     known = none,
     present = none,
     asked = [],
+    %% who was let go on, and may not have forgotten what it kept yet
+    released = [],
     changed = [],
     stuck = [],
     loaded = none,
@@ -135,7 +137,8 @@ doubtful(_, A) -> A.
 lost(A) ->
     Alone = A#agent{bridge = none, lease = infinity},
     {{ok, _, _, Remains}, Rolled} = rollback(Alone),
-    {More, _} = lists:mapfoldl(fun lead_back/2, Rolled#agent{back = []}, A#agent.back),
+    {More, Last} = lists:mapfoldl(fun lead_back/2, Rolled#agent{back = []}, A#agent.back),
+    forgotten(Last),
     tell(Remains ++ lists:append(More), A),
     [purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
     vanish(),
@@ -210,7 +213,7 @@ handle(config_change, A) -> config_change(A);
 handle(rollback, A) -> rollback(A);
 handle({soft_purge, Modules}, A) -> {{ok, [M || M <- Modules, not code:soft_purge(M)]}, A};
 handle({digests, Modules}, A) -> {[{M, digest(M)} || M <- Modules], A};
-handle(finish, A) -> {ok, A}.
+handle(finish, A) -> {forgotten(A), A}.
 
 %% ── code ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -459,10 +462,12 @@ supervises(M) ->
     lists:any(fun(B) -> lists:member(B, [supervisor, 'Elixir.Supervisor', 'Elixir.DynamicSupervisor']) end, Said).
 
 %% Call many servers at once, as gen does; {[{Pid, Answer}], Those that did not answer}.
-ask(Pids, Label, Request) ->
+ask(Pids, Label, Request) -> ask(Pids, Label, Request, ?ANSWER).
+
+ask(Pids, Label, Request, Limit) ->
     Batch = make_ref(),
     Monitors = [begin P ! {Label, {self(), {Batch, P}}, Request}, monitor(process, P) end || P <- Pids],
-    Answers = answers(Batch, maps:from_keys(Pids, true), now_ms() + ?ANSWER, []),
+    Answers = answers(Batch, maps:from_keys(Pids, true), now_ms() + Limit, []),
     [demonitor(M, [flush]) || M <- Monitors],
     {Answers, Pids -- [P || {P, _} <- Answers]}.
 
@@ -749,7 +754,14 @@ resume(A) -> {ok, closed(release(A))}.
 release(#agent{asked = Asked, nobody = Nobody} = A) ->
     Forget = {replace_state, fun ?MODULE:forget/1},
     [begin P ! {system, {Nobody, P}, Forget}, P ! {system, {Nobody, P}, resume} end || P <- lists:reverse(Asked)],
-    A#agent{asked = []}.
+    A#agent{asked = [], released = Asked ++ A#agent.released}.
+
+%% Wait until what was kept is forgotten, for it is this module that forgets; who is busy does so without it, later.
+forgotten(#agent{released = Released, nobody = Nobody}) ->
+    {_, Busy} = ask(lists:usort(Released), system, {replace_state, fun ?MODULE:forget/1}, ?GRACE),
+    Forget = {replace_state, lasting("fun(_) -> erase('$relup_states'), throw(relup) end.")},
+    [P ! {system, {Nobody, P}, Forget} || P <- Busy],
+    ok.
 
 closed(#agent{monitors = Monitors} = A) ->
     [demonitor(M, [flush]) || M <- maps:values(Monitors)],
@@ -766,7 +778,7 @@ rollback(#agent{loaded = Loaded, changed = Changed, died = Died, became = Became
     {Killed, Failed, Next} = unload(Loaded, A),
     Gone = [P || {P, _} <- Died],
     {Batch, Waited} = put_back(lists:usort(Changed) -- (Stuck ++ Gone), fun ?MODULE:unstash/1, Next),
-    {Later, _} = put_back(Stuck -- Gone, lasting(), Next),
+    {Later, _} = put_back(Stuck -- Gone, lasting("fun(S) -> case erase('$relup_states') of [Old] -> Old; _ -> S end end."), Next),
     Late = missing(Batch, Waited, ?ANSWER, Next),
     Born = case Loaded of none -> []; _ -> [P || P <- born(Next), not is_map_key(P, Next#agent.selected)] end,
     Ended = lists:map(fun describe/1, Born),
@@ -811,8 +823,8 @@ put_back(Pids, Unstash, #agent{nobody = Nobody}) ->
     {Batch, Pids}.
 
 %% What puts a state back when this module may be gone: a process that hangs takes it up whenever it is free.
-lasting() ->
-    {ok, Tokens, _} = erl_scan:string("fun(S) -> case erase('$relup_states') of [Old] -> Old; _ -> S end end."),
+lasting(Text) ->
+    {ok, Tokens, _} = erl_scan:string(Text),
     {ok, [Expression]} = erl_parse:parse_exprs(Tokens),
     {value, Fun, _} = erl_eval:expr(Expression, []),
     Fun.
