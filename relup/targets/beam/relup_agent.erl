@@ -46,6 +46,8 @@
     known = none,
     present = none,
     asked = [],
+    %% who was let go on, and may not have forgotten what it kept yet
+    released = [],
     changed = [],
     stuck = [],
     loaded = none,
@@ -141,8 +143,10 @@ doubtful(_, A) -> A.
 lost(A) ->
     Alone = A#agent{bridge = none, lease = infinity},
     {{ok, _, _, Remains}, Rolled} = rollback(Alone),
-    {More, _} = lists:mapfoldl(fun lead_back/2, Rolled#agent{back = []}, A#agent.back),
+    {More, Last} = lists:mapfoldl(fun lead_back/2, Rolled#agent{back = []}, A#agent.back),
+    forgotten(Last),
     tell(Remains ++ lists:append(More), A),
+    [purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
     vanish(),
     exit(normal).
 
@@ -154,7 +158,7 @@ lead_back([Request | Rest], A) ->
         true -> lead_back(Rest, Next);
         false ->
             {_, Rolled} = rollback(Next),
-            {[words({element(1, Request), Answer})], Rolled}
+            {[words({Request, Answer})], Rolled}
     end.
 
 well(ok) -> true;
@@ -216,7 +220,7 @@ handle(rollback, A) -> rollback(A);
 handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);
 handle({soft_purge, Modules}, A) -> {{ok, [M || M <- Modules, not code:soft_purge(M)]}, A};
 handle({digests, Modules}, A) -> {[{M, digest(M)} || M <- Modules], A};
-handle(finish, A) -> {ok, A}.
+handle(finish, A) -> {forgotten(A), A}.
 
 %% ── code ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -311,6 +315,8 @@ loaded_meanwhile(_, old) -> [].
 load_open(Number, Side, A) ->
     case catch_up(?TRIES, A) of
         {ok, Next} ->
+            %% on the way down over a window that was resumed, what it replaced still lies in the old slot
+            [code:soft_purge(M) || M <- modules(Number, A), erlang:check_old_code(M)],
             case load(Number, Side, Next) of
                 {ok, Loaded} -> {ok, Loaded#agent{present = maps:from_keys(processes(), true)}};
                 Failed -> Failed
@@ -463,10 +469,12 @@ supervises(M) ->
     lists:any(fun(B) -> lists:member(B, [supervisor, 'Elixir.Supervisor', 'Elixir.DynamicSupervisor']) end, Said).
 
 %% Call many servers at once, as gen does; {[{Pid, Answer}], Those that did not answer}.
-ask(Pids, Label, Request) ->
+ask(Pids, Label, Request) -> ask(Pids, Label, Request, ?ANSWER).
+
+ask(Pids, Label, Request, Limit) ->
     Batch = make_ref(),
     Monitors = [begin P ! {Label, {self(), {Batch, P}}, Request}, monitor(process, P) end || P <- Pids],
-    Answers = answers(Batch, maps:from_keys(Pids, true), now_ms() + ?ANSWER, []),
+    Answers = answers(Batch, maps:from_keys(Pids, true), now_ms() + Limit, []),
     [demonitor(M, [flush]) || M <- Monitors],
     {Answers, Pids -- [P || {P, _} <- Answers]}.
 
@@ -759,7 +767,14 @@ provisional(Milliseconds, Back, A) ->
 release(#agent{asked = Asked, nobody = Nobody} = A) ->
     Forget = {replace_state, fun ?MODULE:forget/1},
     [begin P ! {system, {Nobody, P}, Forget}, P ! {system, {Nobody, P}, resume} end || P <- lists:reverse(Asked)],
-    A#agent{asked = []}.
+    A#agent{asked = [], released = Asked ++ A#agent.released}.
+
+%% Wait until what was kept is forgotten, for it is this module that forgets; who is busy does so without it, later.
+forgotten(#agent{released = Released, nobody = Nobody}) ->
+    {_, Busy} = ask(lists:usort(Released), system, {replace_state, fun ?MODULE:forget/1}, ?GRACE),
+    Forget = {replace_state, lasting("fun(_) -> erase('$relup_states'), throw(relup) end.")},
+    [P ! {system, {Nobody, P}, Forget} || P <- Busy],
+    ok.
 
 closed(#agent{monitors = Monitors} = A) ->
     [demonitor(M, [flush]) || M <- maps:values(Monitors)],
@@ -775,8 +790,8 @@ rollback(#agent{loaded = Loaded, changed = Changed, died = Died, became = Became
     change(Became),
     {Killed, Failed, Next} = unload(Loaded, A),
     Gone = [P || {P, _} <- Died],
-    {Batch, Waited} = put_back(lists:usort(Changed) -- (Stuck ++ Gone), Next),
-    {Later, _} = put_back(Stuck -- Gone, Next),
+    {Batch, Waited} = put_back(lists:usort(Changed) -- (Stuck ++ Gone), fun ?MODULE:unstash/1, Next),
+    {Later, _} = put_back(Stuck -- Gone, lasting("fun(S) -> case erase('$relup_states') of [Old] -> Old; _ -> S end end."), Next),
     Late = missing(Batch, Waited, ?ANSWER, Next),
     Born = case Loaded of none -> []; _ -> [P || P <- born(Next), not is_map_key(P, Next#agent.selected)] end,
     Ended = lists:map(fun describe/1, Born),
@@ -813,12 +828,19 @@ modules(Number, #agent{windows = Windows}) ->
 
 %% Ask processes to put back their states; the answer to the second message tells of the first, without the state being
 %% sent along.
-put_back(Pids, #agent{nobody = Nobody}) ->
+put_back(Pids, Unstash, #agent{nobody = Nobody}) ->
     Batch = make_ref(),
-    Back = {replace_state, fun ?MODULE:unstash/1},
+    Back = {replace_state, Unstash},
     Forget = {replace_state, fun ?MODULE:forget/1},
     [begin P ! {system, {Nobody, P}, Back}, P ! {system, {self(), {Batch, P}}, Forget} end || P <- Pids],
     {Batch, Pids}.
+
+%% What puts a state back when this module may be gone: a process that hangs takes it up whenever it is free.
+lasting(Text) ->
+    {ok, Tokens, _} = erl_scan:string(Text),
+    {ok, [Expression]} = erl_parse:parse_exprs(Tokens),
+    {value, Fun, _} = erl_eval:expr(Expression, []),
+    Fun.
 
 missing(Batch, Pids, Limit, A) ->
     case collect(Batch, Pids, now_ms() + Limit, A#agent{bridge = none, lease = infinity}) of

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
-from relup.diagnostics import Diagnostic, Location, Refused
+from relup.diagnostics import Diagnostic, Refused
 from relup.document.erlang.fingerprint import fingerprint
 from relup.executor import EffectFailed, Preparation, Side, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Load, Start, Stop, Suspension
@@ -21,6 +21,17 @@ from relup.model.windows import Cut, Segment, Window, inverse, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, code_of, consolidated, ebin_of, read_beams
+from relup.targets.beam.saying import (
+    busy,
+    deaths,
+    misunderstood,
+    mute_supervisors,
+    outside,
+    process,
+    raised,
+    unreachable,
+    words,
+)
 from relup.targets.beam.terms import Atom, Term
 from relup.targets.beam.wire import to_node
 
@@ -88,13 +99,13 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case ("error", list(problems)):
                 raise Refused([self._unfit(*problem) for problem in problems])
             case other:
-                raise _misunderstood(other)
+                raise misunderstood(other)
 
     def _unfit(self, reason: Term, module: Term, who: Term) -> Diagnostic:
         name, place = str(module), self._places.get(str(module))
         match reason:
             case "not_purged":
-                users = shortened([_process(w) for w in who])
+                users = shortened([process(w) for w in who])
                 return Diagnostic("not_purged", f"old code of {name!r} is still in use, by {users}", place)
             case "sticky":
                 return Diagnostic("sticky_directory", f"{name!r} is of OTP's own, which a running node keeps", place)
@@ -107,7 +118,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 message = f"the node's own file of {name!r} is gone or holds other code: it could not be taken back"
                 return Diagnostic("no_old_code", message, place)
             case _:
-                return Diagnostic("bad_code", f"module {name!r} cannot be loaded: {_words(reason)}", place)
+                return Diagnostic("bad_code", f"module {name!r} cannot be loaded: {words(reason)}", place)
 
     async def _concerned(self, window: Window) -> tuple[int, list[Diagnostic]]:
         """Return how many processes a window suspends, and what is to be said of them."""
@@ -116,21 +127,21 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case ("ok", list(found), list(beyond), list(mute), []):
                 pass
             case ("ok", _, _, _, list(silent)):
-                raise Refused([_silent(silent)])
+                raise Refused([mute_supervisors(silent)])
             case other:
-                raise _misunderstood(other)
+                raise misunderstood(other)
         except_ = {entry[0]: True for entry in (*found, *beyond)}
         lingering = await self._agent.ask(Atom("lingering"), [Atom(c.module) for c in window.code], except_)
         place = window.suspensions[0].location if window.suspensions else None
         stand = {entry[0] for entry in lingering}
         wrong = [self._lingers(window, lingering)] if lingering else []
-        wrong += [_unreachable(who, place) for who in mute if who[0] not in stand]
+        wrong += [unreachable(who, place) for who in mute if who[0] not in stand]
         if wrong:
             raise Refused(wrong)
-        return len(found) + len(beyond), [_outside([who for who, _, _ in beyond], place)] if beyond else []
+        return len(found) + len(beyond), [outside([who for who, _, _ in beyond], place)] if beyond else []
 
     def _lingers(self, window: Window, who: Iterable[Term]) -> Diagnostic:
-        names = shortened([_process(w) for w in who])
+        names = shortened([process(w) for w in who])
         message = f"{names}: their stacks stand in code that is replaced, and a way back would have to kill them"
         return Diagnostic("lingering", message, next((c.location for c in window.code), None))
 
@@ -144,11 +155,11 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case ("ok", int(count)):
                 return count
             case ("mute", list(mute)):
-                raise EffectFailed(*(_unreachable(who, suspensions[0].location) for who in mute))
+                raise EffectFailed(*(unreachable(who, suspensions[0].location) for who in mute))
             case ("silent", list(silent)):
-                raise EffectFailed(_silent(silent))
+                raise EffectFailed(mute_supervisors(silent))
             case other:
-                raise _misunderstood(other)
+                raise misunderstood(other)
 
     async def suspend(self) -> int:
         """Suspend all, and let each keep its old state."""
@@ -158,12 +169,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case ("unkept", list(who)):
                 place = next((self._places.get(m) for m in self._limits), None)
                 message = "the state of {} cannot be kept aside, so it could not be put back"
-                raise EffectFailed(*(Diagnostic("state_not_kept", message.format(_process(w)), place) for w in who))
+                raise EffectFailed(*(Diagnostic("state_not_kept", message.format(process(w)), place) for w in who))
             case ("late", list(who)):
                 place = next((self._places.get(m) for m in self._limits), None)
-                raise EffectFailed(*(_busy(w, place) for w in who))
+                raise EffectFailed(*(busy(w, place) for w in who))
             case other:
-                raise _misunderstood(other)
+                raise misunderstood(other)
 
     async def load(self, window: Window) -> None:
         """Make the new code current, all modules at once."""
@@ -181,9 +192,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 pass
             case ("error", list(reasons)):
                 place = window.code[0].location
-                raise EffectFailed(*(Diagnostic("load_failed", f"{m}: {_words(why)}", place) for m, why in reasons))
+                raise EffectFailed(*(Diagnostic("load_failed", f"{m}: {words(why)}", place) for m, why in reasons))
             case other:
-                raise _misunderstood(other)
+                raise misunderstood(other)
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Let the suspended processes change their states, all at once for each module."""
@@ -192,15 +203,15 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 pass
             case ("failed", module, list(failed)):
                 place = self._places.get(str(module))
-                raise EffectFailed(*(_raised(str(module), who, reason, place) for who, reason in failed))
+                raise EffectFailed(*(raised(str(module), who, reason, place) for who, reason in failed))
             case ("late", module, list(late)):
                 place = self._places.get(str(module))
                 message = "code_change of {} for {} did not return in time"
                 raise EffectFailed(
-                    *(Diagnostic("code_change_timeout", message.format(module, _process(w)), place) for w in late)
+                    *(Diagnostic("code_change_timeout", message.format(module, process(w)), place) for w in late)
                 )
             case other:
-                raise _misunderstood(other)
+                raise misunderstood(other)
 
     async def call(self, cut: Cut, towards: Side) -> None:
         """Carry out a call in the node."""
@@ -217,7 +228,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case "ok":
                 pass
             case ("failed", reason):
-                raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} failed: {_words(reason)}", cut.location))
+                raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} failed: {words(reason)}", cut.location))
             case _:
                 raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} did not return in time", cut.location))
 
@@ -226,14 +237,14 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         match await self._ask(Atom("verify")):
             case ("ok", list(died)):
                 message = "{} died in the window: its state is lost; what replaces it starts at the version after it"
-                return [Diagnostic("died_in_window", message.format(_process(p)), severity="warning") for p in died]
+                return [Diagnostic("died_in_window", message.format(process(p)), severity="warning") for p in died]
             case ("born", list(born)):
                 message = (
                     "{} came up in the window, unseen before the code was replaced: its state may be of either version"
                 )
-                raise EffectFailed(*(Diagnostic("born_in_window", message.format(_process(p))) for p in born))
+                raise EffectFailed(*(Diagnostic("born_in_window", message.format(process(p))) for p in born))
             case other:
-                raise _misunderstood(other)
+                raise misunderstood(other)
 
     async def commit(self, *, final: bool) -> None:
         """Decide; after `final` the applications of the node are those of the goal, by version and by folder."""
@@ -258,13 +269,13 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         match await self._ask(Atom("rollback")):
             case ("ok", list(died), list(killed), []):
                 return [
-                    *_deaths(died, "died in the window"),
-                    *_deaths(killed, "was of the new code alone and was ended"),
+                    *deaths(died, "died in the window"),
+                    *deaths(killed, "was of the new code alone and was ended"),
                 ]
             case ("ok", _, _, list(remains)):
-                raise EffectFailed(*(Diagnostic("not_restored", _words(r)) for r in remains))
+                raise EffectFailed(*(Diagnostic("not_restored", words(r)) for r in remains))
             case other:
-                raise _misunderstood(other)
+                raise misunderstood(other)
 
     # ── what leads back, should everybody else be gone ─────────────────────────────────────────────────
 
@@ -375,60 +386,3 @@ def _milliseconds(timeout: int | str) -> int:
             return _EVER
         case _:
             return DEFAULT_LIMIT
-
-
-def _process(found: Term) -> str:
-    """Return a process in words, as the agent describes it."""
-    match found:
-        case (_, bytes(name), _):
-            return name.decode("utf-8", "replace")
-        case _:
-            return str(found)
-
-
-def _function(found: Term) -> str:
-    match found:
-        case (_, _, (module, function, arity)):
-            return f"{module}:{function}/{arity}"
-        case _:
-            return "?"
-
-
-def _busy(who: Term, place: Location | None) -> Diagnostic:
-    message = f"{_process(who)} did not suspend in time: it is in {_function(who)}"
-    return Diagnostic("suspend_timeout", message, place)
-
-
-def _unreachable(who: Term, place: Location | None) -> Diagnostic:
-    message = (
-        f"{_process(who)} runs code that changes and takes no system messages: it cannot be suspended, nor changed"
-    )
-    hint = f"it is in {_function(who)}; it has to end first, or handle them (sys:handle_system_msg/6)"
-    return Diagnostic("unreachable_process", message, place, hint=hint)
-
-
-def _outside(who: Iterable[Term], place: Location | None) -> Diagnostic:
-    names = shortened([_process(w) for w in who])
-    message = f"{names}: in no supervision tree that can be followed, found by what they were started to run"
-    return Diagnostic("outside_trees", message, place, "note")
-
-
-def _silent(who: Iterable[Term]) -> Diagnostic:
-    names = shortened([f"{_process(w)} in {_function(w)}" for w in who])
-    return Diagnostic("supervisor_silent", f"supervisors do not answer, so their children are not known: {names}")
-
-
-def _raised(module: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
-    return Diagnostic("code_change_failed", f"code_change of {module} for {_process(who)}: {_words(reason)}", place)
-
-
-def _deaths(who: Iterable[Term], what: str) -> Iterator[Diagnostic]:
-    return (Diagnostic("died_in_window", f"{_process(p)} {what}: its state is lost", severity="warning") for p in who)
-
-
-def _words(reason: Term) -> str:
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-
-
-def _misunderstood(answer: Term) -> EffectFailed:
-    return EffectFailed(Diagnostic("agent_misunderstood", f"the agent answered {answer!r}"[:300]))

@@ -1,0 +1,74 @@
+"""What the agent in a BEAM node answers, as Diagnostics: who it was, where it stood, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from relup.diagnostics import Diagnostic, Location
+from relup.executor import EffectFailed
+from relup.model.naming import shortened
+from relup.targets.beam.terms import Term
+
+
+def process(found: Term) -> str:
+    """Return a process in words, as the agent describes it."""
+    match found:
+        case (_, bytes(name), _):
+            return name.decode("utf-8", "replace")
+        case _:
+            return str(found)
+
+
+def function(found: Term) -> str:
+    """Return where a process stood."""
+    match found:
+        case (_, _, (module, function, arity)):
+            return f"{module}:{function}/{arity}"
+        case _:
+            return "?"
+
+
+def busy(who: Term, place: Location | None) -> Diagnostic:
+    """Say who did not suspend in time."""
+    message = f"{process(who)} did not suspend in time: it is in {function(who)}"
+    return Diagnostic("suspend_timeout", message, place)
+
+
+def unreachable(who: Term, place: Location | None) -> Diagnostic:
+    """Say who cannot be suspended."""
+    message = f"{process(who)} runs code that changes and takes no system messages: it cannot be suspended, nor changed"
+    hint = f"it is in {function(who)}; it has to end first, or handle them (sys:handle_system_msg/6)"
+    return Diagnostic("unreachable_process", message, place, hint=hint)
+
+
+def outside(who: Iterable[Term], place: Location | None) -> Diagnostic:
+    """Say who was found although no tree shows it."""
+    names = shortened([process(w) for w in who])
+    message = f"{names}: in no supervision tree that can be followed, found by what they were started to run"
+    return Diagnostic("outside_trees", message, place, "note")
+
+
+def mute_supervisors(who: Iterable[Term]) -> Diagnostic:
+    """Say which supervisors do not answer."""
+    names = shortened([f"{process(w)} in {function(w)}" for w in who])
+    return Diagnostic("supervisor_silent", f"supervisors do not answer, so their children are not known: {names}")
+
+
+def raised(module: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
+    """Say whose code_change failed."""
+    return Diagnostic("code_change_failed", f"code_change of {module} for {process(who)}: {words(reason)}", place)
+
+
+def deaths(who: Iterable[Term], what: str) -> Iterator[Diagnostic]:
+    """Say who is gone."""
+    return (Diagnostic("died_in_window", f"{process(p)} {what}: its state is lost", severity="warning") for p in who)
+
+
+def words(reason: Term) -> str:
+    """Return a reason as the agent put it."""
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+
+
+def misunderstood(answer: Term) -> EffectFailed:
+    """Return what an answer that nobody knows means."""
+    return EffectFailed(Diagnostic("agent_misunderstood", f"the agent answered {answer!r}"[:300]))
