@@ -21,10 +21,12 @@ def echo(text: str, *, err: bool = False) -> None:
     """Print a line. When nobody reads any more, as after `| head`, the command goes on and its exit code is true."""
     try:
         click.echo(text, err=err)
-    except BrokenPipeError:
+    except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
         os.close(nowhere)
+        if not (err or isinstance(error, BrokenPipeError)):
+            echo(f"the result could not be written: {error.strerror}", err=True)
 
 
 class Output:

@@ -11,7 +11,7 @@ from relup.model.inverses import natural_inverse
 
 def advise(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
     """Warn of calls that nothing takes back, and of state that is thrown away."""
-    deleted = {repr(i.call.args) for i in script if isinstance(i, Apply) and _of_supervisor(i.call, "delete_child")}
+    settled = {repr(i.call.args) for i in script if isinstance(i, Apply) and _settles(i.call)}
     for i in script:
         match i:
             case RestartApplication(name):
@@ -19,7 +19,7 @@ def advise(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
                 hint = "update its modules to keep it"
                 yield Diagnostic("state_lost", message, i.location, "warning", hint)
             case Apply(call, undo):
-                yield from _lost_child(i, call, meant=repr(call.args) in deleted)
+                yield from _lost_child(i, call, meant=repr(call.args) in settled)
                 if undo is None and natural_inverse(call) is None:
                     message = f"apply: nothing takes {call.module}:{call.function} back if the upgrade fails after it"
                     hint = "give it an `undo`"
@@ -47,11 +47,15 @@ def advise_back(up: Sequence[Instruction], down: Sequence[Instruction]) -> Itera
 
 
 def _lost_child(i: Apply, call: Call, *, meant: bool) -> Iterator[Diagnostic]:
-    """Warn of a child that begins anew; that one which is deleted too is lost is *meant*."""
+    """Warn of a child that ends; where it is deleted too, or started again, that is *meant*."""
     if _of_supervisor(call, "terminate_child"):
         child = repr(call.args[1]) if len(call.args) > 1 else "a child"
         message = f"apply: terminate_child ends {child} and its state is lost"
         yield Diagnostic("state_lost", message, i.location, "note" if meant else "warning")
+
+
+def _settles(call: Call) -> bool:
+    return _of_supervisor(call, "delete_child") or _of_supervisor(call, "restart_child")
 
 
 def _of_supervisor(call: Call, function: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from relup.model.code import Code
 from relup.model.release import Release
@@ -16,38 +17,65 @@ from relup.planner.roles import Role
 from relup.syntax.callbacks import Started, started
 from relup.syntax.outline import Class
 
+Place: TypeAlias = tuple[str, str]
+"""A class of the release: its module, and its qualified name."""
+
+
+class Child(NamedTuple):
+    """What a child spec says: its class in the release, the name of its process, whether it is forgotten at its end."""
+
+    place: Place | None
+    name: str | None
+    temporary: bool
+
+    def __str__(self) -> str:
+        named = f" named {self.name!r}" if self.name else ""
+        return f"{'.'.join(self.place) if self.place else 'a class that is not known'}{named}"
+
 
 @dataclass(frozen=True, slots=True)
 class Turnover:
-    """The ids of the children that a supervisor gains, loses, and keeps with another class."""
+    """The children that a supervisor gains, loses, and keeps under their ids with another class or name."""
 
-    gained: tuple[str, ...]
-    lost: tuple[str, ...]
-    renewed: Mapping[str, tuple[str, str]]
-    """The class before, and the one to come."""
+    gained: Mapping[str, Child]
+    lost: Mapping[str, Child]
+    renewed: Mapping[str, tuple[Child, Child]]
+    """What each was, and what it is to be."""
+
+    def ending(self) -> Iterator[Child]:
+        """Yield the children that end: those that are lost, and those that begin anew."""
+        yield from self.lost.values()
+        yield from (before for before, _ in self.renewed.values())
+
+    def __bool__(self) -> bool:
+        return bool(self.gained or self.lost or self.renewed)
 
 
 def turnover(before: Code, after: Code, old: Role, new: Role) -> Turnover | None:
-    """Return how the children of a supervisor differ between two releases; None when an id is computed."""
+    """Return how the children of a supervisor differ between two releases; None when the texts do not tell."""
     was, now = _children(before, old), _children(after, new)
     if was is None or now is None:
         return None
-    both = ((i, was[i], now[i]) for i in now if i in was)
+    both = {i: (was[i], now[i]) for i in now if i in was}
     return Turnover(
-        tuple(i for i in now if i not in was),
-        tuple(i for i in was if i not in now),
-        {i: (then, to_come) for i, then, to_come in both if then and to_come and then != to_come},
+        {i: child for i, child in now.items() if i not in was},
+        {i: child for i, child in was.items() if i not in now},
+        {i: (then, to_come) for i, (then, to_come) in both.items() if _other(then, to_come)},
     )
 
 
-def _children(code: Code, role: Role) -> Mapping[str, str | None] | None:
-    """Return the classes of a supervisor's children by their ids, the nearest class's first."""
-    found: dict[str, str | None] = {}
+def _other(then: Child, now: Child) -> bool:
+    return then.name != now.name or (then.place is not None and now.place is not None and then.place != now.place)
+
+
+def _children(code: Code, role: Role) -> Mapping[str, Child] | None:
+    """Return the children of a supervisor by their ids, the nearest class's first."""
+    found: dict[str, Child] = {}
     for module, cls in _making(role):
         for spec in cls.children:
             if spec.id is None:
                 return None
-            found.setdefault(spec.id, ".".join(place) if (place := started_class(code, module, spec.start)) else None)
+            found.setdefault(spec.id, Child(started_class(code, module, spec.start), spec.name, spec.temporary))
     return found
 
 
@@ -60,7 +88,7 @@ def _making(role: Role) -> Iterator[tuple[str, Class]]:
             return
 
 
-def started_class(code: Code, module: str, start: tuple[str, ...]) -> tuple[str, str] | None:
+def started_class(code: Code, module: str, start: tuple[str, ...]) -> Place | None:
     """Return the class of the release that a dotted name in a module means: its module, and its qualified name."""
     here = python_module(code, module)
     for step in meanings(code, here, start) if here and start else ():

@@ -20,7 +20,7 @@ Names: TypeAlias = tuple[str, ...]
 _EMPTY = frozenset({"dict", "list", "set", "deque", "defaultdict", "OrderedDict", "Counter"})
 _EMPTY |= {"WeakValueDictionary", "WeakKeyDictionary", "WeakSet", "count"}
 _CHANGING = frozenset({"append", "appendleft", "add", "update", "setdefault", "pop", "popleft", "popitem"})
-_CHANGING |= {"insert", "extend", "remove", "discard", "clear", "__setitem__", "__next__"}
+_CHANGING |= {"insert", "extend", "extendleft", "subtract", "remove", "discard", "clear", "__setitem__", "__next__"}
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -97,6 +97,8 @@ def _changed(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Names
                 changed = node
             case _:
                 continue
+        while isinstance(changed, ast.Subscript):  # CACHE[key].append(value)
+            changed = changed.value
         names = dotted(changed)
         if names and names[0] not in own:
             yield names

@@ -179,7 +179,7 @@ def _class(node: ast.ClassDef, within: str) -> Class:
         methods={f.name: _method(f) for f in functions},
         fields=tuple(dict.fromkeys(_fields(node, functions))),
         kinds=frozenset(_kinds(node)),
-        children=tuple(child_specs(node)) if any(f.name == "init" for f in functions) else (),
+        children=next((child_specs(f) for f in functions if f.name == "init"), ()),
     )
 
 

@@ -88,4 +88,65 @@ def test_a_draft_asks_about_children_whose_ids_are_computed_when_what_computes_t
         write_release(tmp_path / vsn, vsn, {"app": app(COMPUTED.replace("range(3)", other), "..."), "cart": server(1)})
     (made,) = draft(read_release(tmp_path / "1"), read_release(tmp_path / "2"))
     (todos,) = ([c for c in d.comments if c.startswith("TODO")] for d in made.up)
-    assert [t.partition(" changed")[0] for t in todos] == ["TODO: the init of Base", "TODO: the init of Top"]
+    assert [t.partition(" are")[0] for t in todos] == ["TODO: the children of Base", "TODO: the children of Top"]
+
+
+UNKNOWN = {
+    "under a condition": "def init(self, args): return SupervisorSpec([*([CART] if args else []), BASKET])",
+    "put in later": """def init(self, args):
+        all = [CART]
+        all.append(BASKET)
+        return SupervisorSpec(all)""",
+    "made elsewhere": "def init(self, args): return SupervisorSpec(self.specs())",
+    "several ways": "def init(self, args): return SupervisorSpec([CART]) if args else SupervisorSpec([BASKET])",
+}
+"""Inits whose children cannot be read from the text."""
+
+
+@pytest.mark.parametrize("body", UNKNOWN.values(), ids=UNKNOWN)
+def test_children_that_the_text_does_not_tell_of_are_asked_about_and_no_call_is_written(
+    tmp_path: Path, body: str
+) -> None:
+    known = f"def init(self, args): return SupervisorSpec([{CART}])"
+    unknown = body.replace("CART", CART).replace("BASKET", BASKET)
+    for vsn, top in (("1", known), ("2", unknown)):
+        text = app("", top) + f"\nVERSION = {vsn}\n"
+        write_release(tmp_path / vsn, vsn, {"app": text, "cart": server(1)})
+    (made,) = draft(read_release(tmp_path / "1"), read_release(tmp_path / "2"))
+    assert not [d for d in made.up if isinstance(d.instruction, Apply)]
+    todos = [c for d in made.up for c in d.comments if c.startswith("TODO: the children of Top are computed")]
+    assert len(todos) == 1
+
+
+def drafted(folder: Path, *tops: str) -> list[tuple[str, ...]]:
+    """Return the calls of a draft between releases with these supervisors, and ask for its TODOs by `?`."""
+    for vsn, text in zip("12", tops, strict=True):
+        write_release(folder / vsn, vsn, {"app": text, "cart": server(1)})
+    (made,) = draft(read_release(folder / "1"), read_release(folder / "2"))
+    calls = [d.instruction.call for d in made.up if isinstance(d.instruction, Apply)]
+    asked = [("?", c.split()[1]) for d in made.up for c in d.comments if "other children" in c]
+    return [(c.function, *map(str, c.args)) for c in calls] + asked
+
+
+def test_a_temporary_child_is_not_deleted_for_it_is_forgotten_when_it_ends(tmp_path: Path) -> None:
+    passing = 'ChildSpec("passing", Cart, restart="temporary")'
+    calls = drafted(tmp_path, app("", OTHER.format(f"{CART}, {passing}")), app("", OTHER.format(CART)))
+    assert calls == [("terminate_child", "shop_sup", "passing")]
+
+
+def test_a_child_whose_process_gets_another_name_begins_anew(tmp_path: Path) -> None:
+    old, new = (app("", OTHER.format(f'ChildSpec("c", Cart, name="{name}")')) for name in ("old", "new"))
+    calls = drafted(tmp_path, old, new)
+    assert calls == [("terminate_child", "shop_sup", "c"), ("restart_child", "shop_sup", "c")]
+
+
+def test_a_supervisor_that_ends_itself_is_asked_for_nothing(tmp_path: Path) -> None:
+    inner = 'ChildSpec("inner", Base, name="inner_sup", type="supervisor")'
+    old = app(f"{CART}, {BASKET}", OTHER.format(inner)).replace("class Top(Base)", "class Top(Supervisor)")
+    new = app(CART, OTHER.format("")).replace("class Top(Base)", "class Top(Supervisor)")
+    calls = drafted(tmp_path, old, new)
+    assert calls == [
+        ("terminate_child", "shop_sup", "inner"),
+        ("delete_child", "shop_sup", "inner"),
+        ("?", "Base"),
+    ]

@@ -250,9 +250,9 @@ CASES = {
             {"apply": {"module": "supervisor", "function": "restart_child", "args": ["top", "kept"]}},
         ],
         [
-            "TODO: Top loses the child gone: it ends, and its state is lost; is that meant?",
-            "TODO: the child kept of Top is a shop.basket.Cart now",
-            "Top gets the child come",
+            "TODO: shop.sup.Top loses the child gone: it ends, and its state is lost; is that meant?",
+            "TODO: the child kept of shop.sup.Top is shop.basket.Cart now",
+            "shop.sup.Top gets the child come",
         ],
         2,
     ),

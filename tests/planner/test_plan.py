@@ -434,12 +434,14 @@ def test_what_cannot_be_taken_back_and_what_is_lost_is_said() -> None:
         Apply(Call("supervisor", "terminate_child", ("top", "x")), location=at(15)),
         Apply(Call("supervisor", "restart_child", ("top", "x")), location=at(16)),
         RestartApplication("shop", location=at(17)),
+        Apply(Call("supervisor", "terminate_child", ("top", "y")), location=at(18)),
     ]
     warnings = plan(ONE, goal_with(*calls)).warnings
     assert [(d.code, d.severity, d.location) for d in warnings] == [
         ("irreversible", "warning", at(13)),
-        ("state_lost", "warning", at(15)),
+        ("state_lost", "note", at(15)),
         ("state_lost", "warning", at(17)),
+        ("state_lost", "warning", at(18)),
     ]
 
 

@@ -16,13 +16,14 @@ from relup.model.draft import TODO, Draft, Drafted
 from relup.model.instructions import Advanced, ModuleInstruction, Update
 from relup.model.naming import shortened
 from relup.model.release import Application, Release
+from relup.planner.children import Place
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_unversioned
 from relup.planner.draft.changes import Change, changes
 from relup.planner.draft.depends import dependencies_first, needs, reduced
 from relup.planner.draft.instructions import back, drafted
 from relup.planner.draft.members import Joined, Members, members
-from relup.planner.draft.supervisors import Calls, calls
+from relup.planner.draft.supervisors import Calls, calls, ended
 from relup.planner.legs import Leg
 from relup.planner.planning import check_same
 
@@ -44,8 +45,8 @@ def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
     loaded = {name: [j.module for j in joined] for name, joined in found.of.items()}
     up = calls(older, newer, loaded, found.hosts, asks=True)
     down = calls(newer, older, loaded, found.hosts, asks=False)
-    ended = frozenset(child for made in up.values() for child in made.ended())
-    drafts = (_draft(found, change, ended) for change in changed)
+    gone = ended(older, newer, found.hosts)
+    drafts = (_draft(found, change, gone) for change in changed)
     return tuple(_with(d, up.get(d.application, Calls()), down.get(d.application, Calls())) for d in drafts)
 
 
@@ -61,12 +62,12 @@ def _damaged(older: Release, newer: Release, changed: Sequence[Change]) -> Itera
             yield from (d for m in (*change.changed, *change.deleted) if (d := older.code.fault(m)))
 
 
-def _draft(found: Members, change: Change, ended: Collection[str]) -> Draft:
+def _draft(found: Members, change: Change, gone: Collection[tuple[str, Place]]) -> Draft:
     name = change.newer.name
     joined = {j.module: j for j in found.of[name]}
     library = name in found.libraries
     depends = {} if library else _depends(found, joined)
-    up = [drafted(found, joined[m], depends.get(m, ()), ended) for m in _order(found, joined, depends)]
+    up = [drafted(found, joined[m], depends.get(m, ()), gone) for m in _order(found, joined, depends)]
     down = [back(found, d.instruction, library) for d in up if isinstance(d.instruction, ModuleInstruction)]
     return Draft(
         application=name,

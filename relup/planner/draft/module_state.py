@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from relup.planner.closure import Leading
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import meanings, python_module
 from relup.syntax.module_state import Variable, changes, containers
@@ -20,7 +21,7 @@ def module_state(scene: Scene, module: str) -> tuple[Variable, ...]:
 def _filled(scene: Scene, module: str, names: Collection[str]) -> Iterator[str]:
     """Yield which of a module's variables functions of the newer release change."""
     words = [name.encode() for name in names]
-    for user in dict.fromkeys((module, *scene.new.mentioning([module.rpartition(".")[2]]))):
+    for user in dict.fromkeys((module, *Leading(scene.after).to([module]))):
         text, here = scene.new.text(user) or b"", python_module(scene.new, user)
         for changed in changes(text) if here and any(word in text for word in words) else ():
             steps = meanings(scene.new, here, changed) if here else ()

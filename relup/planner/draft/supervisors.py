@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import networkx as nx
 
 from relup.model.draft import TODO, Drafted
 from relup.model.instructions import Apply, Call
 from relup.model.release import Release
-from relup.planner.children import Turnover, registered, turnover, unnamed
+from relup.planner.children import Place, Turnover, registered, turnover, unnamed
 from relup.planner.closure import dependants
 from relup.planner.draft.scene import Scene
 from relup.planner.roles import Role, roles
@@ -27,73 +28,107 @@ class Calls:
     first: tuple[Drafted, ...] = ()
     last: tuple[Drafted, ...] = ()
 
-    def ended(self) -> Iterator[str]:
-        """Yield the ids of the children that end."""
-        calls = (d.instruction.call for d in self.first if isinstance(d.instruction, Apply))
-        yield from (call.args[1] for call in calls if call.function == "terminate_child")
+
+Lists: TypeAlias = Mapping[str, Collection[str]]
+"""The modules of each application's list, in the order in which lists are carried out."""
 
 
-def calls(
-    before: Release, after: Release, loaded: Mapping[str, Collection[str]], hosts: Collection[str], *, asks: bool
-) -> Mapping[str, Calls]:
+def calls(before: Release, after: Release, loaded: Lists, hosts: Collection[str], *, asks: bool) -> Mapping[str, Calls]:
     """Return the calls that lists need on the way from *before* to *after*, by application.
 
-    *loaded* are the modules of each application's list, in the order in which lists are carried out; supervisors are
-    looked for among the *hosts*. Where states are lost the draft *asks* whether that is meant.
+    Supervisors are looked for among the *hosts*. Where states are lost the draft *asks* whether that is meant.
     """
-    own = {name: _calls(before, after, [m for m in modules if m in hosts], asks) for name, modules in loaded.items()}
+    known = {m: list(_known(before, after, m)) for modules in loaded.values() for m in modules if m in hosts}
+    ended = _ended(known)
+    own = {
+        name: _calls(before, [k for m in modules for k in known.get(m, ()) if _sure(k, ended)], asks)
+        for name, modules in loaded.items()
+    }
     if not any(c.first or c.last for c in own.values()):
         return {}
+    newer = after if asks else before
     together: nx.Graph[str] = nx.Graph()
     together.add_nodes_from(loaded)
     for release in (before, after):
         for name, modules in loaded.items():
             users = {d.module for d in dependants(release, modules)}
             together.add_edges_from((name, other) for other in loaded if not users.isdisjoint(loaded[other]))
-    groups = {n: [m for m in loaded if m in group] for group in nx.connected_components(together) for n in group}
-    return {
-        name: Calls(
-            tuple(d for other in group if name == group[0] for d in own[other].first),
-            tuple(d for other in group if name == group[-1] for d in own[other].last),
-        )
-        for name, group in groups.items()
-    }
+    groups = [[m for m in loaded if m in group] for group in nx.connected_components(together)]
+    found: dict[str, Calls] = {}
+    for group in groups:
+        # an appup that is there is not written again
+        written = [m for m in group if (a := newer.application(m)) is None or a.appup is None] or group
+        first = tuple(d for m in group for d in own[m].first)
+        last = tuple(d for m in group for d in own[m].last)
+        found[written[0]] = Calls(first)
+        found[written[-1]] = Calls(found.get(written[-1], Calls()).first, last)
+    return found
 
 
-def _calls(before: Release, after: Release, modules: Collection[str], asks: bool) -> Calls:
-    first, last = list[Drafted](), list[Drafted]()
-    for module in modules:
-        for role, found in _turnovers(before, after, module):
-            for name in registered(before, module, role.name):
-                first += _ending(name, role.name, found, asks)
-                last += _starting(name, role.name, found)
-    return Calls(tuple(first), tuple(last))
+def ended(before: Release, after: Release, hosts: Collection[str]) -> frozenset[tuple[str, Place]]:
+    """Return the ids and classes of the children that the calls of `calls` end."""
+    known = {m: list(_known(before, after, m)) for m in hosts}
+    gone = _ended(known)
+    sure = (k for found in known.values() for k in found if _sure(k, gone))
+    lost = ((i, c.place) for k in sure for i, c in k.found.lost.items())
+    return frozenset((i, place) for i, place in lost if place is not None)
 
 
-def _turnovers(before: Release, after: Release, module: str) -> Iterator[tuple[Role, Turnover]]:
+class _Known(NamedTuple):
+    """A supervisor whose children are known in both releases, and the names of its processes where these are too."""
+
+    place: Place
+    names: tuple[str, ...]
+    found: Turnover
+
+
+def _known(before: Release, after: Release, module: str) -> Iterator[_Known]:
     was = {r.name: r for r in roles(before.code, before.code.module(module))}
     for role in roles(after.code, after.code.module(module)):
         if role.behaviour == "supervisor" and role.name in was:
             found = turnover(before.code, after.code, was[role.name], role)
             if found:
-                yield role, found
+                names = registered(before, module, role.name)
+                same = names == registered(after, module, role.name)
+                yield _Known((module, role.name), names if same else (), found)
 
 
-def _ending(name: str, supervisor: str, found: Turnover, asks: bool) -> Iterator[Drafted]:
+def _ended(known: Mapping[str, Sequence[_Known]]) -> frozenset[Place]:
+    """Return the classes of children that come, go or begin anew: one that is a supervisor is asked for nothing."""
+    children = (c for found in known.values() for k in found for c in (*k.found.ending(), *k.found.gained.values()))
+    return frozenset(c.place for c in children if c.place is not None)
+
+
+def _sure(known: _Known, ended: Collection[Place]) -> bool:
+    return bool(known.names) and known.place not in ended
+
+
+def _calls(before: Release, known: Sequence[_Known], asks: bool) -> Calls:
+    first, last = list[Drafted](), list[Drafted]()
+    for supervisor in known:
+        for name in supervisor.names:
+            first += _ending(name, supervisor, asks)
+            last += _starting(name, supervisor)
+    return Calls(tuple(first), tuple(last))
+
+
+def _ending(name: str, supervisor: _Known, asks: bool) -> Iterator[Drafted]:
     lead, end = (f"{TODO}: ", "; is that meant?") if asks else ("", "")
-    for child in found.lost:
-        said = f"{lead}{supervisor} loses the child {child}: it ends, and its state is lost{end}"
+    who = ".".join(supervisor.place)
+    for child, was in supervisor.found.lost.items():
+        said = f"{lead}{who} loses the child {child}: it ends, and its state is lost{end}"
         yield Drafted(_apply("terminate_child", name, child), (said,))
-        yield Drafted(_apply("delete_child", name, child))
-    for child, (_, cls) in found.renewed.items():
-        said = f"{lead}the child {child} of {supervisor} is a {cls} now: it begins anew, and its state is lost{end}"
+        if not was.temporary:
+            yield Drafted(_apply("delete_child", name, child))
+    for child, (_, to_be) in supervisor.found.renewed.items():
+        said = f"{lead}the child {child} of {who} is {to_be} now: it begins anew, and its state is lost{end}"
         yield Drafted(_apply("terminate_child", name, child), (said,))
 
 
-def _starting(name: str, supervisor: str, found: Turnover) -> Iterator[Drafted]:
-    for child in found.gained:
-        yield Drafted(_apply("restart_child", name, child), (f"{supervisor} gets the child {child}",))
-    yield from (Drafted(_apply("restart_child", name, child)) for child in found.renewed)
+def _starting(name: str, supervisor: _Known) -> Iterator[Drafted]:
+    for child in supervisor.found.gained:
+        yield Drafted(_apply("restart_child", name, child), (f"{'.'.join(supervisor.place)} gets the child {child}",))
+    yield from (Drafted(_apply("restart_child", name, child)) for child in supervisor.found.renewed)
 
 
 def _apply(function: str, supervisor: str, child: str) -> Apply:
@@ -103,26 +138,28 @@ def _apply(function: str, supervisor: str, child: str) -> Apply:
 # ── what has to be asked ───────────────────────────────────────────────────────────────────────────────
 
 
-def questions(scene: Scene, module: str, found: Sequence[Role]) -> Iterator[str]:
-    """Ask about the children of a module's supervisors where ids, or the names of their processes, are not written."""
+def questions(scene: Scene, module: str, found: Sequence[Role], hosts: Collection[str]) -> Iterator[str]:
+    """Ask about the children of a module's supervisors where the texts do not tell enough to write the calls."""
     before = {r.name: r for r in roles(scene.old, scene.old.module(module))}
-    for role in found:
-        if role.behaviour == "supervisor" and role.name in before:
-            differing = turnover(scene.old, scene.new, before[role.name], role)
-            names = registered(scene.before, module, role.name)
-            if differing is None:
-                yield from _computed(scene, role, next(iter(names), unnamed(role.name)))
-            elif not names and (differing.gained or differing.lost or differing.renewed):
-                ended, started = (*differing.lost, *differing.renewed), (*differing.gained, *differing.renewed)
-                yield f"{TODO}: {role.name} has other children, and an update starts and ends none:"
-                yield from _asked(unnamed(role.name), ended, differing.lost, started)
+    ended = _ended({m: list(_known(scene.before, scene.after, m)) for m in hosts})
+    known = {k.place: k for k in _known(scene.before, scene.after, module)}
+    for role in (r for r in found if r.behaviour == "supervisor" and r.name in before):
+        names = registered(scene.before, module, role.name)
+        name = next(iter(names), unnamed(role.name))
+        if turnover(scene.old, scene.new, before[role.name], role) is None:
+            yield from _computed(scene, role, name)
+        elif (differing := known.get((module, role.name))) and not _sure(differing, ended):
+            turned = differing.found
+            going, coming = (*turned.lost, *turned.renewed), (*turned.gained, *turned.renewed)
+            yield f"{TODO}: {role.name} has other children, and an update starts and ends none:"
+            yield from _asked(name, going, list(turned.lost), coming)
 
 
 def _computed(scene: Scene, role: Role, name: str) -> Iterator[str]:
-    """Ask about children whose ids are computed, when what computes them changed."""
-    if any((cls.name, "init") in scene.difference(module).methods for module, cls in role.classes):
-        yield f"{TODO}: the init of {role.name} changed and computes ids of children, and an update starts and ends"
-        yield "  none; if some are new or gone:"
+    """Ask about children that are computed, when a module that may have a part in it changed."""
+    if any(module in scene.changed for module, _ in role.classes):
+        yield f"{TODO}: the children of {role.name} are computed, and an update starts and ends none; if some are new"
+        yield "  or gone:"
         yield from _asked(name, ["CHILD"], ["CHILD"], ["CHILD"])
 
 
