@@ -31,7 +31,7 @@ class Agent:
 
     def __init__(self, bridge: Bridge, confirm_within: float | None = None) -> None:
         self.bridge = bridge
-        self._confirm_within = confirm_within
+        self.confirm_within = confirm_within
         self.stays = False
         """Whether it stays in the node when the block ends, until the upgrade is confirmed or goes back."""
 
@@ -42,8 +42,8 @@ class Agent:
 
     async def until_confirmed(self, back: Sequence[Term]) -> None:
         """Let it carry out *back* by itself unless it is dismissed in time, where the upgrade has a deadline."""
-        if self._confirm_within is not None:
-            await self.ask(Atom("provisional"), round(self._confirm_within * 1_000), list(back))
+        if self.confirm_within is not None:
+            await self.ask(Atom("provisional"), round(self.confirm_within * 1_000), list(back))
             self.stays = True
 
 

@@ -52,21 +52,30 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._limits: Mapping[str, int] = {}
         self._open = False
         self._final = False
+        self._done = False
+        self._after: list[Term] = []
+        self._before: list[Term] = []
+        """What applications become, and what they were, where that may have to be done without anybody here."""
+        self._returning: list[list[Term]] = []
         self._loaded: Window | None = None
         self._back: list[list[Term]] = []
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Undo a window that is still open."""
+        """Undo a window that is still open; where all is done, what follows the window is done here."""
         if self._open:
             await self.rollback()
+        elif self._done:
+            await self._settle()
 
     # ── before the window ──────────────────────────────────────────────────────────────────────────────
 
     async def prepare(self, segments: Sequence[Segment]) -> Preparation:
         """Compare what runs with the plan's base, and ready the code of every window, in both directions."""
         await self._check_base()
+        self._after = list(_becoming(self._relup.base, self._relup.goal))
+        self._before = list(_becoming(self._relup.goal, self._relup.base)) if self._agent.confirm_within else []
         files = read_beams(self._relup.goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         for number, window in enumerate(self._windows, start=1):
             await self._ready(number, window, files)
@@ -249,19 +258,21 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def commit(self, *, final: bool) -> None:
         """Decide; after `final` the applications of the node are those of the goal, by version and by folder."""
         if final:
-            await self._ask(Atom("become"), list(_becoming(self._relup.base, self._relup.goal)))
+            await self._ask(Atom("become"), self._after)
             self._final = True
 
     async def resume(self) -> None:
         """Let every process go on; from here on the way back is the downgrade."""
-        back = self._returned()
-        self._back = [] if self._final else back
+        self._returning = self._returned()
+        self._back = [] if self._final else self._returning
         await self._ask(Atom("resume"), self._back)
-        self._open, self._loaded = False, None
-        if self._final:
-            await self._ask(Atom("config_change"))
-            became = Atom("become"), list(_becoming(self._relup.goal, self._relup.base))
-            await self._agent.until_confirmed([*back, [became, Atom("config_change")]])
+        self._open, self._loaded, self._done = False, None, self._final
+
+    async def _settle(self) -> None:
+        """Tell applications what changed for them, and leave the agent with the way back where it may be needed."""
+        await self._ask(Atom("config_change"))
+        became = Atom("become"), self._before
+        await self._agent.until_confirmed([*self._returning, [became, Atom("config_change")]])
 
     async def rollback(self) -> Sequence[Diagnostic]:
         """Put code and states back and resume. Raises `EffectFailed` with what remains."""
