@@ -17,6 +17,8 @@
 %% How often suspending begins again because somebody waits for one who is suspended, and when that is first looked for.
 -define(TRIES, 6).
 -define(PROBE, 5).
+%% What the answers of one process take in the heap, in words.
+-define(WORDS, 120).
 %% How long the others wait no more for a code_change that hangs, before it is said to.
 -define(GRACE, 100).
 
@@ -193,8 +195,7 @@ late({Pid, Modules}) ->
 %% ── requests ──────────────────────────────────────────────────────────────────────────────────────────
 
 handle({prepare, Number, News, Removed}, A) -> prepare(Number, News, Removed, A);
-handle({census, Modules}, A) -> {census(Modules), A};
-handle({lingering, Modules, Except}, A) -> {lingering(Modules, Except), A};
+handle({concerned, Modules, Code}, A) -> {concerned(Modules, Code), A};
 handle({select, Modules}, A) -> select(Modules, A);
 handle({suspend, Timeouts}, A) -> suspend(Timeouts, A);
 handle({load, Number, Side}, A) -> load_open(Number, Side, A);
@@ -318,7 +319,7 @@ load_open(Number, Side, A) ->
             %% on the way down over a window that was resumed, what it replaced still lies in the old slot
             [code:soft_purge(M) || M <- modules(Number, A), erlang:check_old_code(M)],
             case load(Number, Side, Next) of
-                {ok, Loaded} -> {ok, Loaded#agent{present = maps:from_keys(processes(), true)}};
+                {ok, Loaded} -> {ok, Loaded#agent{present = processes()}};
                 Failed -> Failed
             end;
         Failed -> Failed
@@ -379,6 +380,13 @@ census(Modules) ->
     {Found, Deaf} = lists:partition(fun hears/1, Using ++ Tops),
     {Beyond, Too} = lists:partition(fun hears/1, Others),
     {ok, Found, Beyond, [describe(P) || {P, _, _} <- Deaf ++ Too], [describe(P) || P <- Silent]}.
+
+%% What there is to be said before a window: how many it concerns, who of them is in no tree, who cannot be suspended,
+%% which supervisors are silent, and who stands in the code that is to be replaced.
+concerned(Modules, Code) ->
+    {ok, Found, Beyond, Mute, Silent} = census(Modules),
+    Concerned = maps:from_list([{P, true} || {P, _, _} <- Found ++ Beyond]),
+    {ok, map_size(Concerned), [describe(P) || {P, _, _} <- Beyond], Mute, Silent, lingering(Code, Concerned)}.
 
 %% The module that a process was started to run, as proc_lib knows it.
 initial(Pid) ->
@@ -512,10 +520,19 @@ select(Modules, A) ->
         {ok, Found, Beyond, [], []} ->
             Before = A#agent{modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = []},
             Next = watch(Found ++ Beyond, Before),
+            make_room(map_size(Next#agent.selected)),
             {{ok, map_size(Next#agent.selected)}, Next#agent{known = maps:from_keys(processes(), true), present = none}};
         {ok, _, _, [], Silent} -> {{silent, Silent}, A};
         {ok, _, _, Mute, _} -> {{mute, Mute}, A}
     end.
+
+%% All answers of a batch lie in one heap. To collect it while it grows is half of a window over many processes, so it is
+%% made large before the window is opened; small ones are left as they are.
+make_room(Count) when Count < 500 -> ok;
+make_room(Count) ->
+    process_flag(min_heap_size, Count * ?WORDS),
+    garbage_collect(),
+    ok.
 
 watch(All, #agent{selected = Before, supervisors = Above, monitors = Monitors} = A) ->
     Found = maps:from_list([{P, Ms} || {P, Ms, _} <- All]),
@@ -672,7 +689,7 @@ change_code([{M, Vsn, Extra, Limit} | Rest], Selected, #agent{changed = Changed}
 %% Who runs a module of the window and came up before the load was over, unseen: its state may be of either version.
 between(#agent{present = none}) -> [];
 between(#agent{present = Present, known = Known} = A) ->
-    [P || P <- born(A), is_map_key(P, Present), not is_map_key(P, Known)].
+    [P || P <- born(A), not is_map_key(P, Known), lists:member(P, Present)].
 
 %% Who runs a module of the window and came up after it was opened.
 born(#agent{known = none}) -> [];

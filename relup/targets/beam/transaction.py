@@ -131,23 +131,21 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def _concerned(self, window: Window) -> tuple[int, list[Diagnostic]]:
         """Return how many processes a window suspends, and what is to be said of them."""
-        modules = [Atom(s.module) for s in window.suspensions]
-        match await self._agent.ask(Atom("census"), modules):
-            case ("ok", list(found), list(beyond), list(mute), []):
+        modules, code = [Atom(s.module) for s in window.suspensions], [Atom(c.module) for c in window.code]
+        match await self._agent.ask(Atom("concerned"), modules, code):
+            case ("ok", int(count), list(beyond), list(mute), [], list(lingering)):
                 pass
-            case ("ok", _, _, _, list(silent)):
+            case ("ok", _, _, _, list(silent), _):
                 raise Refused([mute_supervisors(silent)])
             case other:
                 raise misunderstood(other)
-        except_ = {entry[0]: True for entry in (*found, *beyond)}
-        lingering = await self._agent.ask(Atom("lingering"), [Atom(c.module) for c in window.code], except_)
         place = window.suspensions[0].location if window.suspensions else None
         stand = {entry[0] for entry in lingering}
         wrong = [self._lingers(window, lingering)] if lingering else []
         wrong += [unreachable(who, place) for who in mute if who[0] not in stand]
         if wrong:
             raise Refused(wrong)
-        return len(found) + len(beyond), [outside([who for who, _, _ in beyond], place)] if beyond else []
+        return count, [outside(beyond, place)] if beyond else []
 
     def _lingers(self, window: Window, who: Iterable[Term]) -> Diagnostic:
         names = shortened([process(w) for w in who])
