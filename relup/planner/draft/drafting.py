@@ -43,9 +43,10 @@ def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
         raise InvalidInput(damaged)
     found = members(older, newer, changed)
     loaded = {name: [j.module for j in joined] for name, joined in found.of.items()}
-    up = calls(older, newer, loaded, found.hosts, asks=True)
-    down = calls(newer, older, loaded, found.hosts, asks=False)
-    gone = ended(older, newer, found.hosts)
+    hosts = found.hosts & frozenset(found.scene.loaded)
+    up = calls(older, newer, loaded, hosts, asks=True)
+    down = calls(newer, older, loaded, hosts, asks=False)
+    gone = ended(older, newer, hosts)
     drafts = (_draft(found, change, gone) for change in changed)
     return tuple(_with(d, up.get(d.application, Calls()), down.get(d.application, Calls())) for d in drafts)
 
@@ -56,9 +57,9 @@ def _with(made: Draft, up: Calls, down: Calls) -> Draft:
 
 def _damaged(older: Release, newer: Release, changed: Sequence[Change]) -> Iterator[Diagnostic]:
     """Find modules that differ, and of which nothing can be known: a draft would be silent about them."""
-    for change in changed:
-        yield from (d for m in (*change.changed, *change.added) if (d := newer.code.fault(m)))
-        if older.kind == "beam":  # what cannot be loaded does not run on a Python node
+    if newer.kind == "beam":  # a text that does not compile is told by the check of the draft
+        for change in changed:
+            yield from (d for m in (*change.changed, *change.added) if (d := newer.code.fault(m)))
             yield from (d for m in (*change.changed, *change.deleted) if (d := older.code.fault(m)))
 
 

@@ -44,7 +44,10 @@ def drafted(
         change, said = _server(members, name)
         return Drafted(Update(name, change, depends), (*why, *said))
     if "supervisor" in behaviours:
-        said = ("a supervisor: its child specs are read again", *questions(scene, name, found, members.hosts))
+        said = (
+            "a supervisor: its child specs are read again",
+            *questions(scene, name, found, members.hosts & frozenset(scene.loaded)),
+        )
         return Drafted(Update(name, SupervisorChange(), depends), (*why, *said))
     return Drafted(LoadModule(name, depends), why)
 
