@@ -7,7 +7,7 @@ refuses until it is answered.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from relup.diagnostics import Diagnostic, InvalidInput, errors
@@ -16,14 +16,13 @@ from relup.model.draft import TODO, Draft, Drafted
 from relup.model.instructions import Advanced, ModuleInstruction, Update
 from relup.model.naming import shortened
 from relup.model.release import Application, Release
-from relup.planner.children import Place
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_unversioned
 from relup.planner.draft.changes import Change, changes
 from relup.planner.draft.depends import dependencies_first, needs, reduced
 from relup.planner.draft.instructions import back, drafted
 from relup.planner.draft.members import Joined, Members, members
-from relup.planner.draft.supervisors import Calls, calls, ended
+from relup.planner.draft.supervisors import Calls, Supervisors, calls, supervisors
 from relup.planner.legs import Leg
 from relup.planner.planning import check_same
 
@@ -43,11 +42,11 @@ def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
         raise InvalidInput(damaged)
     found = members(older, newer, changed)
     loaded = {name: [j.module for j in joined] for name, joined in found.of.items()}
-    hosts = found.hosts & frozenset(found.scene.loaded)
-    up = calls(older, newer, loaded, hosts, asks=True)
-    down = calls(newer, older, loaded, hosts, asks=False)
-    gone = ended(older, newer, hosts)
-    drafts = (_draft(found, change, gone) for change in changed)
+    hosts = [m for modules in loaded.values() for m in modules if m in found.hosts]
+    there, homewards = supervisors(older, newer, hosts), supervisors(newer, older, hosts)
+    up = calls(there, older, newer, loaded, asks=True)
+    down = calls(homewards, older, newer, loaded, asks=False)
+    drafts = (_draft(found, change, there) for change in changed)
     return tuple(_with(d, up.get(d.application, Calls()), down.get(d.application, Calls())) for d in drafts)
 
 
@@ -63,12 +62,12 @@ def _damaged(older: Release, newer: Release, changed: Sequence[Change]) -> Itera
             yield from (d for m in (*change.changed, *change.deleted) if (d := older.code.fault(m)))
 
 
-def _draft(found: Members, change: Change, gone: Collection[tuple[str, Place]]) -> Draft:
+def _draft(found: Members, change: Change, children: Supervisors) -> Draft:
     name = change.newer.name
     joined = {j.module: j for j in found.of[name]}
     library = name in found.libraries
     depends = {} if library else _depends(found, joined)
-    up = [drafted(found, joined[m], depends.get(m, ()), gone) for m in _order(found, joined, depends)]
+    up = [drafted(found, joined[m], depends.get(m, ()), children) for m in _order(found, joined, depends)]
     down = [back(found, d.instruction, library) for d in up if isinstance(d.instruction, ModuleInstruction)]
     return Draft(
         application=name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from relup.model.code import BeamModule, Code
 from relup.model.draft import TODO, Drafted
@@ -16,22 +16,20 @@ from relup.model.instructions import (
     SupervisorChange,
     Update,
 )
-from relup.planner.children import Place, processes
+from relup.planner.children import processes
 from relup.planner.draft.beam import beam, implementation, must_end
 from relup.planner.draft.members import Joined, Members
 from relup.planner.draft.module_state import module_state
 from relup.planner.draft.servers import verdicts
-from relup.planner.draft.supervisors import questions
+from relup.planner.draft.supervisors import Supervisors, questions
 from relup.planner.roles import Role, roles
 
 
-def drafted(
-    members: Members, joined: Joined, depends: tuple[str, ...], ended: Collection[tuple[str, Place]]
-) -> Drafted:
-    """Return the instruction for one module on the way up; *ended* are the children that calls end before."""
+def drafted(members: Members, joined: Joined, depends: tuple[str, ...], children: Supervisors) -> Drafted:
+    """Return the instruction for one module on the way up, with what *children* of supervisors make of it."""
     scene, name = members.scene, joined.module
     if name in members.deleted:
-        return Drafted(DeleteModule(name, depends), tuple(_deleted(members, name, depends, ended)))
+        return Drafted(DeleteModule(name, depends), tuple(_deleted(members, name, depends, children)))
     if name in members.added:
         return _added(members, joined, depends)
     module = scene.new.module(name) if scene.after.kind == "beam" else None
@@ -44,10 +42,7 @@ def drafted(
         change, said = _server(members, name)
         return Drafted(Update(name, change, depends), (*why, *said))
     if "supervisor" in behaviours:
-        said = (
-            "a supervisor: its child specs are read again",
-            *questions(scene, name, found, members.hosts & frozenset(scene.loaded)),
-        )
+        said = ("a supervisor: its child specs are read again", *questions(scene, name, found, children))
         return Drafted(Update(name, SupervisorChange(), depends), (*why, *said))
     return Drafted(LoadModule(name, depends), why)
 
@@ -89,9 +84,7 @@ def _added(members: Members, joined: Joined, depends: tuple[str, ...]) -> Drafte
     return Drafted(instruction, (said, *more))
 
 
-def _deleted(
-    members: Members, name: str, depends: Sequence[str], ended: Collection[tuple[str, Place]]
-) -> Iterator[str]:
+def _deleted(members: Members, name: str, depends: Sequence[str], children: Supervisors) -> Iterator[str]:
     yield f"gone: deleted after {', '.join(depends)}, which used it" if depends else "gone"
     scene = members.scene
     found, module = _roles(members, scene.old, name), scene.old.module(name)
@@ -100,9 +93,9 @@ def _deleted(
         yield from implementation(module)
         return
     started = [(cls, p.id) for _, cls, p in processes(scene.before, (name,))]
-    begun = {cls for cls, _ in started}
+    begun, lost = {cls for cls, _ in started}, children.lost()
     unwritten = [r.name for r in found if r.behaviour in ("server", "supervisor") and r.name not in begun]
-    left = dict.fromkeys((*(cls for cls, child in started if (child, (name, cls)) not in ended), *unwritten))
+    left = dict.fromkeys((*(cls for cls, child in started if (child, (name, cls)) not in lost), *unwritten))
     if left:
         yield f"{TODO}: processes of {', '.join(left)} must end before all that the list loads, one line for each:"
         yield "  - apply: {module: supervisor, function: terminate_child, args: [SUPERVISOR, CHILD]}"
