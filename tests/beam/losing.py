@@ -71,7 +71,7 @@ async def main(node: str, cookie: str, base: str, goal: str, effect: str, loss: 
             os.kill(os.getpid(), signal.SIGKILL)
         elif loss == "silence":
             print(*bridges(), flush=True)
-            time.sleep(60)
+            signal.pause()  # until whoever began this kills it
 
     relup = plan(read_release(Path(base)), read_release(Path(goal)))
     where = locate(node, {**os.environ, "RELUP_COOKIE": cookie}, list(running_nodes()))

@@ -22,7 +22,7 @@ from relup.model.instructions import RestartEmulator, RestartNewEmulator, SyncNo
 from relup.model.naming import describe
 from relup.model.release import Release
 from relup.model.route import Route
-from relup.targets.beam.agent import dismiss
+from relup.targets.beam.agent import PATIENCE, dismiss
 from relup.targets.beam.asking import applications, booted, evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
@@ -34,7 +34,7 @@ from relup.targets.beam.target import BeamNode
 from relup.targets.beam.terms import Atom, text
 from relup.targets.beam.where import Where
 from relup.targets.python.home import Installed, Records
-from relup.targets.python.outcomes import outcome_to_data
+from relup.targets.python.outcomes import history_entry, outcome_to_data
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -132,21 +132,8 @@ class BeamClient:
     def _write(self, records: Records, route: Route, outcome: Outcome, owner: str) -> None:
         self._home.create()
         self._home.write(records)
-        self._home.append(
-            {
-                "at": time.time(),
-                "what": "upgrade" if route.direction == "up" else "downgrade",
-                "who": owner,
-                "release": str(records.current),
-                "from": route.base.vsn,
-                "via": [hop.goal.vsn for hop in route.hops[:-1]],
-                "to": route.goal.vsn,
-                "outcome": outcome.status,
-                "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
-                "processes": sum(w.processes for w in outcome.windows),
-                "because": [str(d) for d in outcome.diagnostics if outcome.status != "done"],
-            }
-        )
+        entry = history_entry(route, outcome, owner, str(records.current))
+        self._home.append({"at": time.time(), **entry})
 
     async def _confirm(self) -> dict[str, Any]:
         """Let a restart boot what runs, and drop the old code that nobody's stack stands in."""
@@ -195,7 +182,7 @@ class BeamClient:
         elixir = await self._bridge.call("code", "is_loaded", [Atom("Elixir.Code")])
         text_of_it = _ELIXIR if elixir else _ERLANG
         try:
-            shown = await evaluate(self._bridge, text_of_it, {"Source": source.encode()}, within=_PATIENCE)
+            shown = await evaluate(self._bridge, text_of_it, {"Source": source.encode()}, within=PATIENCE)
         except Raised as error:
             raise InvalidInput([Diagnostic("evaluation_failed", error.in_words)]) from error
         return {"output": "", "value": text(shown)}
@@ -229,7 +216,6 @@ def _owner() -> str:
     return f"{os.environ.get('USER') or os.geteuid()} (process {os.getpid()} on {os.uname().nodename})"
 
 
-_PATIENCE = 3_600.0
 _ELIXIR = "{Value, _} = 'Elixir.Code':eval_string(Source), 'Elixir.Kernel':inspect(Value)."
 _ERLANG = """
     Text = string:trim(string:trim(unicode:characters_to_list(Source)), trailing, "."),

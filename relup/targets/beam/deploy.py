@@ -7,15 +7,15 @@ boot finds a whole release. What is there already is not written over, `releases
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.model.release import Release
-from relup.targets.beam.files import code_of, ebin_of
+from relup.targets.beam.files import ebin_of, with_code
 from relup.targets.beam.standing import file_of
+from relup.targets.durable import replace_file
 
 
 def make_permanent(root: Path | None, goal: Release) -> None:
@@ -28,16 +28,16 @@ def make_permanent(root: Path | None, goal: Release) -> None:
         for source, target in _folders(root, goal):
             if not target.exists():
                 _copy(source, target)
-        _replace(root / "releases" / "start_erl.data", f"{goal.erts} {goal.vsn}\n".encode())
+        replace_file(root / "releases" / "start_erl.data", f"{goal.erts} {goal.vsn}\n".encode())
     except OSError as error:
         raise Refused([_elsewhere(goal, f"{error.filename}: {error.strerror}")]) from error
 
 
 def _folders(root: Path, goal: Release) -> Iterator[tuple[Path, Path]]:
     """Yield the folders that the release consists of, and where they belong; its version's own folder is the last."""
-    code = code_of(goal)
+    goal = with_code(goal)
     for application in goal.applications:
-        ebin = ebin_of(application, code)
+        ebin = ebin_of(application, goal)
         if ebin is not None:
             yield ebin.parent, root / "lib" / f"{application.name}-{application.vsn}"
     yield Path(file_of(goal)).parent, root / "releases" / goal.vsn
@@ -48,20 +48,6 @@ def _copy(source: Path, target: Path) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     shutil.copytree(source, beside, symlinks=True)
     beside.rename(target)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _elsewhere(goal: Release, why: str) -> Diagnostic:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.document import read_release
 from relup.document.erlang.fingerprint import fingerprint
 from relup.document.text import is_file
-from relup.model.code import Code, NoCode
+from relup.model.code import NoCode
 from relup.model.release import Application, Release
 
 
@@ -24,11 +24,14 @@ class Beam:
 
 
 def read_beams(release: Release, modules: Iterable[str]) -> Mapping[str, Beam]:
-    """Return the files of these modules of *release*. Raises `Refused` with all that are gone or have changed."""
-    code, planned = code_of(release), release.fingerprints()
+    """Return the files of these modules of *release*, of which the code is known (`with_code`).
+
+    Raises `Refused` with all that are gone or have changed.
+    """
+    planned = release.fingerprints()
     found, wrong = dict[str, Beam](), list[Diagnostic]()
     for module in modules:
-        match _read(module, code, planned.get(module), release):
+        match _read(module, planned.get(module), release):
             case Beam() as beam:
                 found[module] = beam
             case Diagnostic() as problem:
@@ -38,11 +41,12 @@ def read_beams(release: Release, modules: Iterable[str]) -> Mapping[str, Beam]:
     return found
 
 
-def code_of(release: Release) -> Code:
-    """Return the code of a release; of one that came with a plan it is found again in its folder."""
+def with_code(release: Release) -> Release:
+    """Return a release whose code is known; that of one that came with a plan is found again in its folder."""
     if not isinstance(release.code, NoCode):
-        return release.code
-    return read_release(Path(release.location.file if release.location else release.root)).code
+        return release
+    folder = Path(release.location.file if release.location else release.root)
+    return replace(release, code=read_release(folder).code)
 
 
 def consolidated(release: Release, module: str) -> Path | None:
@@ -52,14 +56,14 @@ def consolidated(release: Release, module: str) -> Path | None:
     return found if found and is_file(found) else None
 
 
-def ebin_of(application: Application, code: Code) -> Path | None:
+def ebin_of(application: Application, release: Release) -> Path | None:
     """Return the folder of an application's modules, in which its `.app` file lies too; None when it has none."""
-    found = next((code.module(m) for m in application.modules), None)
+    found = next((release.code.module(m) for m in application.modules), None)
     return Path(found.path).parent if found else None
 
 
-def _read(module: str, code: Code, planned: str | None, release: Release) -> Beam | Diagnostic:
-    known = code.module(module)
+def _read(module: str, planned: str | None, release: Release) -> Beam | Diagnostic:
+    known = release.code.module(module)
     if known is None:
         return Diagnostic("stale_plan", f"{release.root}: module {module!r} is gone since the plan was made")
     protocol = consolidated(release, module)

@@ -219,7 +219,6 @@ handle({resume, Back}, A) -> resume(A#agent{back = Back});
 handle(config_change, A) -> config_change(A);
 handle(rollback, A) -> rollback(A);
 handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);
-handle({soft_purge, Modules}, A) -> {{ok, [M || M <- Modules, not code:soft_purge(M)]}, A};
 handle({digests, Modules}, A) -> {[{M, digest(M)} || M <- Modules], A};
 handle(finish, A) -> {forgotten(A), A}.
 

@@ -10,7 +10,7 @@ from relup.model.instructions import Load
 from relup.model.relup import Relup
 from relup.targets.beam.agent import Agent, agent
 from relup.targets.beam.bridge import Bridge
-from relup.targets.beam.files import read_beams
+from relup.targets.beam.files import read_beams, with_code
 from relup.targets.beam.transaction import BeamTransaction
 
 
@@ -32,7 +32,7 @@ class BeamNode:
     async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
         """Find files of a later hop that are gone or changed."""
         try:
-            read_beams(relup.goal, [i.module for i in relup.script if isinstance(i, Load)])
+            read_beams(with_code(relup.goal), [i.module for i in relup.script if isinstance(i, Load)])
         except RelupError as error:
             return error.diagnostics
         return ()

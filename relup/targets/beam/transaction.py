@@ -20,7 +20,7 @@ from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, inverse, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.errors import BridgeError
-from relup.targets.beam.files import Beam, code_of, consolidated, ebin_of, read_beams
+from relup.targets.beam.files import Beam, consolidated, ebin_of, read_beams, with_code
 from relup.targets.beam.saying import (
     busy,
     deaths,
@@ -74,9 +74,10 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def prepare(self, segments: Sequence[Segment]) -> Preparation:
         """Compare what runs with the plan's base, and ready the code of every window, in both directions."""
         await self._check_base()
-        self._after = list(_becoming(self._relup.base, self._relup.goal))
-        self._before = list(_becoming(self._relup.goal, self._relup.base)) if self._agent.confirm_within else []
-        files = read_beams(self._relup.goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
+        base, goal = self._relup.base, with_code(self._relup.goal)
+        self._after = list(_becoming(base, goal))
+        self._before = list(_becoming(goal, with_code(base))) if self._agent.confirm_within else []
+        files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         for number, window in enumerate(self._windows, start=1):
             await self._ready(number, window, files)
         counts, notes = [], list[Diagnostic]()
@@ -349,9 +350,8 @@ def _concerning(window: Window) -> Iterator[str]:
 
 def _becoming(base: Release, goal: Release) -> Iterator[Term]:
     """Yield the applications whose versions change: their names, folders and `.app` files."""
-    code = code_of(goal)
     for application in goal.applications:
-        before, ebin = base.application(application.name), ebin_of(application, code)
+        before, ebin = base.application(application.name), ebin_of(application, goal)
         if before and before.vsn != application.vsn and ebin:
             file = ebin / f"{application.name}.app"
             yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()

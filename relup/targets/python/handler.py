@@ -30,6 +30,7 @@ from relup.runtime.context import inside
 from relup.targets.python import preflight
 from relup.targets.python.applications import make_known
 from relup.targets.python.home import Home, Installed, Records
+from relup.targets.python.outcomes import history_entry
 from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.transaction import PythonTransaction
 
@@ -281,21 +282,8 @@ class ReleaseHandler:
 
     def _write_history(self, owner: str, route: Route, outcome: Outcome) -> None:
         plan = json.dumps(route_to_data(route), sort_keys=True, default=str).encode()
-        self._append(
-            {
-                "what": "upgrade" if route.direction == "up" else "downgrade",
-                "who": owner,
-                "release": str(self.running),
-                "from": route.base.vsn,
-                "via": [hop.goal.vsn for hop in route.hops[:-1]],
-                "to": route.goal.vsn,
-                "outcome": outcome.status,
-                "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
-                "processes": sum(w.processes for w in outcome.windows),
-                "plan": sha256(plan).hexdigest()[:16],
-                "because": [str(d) for d in outcome.diagnostics if outcome.status != "done"],
-            }
-        )
+        digest = sha256(plan).hexdigest()[:16]
+        self._append(history_entry(route, outcome, owner, str(self.running)) | {"plan": digest})
 
     def _append(self, entry: dict[str, Any]) -> None:
         try:

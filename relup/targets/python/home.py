@@ -27,6 +27,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.release import Release
+from relup.targets.durable import replace_file
 
 UNPACKED = ".unpacked"
 """Beside the homes: where wheels are unpacked that no node runs; no node can have this name."""
@@ -175,7 +176,7 @@ class Home:
 
     def write(self, records: Records) -> None:
         """Replace the record. Raises `OSError` with the old record still in place."""
-        _replace(self.path / "releases.json", json.dumps(asdict(records), indent=1).encode())
+        replace_file(self.path / "releases.json", json.dumps(asdict(records), indent=1).encode(), opener=_private)
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line to the history and wait until it is on disk. A line that a crash cut short is left as it is."""
@@ -211,17 +212,3 @@ def _foreign(path: Path) -> Diagnostic:
 def _private(path: str, flags: int) -> int:
     """Open a file that nobody else may read."""
     return os.open(path, flags, 0o600)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_suffix(".new")
-    with open(beside, "wb", opener=_private) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

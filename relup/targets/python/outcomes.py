@@ -1,4 +1,4 @@
-"""An outcome as plain data, for the wire and for `--json`."""
+"""An outcome as plain data, for the wire, for `--json` and for the history."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from relup.executor import Outcome, WindowReport
+from relup.model.route import Route
 from relup.targets.python.wire import diagnostic_from_data, diagnostic_to_data
 
 
@@ -18,6 +19,22 @@ def outcome_to_data(outcome: Outcome) -> dict[str, Any]:
         "goal": outcome.goal,
         "windows": [asdict(w) for w in outcome.windows],
         "diagnostics": [diagnostic_to_data(d) for d in outcome.diagnostics],
+    }
+
+
+def history_entry(route: Route, outcome: Outcome, owner: str, release: str) -> dict[str, Any]:
+    """Return what a history keeps of an upgrade: who did it, what came of it, and what runs now."""
+    return {
+        "what": "upgrade" if route.direction == "up" else "downgrade",
+        "who": owner,
+        "release": release,
+        "from": route.base.vsn,
+        "via": [hop.goal.vsn for hop in route.hops[:-1]],
+        "to": route.goal.vsn,
+        "outcome": outcome.status,
+        "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
+        "processes": sum(w.processes for w in outcome.windows),
+        "because": [str(d) for d in outcome.diagnostics if outcome.status != "done"],
     }
 
 
