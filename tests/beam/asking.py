@@ -47,6 +47,14 @@ Serve = fun S() ->
 Serve().
 """
 
+LOADED = """[M || {M, _} <- code:all_loaded(), lists:prefix("relup_", atom_to_list(M))]"""
+"""Asks for the modules of relup's that the node has loaded."""
+GONE = f"""
+    Wait = fun W(0) -> {LOADED}; W(N) -> case {LOADED} of [] -> []; _ -> receive after 5 -> W(N - 1) end end end,
+    Wait(1500)
+"""
+"""Waits until there are none; asks for those that stay."""
+
 
 class Asker:
     """One Erlang that asks one node."""

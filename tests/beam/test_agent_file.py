@@ -1,4 +1,4 @@
-"""The agent that is shipped is what its source says."""
+"""The agent that is shipped is what its sources say."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
+from relup.targets.beam.agent import MODULES
 from tests.support import require_erl
 
 ROOM = resources.files("relup.targets.beam")
+SAME = """
+    Md5 = fun(Folder, M) -> {ok, {_, D}} = beam_lib:md5(filename:join(Folder, M)), D end,
+    [Made, Shipped | Modules] = init:get_plain_arguments(),
+    io:put_chars(lists:join(" ", [M || M <- Modules, Md5(Made, M) =/= Md5(Shipped, M)])), halt().
+"""
 
 
-def test_the_shipped_agent_is_compiled_from_its_source(tmp_path: Path) -> None:
+def test_the_shipped_agent_is_compiled_from_its_sources(tmp_path: Path) -> None:
     require_erl()
-    with resources.as_file(ROOM / "relup_agent.erl") as source:
-        subprocess.run(["erlc", "+deterministic", "+r24", "-o", tmp_path, source], check=True)
-    made = tmp_path / "relup_agent.beam"
-    with resources.as_file(ROOM / "relup_agent.beam") as shipped:
-        ask = "F = fun(X) -> {ok, {_, D}} = beam_lib:md5(X), D end, [A, B] = init:get_plain_arguments(), "
-        ask += "io:put_chars(atom_to_list(F(A) =:= F(B))), halt()."
-        done = subprocess.run(
-            ["erl", "-noshell", "-eval", ask, "-extra", made, shipped], capture_output=True, text=True, check=True
-        )
-    assert done.stdout == "true"
+    with resources.as_file(ROOM) as room:
+        assert sorted(path.stem for path in room.glob("relup_agent*.erl")) == sorted(MODULES)
+        sources = [room / f"{module}.erl" for module in MODULES]
+        subprocess.run(["erlc", "-Werror", "+deterministic", "+r24", "-o", tmp_path, *sources], check=True)
+        command = ["erl", "-noshell", "-eval", SAME, "-extra", tmp_path, room, *MODULES]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == ""

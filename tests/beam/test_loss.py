@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.beam import losing
+from tests.beam.asking import GONE
 from tests.beam.nodes import Beam, BeamNode
 from tests.beam.test_contract import HOUR, VIEW
 
@@ -31,10 +32,6 @@ STOP = """
 RESET = """
     [sys:replace_state(P, fun({Id, _}) -> {Id, 0} end) || {_, P, _, _} <- supervisor:which_children(depot_pool)], ok
 """
-GONE = """
-    Wait = fun W(0) -> false; W(N) -> case code:is_loaded(relup_agent) of
-        false -> true; _ -> receive after 5 -> W(N - 1) end end end, Wait(1500)
-"""
 
 
 @contextmanager
@@ -50,7 +47,7 @@ def lost(node: BeamNode, base: Path, goal: Path, effect: str, loss: str) -> Iter
                 assert stopped
             else:
                 controller.wait(30)
-            assert node.ask(GONE) is True
+            assert node.ask(GONE) == []
             yield
         finally:
             controller.kill()

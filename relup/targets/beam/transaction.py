@@ -255,23 +255,20 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 raise misunderstood(other)
 
     async def commit(self, *, final: bool) -> None:
-        """Decide; after `final` the applications of the node are those of the goal, by version and by folder."""
-        if final:
-            await self._ask(Atom("become"), self._after)
-            self._final = True
+        """Decide: who resumes the last window lets the applications be those of the goal, in one request."""
+        self._final = final
 
     async def resume(self) -> None:
         """Let every process go on; from here on the way back is the downgrade."""
         self._returning = self._returned()
         self._back = [] if self._final else self._returning
-        await self._ask(Atom("resume"), self._back)
+        await self._ask(Atom("resume"), self._back, self._after if self._final else [])
         self._open, self._loaded, self._done = False, None, self._final
 
     async def _settle(self) -> None:
-        """Tell applications what changed for them, and leave the agent with the way back where it may be needed."""
-        await self._ask(Atom("config_change"))
-        became = Atom("become"), self._before
-        await self._agent.until_confirmed([*self._returning, [became, Atom("config_change")]])
+        """Wait until applications are told what changed, and leave the agent the way back where it may be needed."""
+        await self._ask(Atom("settled"))
+        await self._agent.until_confirmed([*self._returning, [(Atom("become"), self._before)]])
 
     async def rollback(self) -> Sequence[Diagnostic]:
         """Put code and states back and resume. Raises `EffectFailed` with what remains."""
@@ -308,7 +305,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             self._loading(window, "old"),
             *(self._changing(change, "base", limits) for change in back.after),
             Atom("verify"),
-            (Atom("resume"), []),
+            (Atom("resume"), [], []),
         ]
 
     def _turned(self, cut: Cut, towards: Side) -> list[list[Term]]:

@@ -1,0 +1,35 @@
+%% What the agent knows: of the connection, of the windows that are ready, and of the one that is open.
+
+-define(LIMIT, 5000).  % milliseconds for an answer where nobody said another limit (OTP's)
+
+-define(NOW, erlang:monotonic_time(millisecond)).
+
+-record(agent, {
+    owner,
+    bridge,
+    lease,
+    heard,
+    nobody,
+    windows = #{},
+    %% what leads back to the base should the bridge be lost between two windows: groups of requests, the first to be
+    %% done first; a group is a call, or a window
+    back = [],
+    %% of the open window: its modules, modules by process, monitors by process, all processes before it and after load
+    modules = [],
+    selected = #{},
+    supervisors = [],
+    monitors = #{},
+    known = none,
+    present = none,
+    asked = [],
+    %% who was let go on, and may not have forgotten what it kept yet
+    released = [],
+    changed = [],
+    stuck = [],
+    loaded = none,
+    died = [],
+    stopped = #{},
+    %% what applications become once everybody goes on, and how that went
+    becoming = [],
+    settled = ok
+}).

@@ -1,0 +1,198 @@
+%% Suspending the processes of a window, each keeping its state aside, and letting them go on.
+-module(relup_agent_suspension).
+
+-export([select/2, suspend/2, catch_up/1, collect/4, wait/2, release/1, forgotten/1, died/2, late/1]).
+
+-include("relup_agent.hrl").
+
+-import(relup_agent_census, [describe/1, initial/1]).
+
+%% How often suspending begins again because somebody waits for one who is suspended, and when that is first looked for.
+-define(TRIES, 6).
+-define(PROBE, 5).
+%% What the answers of one process take in the heap, in words.
+-define(WORDS, 120).
+%% How long to wait, at the end, until what was kept is forgotten.
+-define(GRACE, 100).
+
+%% Take the census, and watch whom it found.
+select(Modules, A) ->
+    case relup_agent_census:census(Modules) of
+        {ok, Found, Beyond, [], []} ->
+            Before = A#agent{modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = []},
+            Next = watch(Found ++ Beyond, Before),
+            make_room(map_size(Next#agent.selected)),
+            Known = maps:from_keys(processes(), true),
+            {{ok, map_size(Next#agent.selected)}, Next#agent{known = Known, present = none}};
+        {ok, _, _, [], Silent} -> {{silent, Silent}, A};
+        {ok, _, _, Mute, _} -> {{mute, Mute}, A}
+    end.
+
+%% All answers of a batch lie in one heap. To collect it while it grows is half of a window over many processes, so it
+%% is made large before the window is opened; small ones are left as they are.
+make_room(Count) when Count < 500 -> ok;
+make_room(Count) ->
+    process_flag(min_heap_size, Count * ?WORDS),
+    garbage_collect(),
+    ok.
+
+watch(All, #agent{selected = Before, supervisors = Above, monitors = Monitors} = A) ->
+    Found = maps:from_list([{P, Ms} || {P, Ms, _} <- All]),
+    Selected = maps:merge(Before, Found),
+    Over = lists:usort(Above ++ [S || {_, _, S} <- All, S =/= none, not is_map_key(S, Selected)]),
+    New = [P || P <- maps:keys(Found) ++ Over, not is_map_key(P, Monitors)],
+    Watched = maps:from_list([{P, monitor(process, P)} || P <- New]),
+    A#agent{selected = Selected, supervisors = Over, monitors = maps:merge(Monitors, Watched)}.
+
+%% Suspend all, and let each keep its state aside; the answer to the second tells of the first. One time limit runs for
+%% all; modules may have limits of their own.
+%%
+%% Who waits in a call to one that is suspended does not get to suspend. Then all go on, until those that waited have
+%% their answers, and it begins again with them: callers before whom they call.
+suspend(Limits, #agent{selected = Selected, supervisors = Above} = A) ->
+    case settle([Above ++ maps:keys(Selected)], ?TRIES, ?NOW, Limits, A#agent{asked = []}) of
+        {ok, #agent{selected = Still} = Next} -> {{ok, map_size(Still)}, Next};
+        Failed -> Failed
+    end.
+
+settle(Stages, Tries, Start, Limits, A) ->
+    case stages(Stages, Tries, Start, Limits, A) of
+        {again, Waiting, Late, Batch, Next} ->
+            Resumed = release(Next),
+            Until = lists:min([Start + limit(P, Limits, Next) || P <- Late]),
+            case collect(Batch, Late, Until, Resumed) of
+                {ok, _, Ready} -> settle([Waiting | [S -- Waiting || S <- Stages]], Tries - 1, Start, Limits, Ready);
+                {late, Stuck, _, Ready} -> {{late, lists:map(fun relup_agent_census:describe/1, Stuck)}, Ready}
+            end;
+        Other -> Other
+    end.
+
+stages([], _, _, _, A) -> {ok, A};
+stages([Pids | Rest], Tries, Start, Limits, #agent{asked = Asked} = A) ->
+    Alive = [P || P <- Pids, is_map_key(P, A#agent.selected) orelse lists:member(P, A#agent.supervisors)],
+    Batch = still(Alive, A),
+    %% many take their time to be asked at all, which is no reason to look at each of them
+    Probe = ?NOW + (?PROBE bsl (?TRIES - Tries)) + length(Alive) div 50,
+    case stage(Batch, Alive, Probe, Tries, Start, Limits, A#agent{asked = Alive ++ Asked}) of
+        {ok, Next} -> stages(Rest, Tries, Start, Limits, Next);
+        Other -> Other
+    end.
+
+stage(Batch, [], _, _, _, _, A) -> _ = Batch, {ok, A};
+stage(Batch, Pids, Probe, Tries, Start, Limits, A) ->
+    Ends = lists:usort([limit(P, Limits, A) || P <- Pids]),
+    Until = Start + hd(Ends),  % and every number is less than infinity
+    {Kept, Late, Next} = case collect(Batch, Pids, min(Probe, Until), A) of
+        {ok, Answers, All} -> {Answers, [], All};
+        {late, Missing, Answers, Some} -> {Answers, Missing, Some}
+    end,
+    Now = ?NOW,
+    Over = [P || P <- Late, Start + limit(P, Limits, Next) =< Now],
+    case [describe(P) || {{_, P}, Answer} <- Kept, not is_kept(Answer)] of
+        [] when Over =/= [] -> {{late, lists:map(fun relup_agent_census:describe/1, Over)}, Next};
+        [] when Tries > 0, Now >= Probe, Late =/= [] ->
+            case [P || P <- Late, waits(P)] of
+                [] -> stage(Batch, Late, infinity, Tries, Start, Limits, Next);
+                Waiting -> {again, Waiting, Late, Batch, Next}
+            end;
+        [] -> stage(Batch, Late, infinity, Tries, Start, Limits, Next);
+        Unkept -> {{unkept, Unkept}, Next}
+    end.
+
+%% Does it wait for the answer to a call?
+waits(P) ->
+    case process_info(P, current_function) of
+        {current_function, {gen, _, _}} -> true;
+        {current_function, {'Elixir.GenServer', _, _}} -> true;
+        _ -> false
+    end.
+
+%% What sys answers when the state is kept: the throw of stash/1, and from a gen_event the states of its handlers.
+is_kept({error, {callback_failed, _, {throw, relup}}}) -> true;
+is_kept(States) when is_list(States) -> true;
+is_kept(_) -> false.
+
+still(Pids, #agent{nobody = Nobody}) ->
+    Batch = make_ref(),
+    Keep = {replace_state, fun relup_agent_states:stash/1},
+    [begin P ! {system, {Nobody, Batch}, suspend}, P ! {system, {self(), {Batch, P}}, Keep} end || P <- Pids],
+    Batch.
+
+limit(P, Limits, #agent{selected = Selected}) ->
+    case Selected of
+        #{P := Modules} -> lists:max([maps:get(M, Limits, ?LIMIT) || M <- Modules]);
+        _ -> ?LIMIT
+    end.
+
+%% Suspend who was born since the window was opened, until nobody new is found. Whose states were changed before the
+%% load cannot be joined any more: verify/1 finds whoever came too late for it.
+catch_up(A) -> catch_up(?TRIES, A).
+
+catch_up(_, #agent{known = none} = A) -> {ok, A};
+catch_up(0, A) -> {ok, A};
+catch_up(Tries, #agent{known = Known, modules = Modules, changed = []} = A) ->
+    Wanted = maps:from_keys(Modules, true),
+    New = [P || P <- processes(), not is_map_key(P, Known)],
+    Next = A#agent{known = maps:merge(Known, maps:from_keys(New, true))},
+    case [{P, [M], relup_agent_census:parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted)] of
+        [] -> {ok, Next};
+        Born ->
+            Before = Next#agent.supervisors,
+            Watching = watch(Born, Next),
+            Joining = [P || {P, _, _} <- Born] ++ (Watching#agent.supervisors -- Before),
+            case stages([Joining], 0, ?NOW, #{}, Watching) of
+                {ok, Joined} -> catch_up(Tries - 1, Joined);
+                Failed -> Failed
+            end
+    end;
+catch_up(_, A) -> {ok, A}.
+
+%% Wait for the answers of a batch, each {{Batch, Pid}, Answer}; whoever dies meanwhile needs to give none.
+collect(Batch, Asked, Until, A) -> collect(Batch, length(Asked), [], Until, Asked, A).
+
+collect(_, 0, Answers, _, _, A) -> {ok, Answers, A};
+collect(Batch, Left, Answers, Until, Asked, #agent{bridge = Bridge} = A) ->
+    receive
+        {{Batch, _}, _} = Answer -> collect(Batch, Left - 1, [Answer | Answers], Until, Asked, A);
+        {'DOWN', _, process, Bridge, _} -> throw({lost, A});
+        {'DOWN', _, process, P, _} ->
+            Answered = lists:any(fun({{_, Who}, _}) -> Who =:= P end, Answers),
+            Fewer = case Answered orelse not lists:member(P, Asked) of true -> Left; false -> Left - 1 end,
+            collect(Batch, Fewer, Answers, Until, Asked, died(P, A));
+        {heartbeat, _} -> collect(Batch, Left, Answers, Until, Asked, A#agent{heard = ?NOW})
+    after wait(Until, A) ->
+        case ?NOW >= Until of
+            true -> {late, Asked -- [P || {{_, P}, _} <- Answers], Answers, A};
+            false -> throw({lost, A})
+        end
+    end.
+
+%% How long to wait before either is over: the step, or the lease.
+wait(Until, #agent{lease = infinity}) -> max(0, Until - ?NOW);
+wait(Until, #agent{heard = Heard, lease = Lease}) -> max(0, min(Until, Heard + Lease) - ?NOW).
+
+%% Let everybody go on who was ever asked to stand still.
+release(#agent{asked = Asked, nobody = Nobody} = A) ->
+    Forget = {replace_state, fun relup_agent_states:forget/1},
+    [begin P ! {system, {Nobody, P}, Forget}, P ! {system, {Nobody, P}, resume} end || P <- lists:reverse(Asked)],
+    A#agent{asked = [], released = Asked ++ A#agent.released}.
+
+%% Wait until what was kept is forgotten, for it is this module that forgets; who is busy does so without it, later.
+forgotten(#agent{released = Released, nobody = Nobody}) ->
+    Plain = {replace_state, fun relup_agent_states:forget/1},
+    {_, Busy} = relup_agent_census:ask(lists:usort(Released), system, Plain, ?GRACE),
+    Forget = {replace_state, relup_agent_states:lasting("fun(_) -> erase('$relup_states'), throw(relup) end.")},
+    [P ! {system, {Nobody, P}, Forget} || P <- Busy],
+    ok.
+
+%% Who died is asked for nothing any more.
+died(Pid, #agent{selected = Selected, supervisors = Above, died = Died} = A) ->
+    case Selected of
+        #{Pid := Modules} -> A#agent{selected = maps:remove(Pid, Selected), died = [{Pid, Modules} | Died]};
+        _ -> A#agent{supervisors = lists:delete(Pid, Above)}
+    end.
+
+%% The dead have no name any more: what they ran says more than their number.
+late({Pid, Modules}) ->
+    Ran = lists:join(", ", [atom_to_binary(M) || M <- Modules]),
+    {Pid, iolist_to_binary(io_lib:format("~ts (~ts)", [pid_to_list(Pid), Ran])), undefined}.

@@ -1,0 +1,118 @@
+%% What is done while everybody stands still: new code, changed states, and all of it taken back.
+-module(relup_agent_window).
+
+-export([load/3, change_code/2, between/1, resume/1, rollback/1]).
+
+-include("relup_agent.hrl").
+
+-import(relup_agent_census, [describe/1, initial/1, words/1]).
+-import(relup_agent_suspension, [collect/4]).
+
+%% How long the others wait no more for a code_change that hangs, before it is said to.
+-define(GRACE, 100).
+
+%% Load in the open window: who was born since it was opened is suspended first.
+load(Number, Side, A) ->
+    case relup_agent_suspension:catch_up(A) of
+        {ok, Next} ->
+            %% on the way down over a window that was resumed, what it replaced still lies in the old slot
+            [code:soft_purge(M) || M <- relup_agent_code:modules(Number, A), erlang:check_old_code(M)],
+            case relup_agent_code:load(Number, Side, Next) of
+                {ok, Loaded} -> {ok, Loaded#agent{present = processes()}};
+                Failed -> Failed
+            end;
+        Failed -> Failed
+    end.
+
+%% Let the suspended processes of these modules change their states: {Module, Its vsn before, Extra, Limit}.
+change_code(Changes, #agent{selected = Selected} = A) ->
+    change_code(Changes, maps:to_list(Selected), A).
+
+change_code([], _, A) -> {ok, A};
+change_code([{M, Vsn, Extra, Limit} | Rest], Selected, #agent{changed = Changed} = A) ->
+    Batch = make_ref(),
+    Change = {change_code, M, Vsn, Extra},
+    Pids = [P || {P, Ms} <- Selected, lists:member(M, Ms)],
+    [P ! {system, {self(), {Batch, P}}, Change} || P <- Pids],
+    case collect(Batch, Pids, ?NOW + Limit, A#agent{changed = Pids ++ Changed}) of
+        {ok, Answers, Next} ->
+            case [{describe(P), words(Reason)} || {{_, P}, {error, Reason}} <- Answers] of
+                [] -> change_code(Rest, Selected, Next);
+                Failed -> {{failed, M, Failed}, Next}
+            end;
+        {late, Late, _, Next} -> {{late, M, [describe(P) || P <- Late]}, Next#agent{stuck = Late}}
+    end.
+
+%% Who runs a module of the window and came up before the load was over, unseen: its state may be of either version.
+between(#agent{present = none}) -> [];
+between(#agent{present = Present, known = Known} = A) ->
+    [P || P <- born(A), not is_map_key(P, Known), lists:member(P, Present)].
+
+%% Who runs a module of the window and came up after it was opened.
+born(#agent{known = none}) -> [];
+born(#agent{known = Known, modules = Modules}) ->
+    Wanted = maps:from_keys(Modules, true),
+    [P || P <- processes(), not is_map_key(P, Known), is_map_key(initial(P), Wanted)].
+
+%% Let everybody go on; from here on the way back is a downgrade.
+resume(A) -> {ok, closed(relup_agent_suspension:release(A))}.
+
+closed(#agent{monitors = Monitors} = A) ->
+    [demonitor(M, [flush]) || M <- maps:values(Monitors)],
+    A#agent{
+        modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, present = none, asked = [],
+        changed = [], stuck = [], loaded = none, died = []
+    }.
+
+%% Make the code current that was, put the states back that were changed, and let everybody go on. Who was born under
+%% the code that is taken back is ended: its state is of that code, and its supervisor starts it again under the other.
+%% Nobody waits for a code_change that hangs: what takes it back lies in its mailbox.
+rollback(#agent{loaded = Loaded, changed = Changed, died = Died, stuck = Stuck} = A) ->
+    {Killed, Failed, Next} = unload(Loaded, A),
+    Gone = [P || {P, _} <- Died],
+    Changing = put_back(lists:usort(Changed) -- (Stuck ++ Gone), fun relup_agent_states:unstash/1, Next),
+    Later = "fun(S) -> case erase('$relup_states') of [Old] -> Old; _ -> S end end.",
+    Hanging = put_back(Stuck -- Gone, relup_agent_states:lasting(Later), Next),
+    Late = missing(Changing, ?LIMIT, Next),
+    Born = case Loaded of none -> []; _ -> [P || P <- born(Next), not is_map_key(P, Next#agent.selected)] end,
+    Ended = lists:map(fun relup_agent_census:describe/1, Born),
+    [exit(P, kill) || P <- Born],
+    {ok, Closed} = resume(Next),
+    Hang = missing(Hanging, ?GRACE, Next),
+    relup_agent_code:purge(Loaded, Closed),
+    Remains = [words({code, Reason}) || Reason <- Failed] ++ [unrestored(P) || P <- Late ++ Hang],
+    {{ok, lists:map(fun relup_agent_suspension:late/1, Died), Killed ++ Ended, Remains}, Closed}.
+
+unrestored(Pid) ->
+    {_, Name, Function} = describe(Pid),
+    Where = case Function of {M, F, Arity} -> io_lib:format("~ts:~ts/~b", [M, F, Arity]); _ -> "?" end,
+    unicode:characters_to_binary([Name, " hangs in its code_change, in ", Where,
+        ": it stays suspended until that returns, and goes on with its old state then; ",
+        "end it to have its supervisor start it again"]).
+
+unload(none, A) -> {[], [], A};
+unload({Number, Side}, A) ->
+    Back = relup_agent_code:other(Side),
+    Modules = relup_agent_code:modules(Number, A),
+    Killed = lists:append([relup_agent_code:users(M) || M <- Modules, not code:soft_purge(M)]),
+    [code:purge(M) || M <- Modules],
+    case relup_agent_code:load(Number, Back, A) of
+        {ok, Next} -> {Killed, [], Next};
+        {{error, Reason}, Next} -> {Killed, [Reason], Next}
+    end.
+
+%% Ask processes to put back their states; the answer to the second message tells of the first, without the state being
+%% sent along.
+put_back(Pids, Unstash, #agent{nobody = Nobody}) ->
+    Batch = make_ref(),
+    Back = {replace_state, Unstash},
+    Forget = {replace_state, fun relup_agent_states:forget/1},
+    [begin P ! {system, {Nobody, P}, Back}, P ! {system, {self(), {Batch, P}}, Forget} end || P <- Pids],
+    {Batch, Pids}.
+
+missing({Batch, Pids}, Limit, A) ->
+    Alone = A#agent{bridge = none, lease = infinity},
+    case collect(Batch, Pids, ?NOW + Limit, Alone) of
+        {ok, _, _} -> [];
+        {late, Late, _, _} -> Late
+    end.
