@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -171,6 +172,8 @@ def epmd() -> Iterator[int]:
         assert process.stdout is not None
         try:
             next(line for line in process.stdout if b"entering the main select() loop" in line)
+            # it writes about each connection: a full pipe would stop it
+            threading.Thread(target=process.stdout.read, daemon=True).start()
             yield port
         finally:
             process.kill()
@@ -182,7 +185,7 @@ def running(release: Path, port: int) -> Iterator[Where]:
     host, cookie = socket.gethostname().partition(".")[0], secrets.token_hex(8)
     name = f"bench_{secrets.token_hex(3)}"
     start = "{ok, _} = application:ensure_all_started(bench), io:format('up~n')."
-    command = ["erl", "-noinput", "-sname", name, "-setcookie", cookie, "+P", "1000000", "-pa"]
+    command = ["erl", "-noinput", "-sname", name, "-setcookie", cookie, "-pa"]
     command += [*map(str, release.glob("lib/bench-*/ebin")), "-kernel", "logger_level", "error", "-eval", start]
     environ = {**os.environ, "ERL_EPMD_PORT": str(port), "ERL_CRASH_DUMP_SECONDS": "0"}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as process:

@@ -84,9 +84,9 @@ loop(A) ->
     end.
 
 %% What follows a window is done when everybody goes on, also when nobody is left to ask for it.
-settled(#agent{becoming = []} = A) -> A;
+settled(#agent{released = [], watched = [], becoming = []} = A) -> A;
 settled(#agent{becoming = Applications} = A) ->
-    {Answer, Next} = attempt({become, Applications}, A),
+    {Answer, Next} = attempt({become, Applications}, relup_agent_suspension:forgotten(A)),
     Next#agent{becoming = [], settled = Answer}.
 
 %% How long the bridge may still be silent; for ever once the upgrade waits for nothing but to be confirmed.
@@ -113,22 +113,21 @@ doubtful(_, A) -> A.
 lost(A) ->
     Alone = A#agent{bridge = none, lease = infinity},
     {{ok, _, _, Remains}, Rolled} = relup_agent_window:rollback(Alone),
-    {More, Last} = lists:mapfoldl(fun lead_back/2, Rolled#agent{back = []}, A#agent.back),
-    relup_agent_suspension:forgotten(Last),
+    {More, _} = lists:mapfoldl(fun lead_back/2, settled(Rolled#agent{back = []}), A#agent.back),
     tell(Remains ++ lists:append(More), A),
     [relup_agent_code:purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
     vanish(),
     exit(normal).
 
 %% Carry out a group of requests; when one of them fails the window that they opened is rolled back.
-lead_back([], A) -> {[], A};
+lead_back([], A) -> {[], settled(A)};
 lead_back([Request | Rest], A) ->
     {Answer, Next} = attempt(Request, A),
     case well(Answer) of
         true -> lead_back(Rest, Next);
         false ->
             {_, Rolled} = relup_agent_window:rollback(Next),
-            {[words({Request, Answer})], Rolled}
+            {[words({Request, Answer})], settled(Rolled)}
     end.
 
 well(ok) -> true;
@@ -159,7 +158,11 @@ handle({suspend, Timeouts}, A) -> relup_agent_suspension:suspend(Timeouts, A);
 handle({load, Number, Side}, A) -> relup_agent_window:load(Number, Side, A);
 handle({change_code, Number, Side, Mode, Changes}, A) ->
     Vsn = fun(M) -> relup_agent_code:old_vsn(M, Mode, Side, maps:get(Number, A#agent.windows)) end,
-    relup_agent_window:change_code([{M, Vsn(M), Extra, Limit} || {M, Extra, Limit} <- Changes], A);
+    case relup_agent_window:change_code([{M, Vsn(M), Extra, Limit} || {M, Extra, Limit} <- Changes], A) of
+        %% the answer to the question that comes next, mostly
+        {ok, Next} -> handle(verify, Next);
+        Failed -> Failed
+    end;
 handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
 handle({stop, Modules}, A) -> stop(Modules, A);
 handle({start, Modules}, A) -> start_again(Modules, A);
@@ -179,7 +182,7 @@ handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
 handle(rollback, A) -> relup_agent_window:rollback(A);
 handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);
 handle({digests, Modules}, A) -> {[{M, relup_agent_code:digest(M)} || M <- Modules], A};
-handle(finish, A) -> {relup_agent_suspension:forgotten(A), A}.
+handle(finish, A) -> {ok, A}.
 
 %% The upgrade is done, and goes back by itself unless somebody ends the agent in time. Nobody else is needed for that.
 provisional(Milliseconds, Back, A) ->

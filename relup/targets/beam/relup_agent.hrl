@@ -14,16 +14,17 @@
     %% what leads back to the base should the bridge be lost between two windows: groups of requests, the first to be
     %% done first; a group is a call, or a window
     back = [],
-    %% of the open window: its modules, modules by process, monitors by process, all processes before it and after load
+    %% of the open window: its modules, modules by process, monitors by process, all processes before it, and who came up until load
     modules = [],
     selected = #{},
     supervisors = [],
     monitors = #{},
     known = none,
-    present = none,
+    unseen = [],
     asked = [],
-    %% who was let go on, and may not have forgotten what it kept yet
+    %% who was let go on and may not have forgotten yet what it kept, and the monitors of the window that is over
     released = [],
+    watched = [],
     changed = [],
     stuck = [],
     loaded = none,

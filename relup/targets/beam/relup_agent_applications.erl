@@ -7,6 +7,7 @@
 
 %% Let applications be what the goal has, and tell those that run what changed in their environments
 %% (Module:config_change/3): {Application, Its ebin, The text of its .app file}. What was set while the node ran stays.
+become([]) -> ok;
 become(Applications) ->
     Environment = application_controller:prep_config_change(),
     Loaded = [App || {App, _, _} <- application:loaded_applications()],
@@ -16,7 +17,6 @@ become(Applications) ->
         {error, Reason} -> {failed, words(Reason)}
     end.
 
-change([]) -> ok;
 change(Applications) ->
     Environments = [{App, application:get_all_env(App)} || {App, _, _} <- Applications],
     application_controller:change_application_data([Spec || {_, Spec, _} <- Applications], Environments),

@@ -23,7 +23,7 @@ select(Modules, A) ->
             Next = watch(Found ++ Beyond, Before),
             make_room(map_size(Next#agent.selected)),
             Known = maps:from_keys(processes(), true),
-            {{ok, map_size(Next#agent.selected)}, Next#agent{known = Known, present = none}};
+            {{ok, map_size(Next#agent.selected)}, Next#agent{known = Known, unseen = []}};
         {ok, _, _, [], Silent} -> {{silent, Silent}, A};
         {ok, _, _, Mute, _} -> {{mute, Mute}, A}
     end.
@@ -59,6 +59,8 @@ settle(Stages, Tries, Start, Limits, A) ->
     case stages(Stages, Tries, Start, Limits, A) of
         {again, Waiting, Late, Batch, Next} ->
             Resumed = release(Next),
+            Forget = {replace_state, fun relup_agent_states:forget/1},
+            [P ! {system, {Next#agent.nobody, P}, Forget} || P <- Next#agent.asked],
             Until = lists:min([Start + limit(P, Limits, Next) || P <- Late]),
             case collect(Batch, Late, Until, Resumed) of
                 {ok, _, Ready} -> settle([Waiting | [S -- Waiting || S <- Stages]], Tries - 1, Start, Limits, Ready);
@@ -172,18 +174,18 @@ wait(Until, #agent{lease = infinity}) -> max(0, Until - ?NOW);
 wait(Until, #agent{heard = Heard, lease = Lease}) -> max(0, min(Until, Heard + Lease) - ?NOW).
 
 %% Let everybody go on who was ever asked to stand still.
-release(#agent{asked = Asked, nobody = Nobody} = A) ->
-    Forget = {replace_state, fun relup_agent_states:forget/1},
-    [begin P ! {system, {Nobody, P}, Forget}, P ! {system, {Nobody, P}, resume} end || P <- lists:reverse(Asked)],
-    A#agent{asked = [], released = Asked ++ A#agent.released}.
+release(#agent{asked = Asked, released = Released, nobody = Nobody} = A) ->
+    [P ! {system, {Nobody, P}, resume} || P <- lists:reverse(Asked)],
+    A#agent{asked = [], released = Asked ++ Released, watched = maps:values(A#agent.monitors)}.
 
-%% Wait until what was kept is forgotten, for it is this module that forgets; who is busy does so without it, later.
-forgotten(#agent{released = Released, nobody = Nobody}) ->
-    Plain = {replace_state, fun relup_agent_states:forget/1},
-    {_, Busy} = relup_agent_census:ask(lists:usort(Released), system, Plain, ?GRACE),
-    Forget = {replace_state, relup_agent_states:lasting("fun(_) -> erase('$relup_states'), throw(relup) end.")},
-    [P ! {system, {Nobody, P}, Forget} || P <- Busy],
-    ok.
+%% Wait until what was kept is forgotten, for it is the agent's code that forgets; who is busy does so without it, later.
+forgotten(#agent{released = Released, watched = Watched, nobody = Nobody} = A) ->
+    [demonitor(M, [flush]) || M <- Watched],
+    Forget = {replace_state, fun relup_agent_states:forget/1},
+    {_, Busy} = relup_agent_census:ask(lists:usort(Released), system, Forget, ?GRACE),
+    Later = {replace_state, relup_agent_states:lasting("fun(_) -> erase('$relup_states'), throw(relup) end.")},
+    [P ! {system, {Nobody, P}, Later} || P <- Busy],
+    A#agent{released = [], watched = []}.
 
 %% Who died is asked for nothing any more.
 died(Pid, #agent{selected = Selected, supervisors = Above, died = Died} = A) ->

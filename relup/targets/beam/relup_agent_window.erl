@@ -18,7 +18,7 @@ load(Number, Side, A) ->
             %% on the way down over a window that was resumed, what it replaced still lies in the old slot
             [code:soft_purge(M) || M <- relup_agent_code:modules(Number, A), erlang:check_old_code(M)],
             case relup_agent_code:load(Number, Side, Next) of
-                {ok, Loaded} -> {ok, Loaded#agent{present = processes()}};
+                {ok, #agent{known = Known} = Loaded} -> {ok, Loaded#agent{unseen = unseen(Known)}};
                 Failed -> Failed
             end;
         Failed -> Failed
@@ -44,25 +44,25 @@ change_code([{M, Vsn, Extra, Limit} | Rest], Selected, #agent{changed = Changed}
     end.
 
 %% Who runs a module of the window and came up before the load was over, unseen: its state may be of either version.
-between(#agent{present = none}) -> [];
-between(#agent{present = Present, known = Known} = A) ->
-    [P || P <- born(A), not is_map_key(P, Known), lists:member(P, Present)].
+between(#agent{unseen = Unseen, modules = Modules}) -> running(Modules, Unseen).
 
 %% Who runs a module of the window and came up after it was opened.
-born(#agent{known = none}) -> [];
-born(#agent{known = Known, modules = Modules}) ->
+born(#agent{known = Known, modules = Modules}) -> running(Modules, unseen(Known)).
+
+unseen(none) -> [];
+unseen(Known) -> [P || P <- processes(), not is_map_key(P, Known)].
+
+running(Modules, Pids) ->
     Wanted = maps:from_keys(Modules, true),
-    [P || P <- processes(), not is_map_key(P, Known), is_map_key(initial(P), Wanted)].
+    [P || P <- Pids, is_map_key(initial(P), Wanted)].
 
 %% Let everybody go on; from here on the way back is a downgrade.
-resume(A) -> {ok, closed(relup_agent_suspension:release(A))}.
-
-closed(#agent{monitors = Monitors} = A) ->
-    [demonitor(M, [flush]) || M <- maps:values(Monitors)],
-    A#agent{
-        modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, present = none, asked = [],
-        changed = [], stuck = [], loaded = none, died = []
-    }.
+resume(A) ->
+    Released = relup_agent_suspension:release(A),
+    {ok, Released#agent{
+        modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, unseen = [], changed = [],
+        stuck = [], loaded = none, died = []
+    }}.
 
 %% Make the code current that was, put the states back that were changed, and let everybody go on. Who was born under
 %% the code that is taken back is ended: its state is of that code, and its supervisor starts it again under the other.

@@ -57,6 +57,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._before: list[Term] = []
         """What applications become, and what they were, where that may have to be done without anybody here."""
         self._returning: list[list[Term]] = []
+        self._verified: Term | None = None
+        """What became of the processes until the last effect, where nobody needs to be asked again."""
         self._loaded: Window | None = None
         self._back: list[list[Term]] = []
 
@@ -158,6 +160,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def select(self, suspensions: Sequence[Suspension]) -> int:
         """Take the census in the node, and watch whom it finds."""
         self._open = True
+        self._verified = None
         self._limits = _limits(suspensions)
         match await self._ask(*_selecting(suspensions)):
             case ("ok", int(count)):
@@ -195,6 +198,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._loaded = None
 
     async def _exchange(self, window: Window, side: str) -> None:
+        self._verified = None
         match await self._ask(*self._loading(window, side)):
             case "ok":
                 pass
@@ -207,8 +211,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Let the suspended processes change their states, all at once for each module."""
         match await self._ask(*self._changing(change, towards, self._limits)):
-            case "ok":
-                pass
+            case ("ok" | "born", list(_)) as verified:
+                self._verified = verified
             case ("failed", module, list(failed)):
                 place = self._places.get(str(module))
                 raise EffectFailed(*(raised(str(module), who, reason, place) for who, reason in failed))
@@ -226,6 +230,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         request = _calling(cut, DEFAULT_LIMIT if self._open else _EVER)
         if request is None:
             raise EffectFailed(Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location))
+        self._verified = None
         if self._open:
             answer = await self._ask(*request)
         else:
@@ -242,7 +247,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that nobody was born into the window unseen; return who died."""
-        match await self._ask(Atom("verify")):
+        match self._verified or await self._ask(Atom("verify")):
             case ("ok", list(died)):
                 message = "{} died in the window: its state is lost; what replaces it starts at the version after it"
                 return [Diagnostic("died_in_window", message.format(process(p)), severity="warning") for p in died]
