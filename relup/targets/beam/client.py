@@ -120,7 +120,7 @@ class BeamClient:
             if on_event:
                 on_event({"phase": event.phase, "message": event.message})
 
-        owner, target = _owner(), BeamNode(self._bridge, within)
+        owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
         outcome = await install(route, target, owner=owner, emit=emit, clock=time.monotonic, options=chosen)
         if outcome.status != "ready":
             goal = route.hops[-1].goal
@@ -204,10 +204,7 @@ def _beyond(route: Route) -> Iterator[Diagnostic]:
 
 def _no_deadline(route: Route) -> Iterator[Diagnostic]:
     """Find why a route could not be taken back by the node alone."""
-    if len(route.hops) > 1:
-        message = "a BEAM node goes back by itself over one hop only"
-        yield Diagnostic("no_way_back", message, hint="apply the hops one by one, or without --confirm")
-    elif route.back() is None:
+    if route.back() is None:
         message = f"{route} has no way back, so it cannot be taken back when nobody confirms it"
         yield Diagnostic("no_way_back", message, hint="write the down entries of its appups")
 

@@ -127,13 +127,16 @@ lead_back([Request | Rest], A) ->
         true -> lead_back(Rest, Next);
         false ->
             {_, Rolled} = relup_agent_window:rollback(Next),
-            {[words({Request, Answer})], settled(Rolled)}
+            {[remains(Request, Answer)], settled(Rolled)}
     end.
 
 well(ok) -> true;
 well({ok, _}) -> true;
 well({ok, _, _}) -> true;
 well(_) -> false.
+
+remains({not_taken_back, Call}, _) -> [Call, " is not undone: nothing is known that takes it back"];
+remains(Request, Answer) -> words({Request, Answer}).
 
 %% Nobody else is left to be told what could not be taken back.
 tell([], _) -> ok;
@@ -176,6 +179,7 @@ handle({leading_back, Request, Back}, A) ->
         {ok, Next} -> {ok, Next#agent{back = Back}};
         Failed -> Failed
     end;
+handle({not_taken_back, _} = Request, A) -> {Request, A};
 handle({resume, Back, Becoming}, A) -> relup_agent_window:resume(A#agent{back = Back, becoming = Becoming});
 handle({become, Applications}, A) -> {relup_agent_applications:become(Applications), A};
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};

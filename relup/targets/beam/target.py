@@ -12,16 +12,21 @@ from relup.targets.beam.agent import Agent, agent
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.files import read_beams, with_code
 from relup.targets.beam.transaction import BeamTransaction
+from relup.targets.beam.way_back import WayBack
 
 
 class BeamNode:
     """The executor's target; implements `Target`."""
 
-    def __init__(self, bridge: Bridge, confirm_within: float | None = None) -> None:
-        """Upgrade the node at the other end of *bridge*; after *confirm_within* seconds it goes back by itself."""
+    def __init__(self, bridge: Bridge, hops: int = 1, confirm_within: float | None = None) -> None:
+        """Upgrade the node at the other end of *bridge* by a route of so many *hops*.
+
+        After *confirm_within* seconds it goes back by itself unless it is confirmed.
+        """
         self.bridge = bridge
         self._confirm_within = confirm_within
         self._agent: Agent | None = None
+        self._way_back = WayBack(hops)
 
     @asynccontextmanager
     async def hold(self, owner: str) -> AsyncIterator[None]:
@@ -41,5 +46,5 @@ class BeamNode:
     async def begin(self, relup: Relup) -> AsyncIterator[BeamTransaction]:
         """Open a transaction."""
         assert self._agent is not None, "a target is held before a transaction begins"
-        async with BeamTransaction(self._agent, relup) as transaction:
+        async with BeamTransaction(self._agent, relup, self._way_back) as transaction:
             yield transaction

@@ -7,20 +7,33 @@ instruction a failure belongs to, and who it was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.document.erlang.fingerprint import fingerprint
-from relup.executor import EffectFailed, Preparation, Side, taking_back
-from relup.model.instructions import Apply, Call, CodeChange, Load, Start, Stop, Suspension
+from relup.executor import EffectFailed, Preparation, Side
+from relup.model.instructions import CodeChange, Load, Suspension
 from relup.model.naming import describe, shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
-from relup.model.windows import Cut, Segment, Window, inverse, segments
+from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.errors import BridgeError
-from relup.targets.beam.files import Beam, consolidated, ebin_of, read_beams, with_code
+from relup.targets.beam.files import Beam, consolidated, read_beams, with_code
+from relup.targets.beam.requests import (
+    DEFAULT_LIMIT,
+    EVER,
+    Limits,
+    Request,
+    becoming,
+    calling,
+    changing,
+    limits_of,
+    loading,
+    selecting,
+    suspending,
+)
 from relup.targets.beam.saying import (
     busy,
     deaths,
@@ -33,34 +46,31 @@ from relup.targets.beam.saying import (
     words,
 )
 from relup.targets.beam.terms import Atom, Term
-from relup.targets.beam.wire import to_node
-
-DEFAULT_LIMIT = 5_000
-"""Milliseconds for a process to suspend, to change its state, or for a call (OTP's)."""
-_EVER = 2**40
+from relup.targets.beam.way_back import Group, WayBack, back_from_call, back_from_window
 
 
 class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     """The `Transaction` of a BEAM node."""
 
-    def __init__(self, agent: Agent, relup: Relup) -> None:
-        """Upgrade the node that *agent* is in."""
+    def __init__(self, agent: Agent, relup: Relup, way_back: WayBack) -> None:
+        """Upgrade the node that *agent* is in, by one hop of an upgrade that *way_back* takes back."""
         self._agent = agent
+        self._way_back = way_back
         self._relup = relup
         self._windows = [s for s in segments(relup.script) if isinstance(s, Window)]
         self._places = {c.module: c.location for w in self._windows for c in (*w.code, *w.changes(), *w.suspensions)}
-        self._limits: Mapping[str, int] = {}
+        self._first = way_back.windows + 1
+        self._limits: Limits = {}
         self._open = False
         self._final = False
         self._done = False
         self._after: list[Term] = []
         self._before: list[Term] = []
-        """What applications become, and what they were, where that may have to be done without anybody here."""
-        self._returning: list[list[Term]] = []
+        """What applications become, and what they were."""
         self._verified: Term | None = None
         """What became of the processes until the last effect, where nobody needs to be asked again."""
         self._loaded: Window | None = None
-        self._back: list[list[Term]] = []
+        way_back.begin()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -77,11 +87,11 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """Compare what runs with the plan's base, and ready the code of every window, in both directions."""
         await self._check_base()
         base, goal = self._relup.base, with_code(self._relup.goal)
-        self._after = list(_becoming(base, goal))
-        self._before = list(_becoming(goal, with_code(base))) if self._agent.confirm_within else []
+        self._after, self._before = list(becoming(base, goal)), list(becoming(goal, with_code(base)))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
-        for number, window in enumerate(self._windows, start=1):
-            await self._ready(number, window, files)
+        for window in self._windows:
+            await self._ready(window, files)
+        self._way_back.windows += len(self._windows)
         counts, notes = [], list[Diagnostic]()
         for segment in segments:
             count, said = await self._concerned(segment) if isinstance(segment, Window) else (0, [])
@@ -101,11 +111,11 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             message = f"the node runs other code of {shortened(other)} than the plan's base {base}"
             raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
 
-    async def _ready(self, number: int, window: Window, files: Mapping[str, Beam]) -> None:
+    async def _ready(self, window: Window, files: Mapping[str, Beam]) -> None:
         beams = [files[c.module] for c in window.code if isinstance(c, Load)]
         news = [(Atom(b.module), [*map(ord, str(b.path))], b.binary) for b in beams]
         gone = [Atom(c.module) for c in window.code if not isinstance(c, Load)]
-        match await self._agent.ask(Atom("prepare"), number, news, gone):
+        match await self._agent.ask(Atom("prepare"), self._number(window), news, gone):
             case "ok":
                 pass
             case ("error", list(problems)):
@@ -161,8 +171,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """Take the census in the node, and watch whom it finds."""
         self._open = True
         self._verified = None
-        self._limits = _limits(suspensions)
-        match await self._ask(*_selecting(suspensions)):
+        self._limits = limits_of(suspensions)
+        match await self._ask(*selecting(suspensions)):
             case ("ok", int(count)):
                 return count
             case ("mute", list(mute)):
@@ -174,7 +184,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def suspend(self) -> int:
         """Suspend all, and let each keep its old state."""
-        match await self._ask(*_suspending(self._limits)):
+        match await self._ask(*suspending(self._limits)):
             case ("ok", int(count)):
                 return count
             case ("unkept", list(who)):
@@ -189,17 +199,17 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def load(self, window: Window) -> None:
         """Make the new code current, all modules at once."""
-        await self._exchange(window, "new")
+        await self._exchange(window, "goal")
         self._loaded = window
 
     async def unload(self, window: Window) -> None:
         """Make the code current again that was there before."""
-        await self._exchange(window, "old")
+        await self._exchange(window, "base")
         self._loaded = None
 
-    async def _exchange(self, window: Window, side: str) -> None:
+    async def _exchange(self, window: Window, side: Side) -> None:
         self._verified = None
-        match await self._ask(*self._loading(window, side)):
+        match await self._ask(*loading(self._number(window), side)):
             case "ok":
                 pass
             case ("error", list(reasons)):
@@ -210,7 +220,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Let the suspended processes change their states, all at once for each module."""
-        match await self._ask(*self._changing(change, towards, self._limits)):
+        match await self._ask(*self._changing(change, towards)):
             case ("ok" | "born", list(_)) as verified:
                 self._verified = verified
             case ("failed", module, list(failed)):
@@ -227,16 +237,14 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def call(self, cut: Cut, towards: Side) -> None:
         """Carry out a call in the node."""
-        request = _calling(cut, DEFAULT_LIMIT if self._open else _EVER)
+        request = calling(cut, DEFAULT_LIMIT if self._open else EVER)
         if request is None:
             raise EffectFailed(Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location))
         self._verified = None
         if self._open:
             answer = await self._ask(*request)
         else:
-            back = self._turned(cut, towards)
-            answer = await self._ask(Atom("leading_back"), request, back)
-            self._back = back if answer == "ok" else self._back
+            answer = await self._call_between(cut, request, towards)
         match answer:
             case "ok":
                 pass
@@ -244,6 +252,16 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} failed: {words(reason)}", cut.location))
             case _:
                 raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} did not return in time", cut.location))
+
+    async def _call_between(self, cut: Cut, request: Request, towards: Side) -> Term:
+        """Carry out a call between two windows, after which another way leads back."""
+        way_back, undone = self._way_back, towards == "base"
+        group: Group = [back_from_call(cut, EVER)]
+        after = way_back.groups()[1:] if undone else [group, *way_back.groups()]
+        answer = await self._ask(Atom("leading_back"), request, after)
+        if answer == "ok":
+            way_back.drop() if undone else way_back.add(group)
+        return answer
 
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that nobody was born into the window unseen; return who died."""
@@ -265,15 +283,22 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def resume(self) -> None:
         """Let every process go on; from here on the way back is the downgrade."""
-        self._returning = self._returned()
-        self._back = [] if self._final else self._returning
-        await self._ask(Atom("resume"), self._back, self._after if self._final else [])
+        way_back = self._way_back
+        if self._loaded is not None:
+            way_back.add(back_from_window(self._loaded, self._number(self._loaded), self._relup))
+        elif self._open:
+            way_back.drop()
+        if self._final:
+            way_back.close(self._relup, [(Atom("become"), self._before)])
+        back = [] if way_back.is_over else way_back.groups()
+        await self._ask(Atom("resume"), back, self._after if self._final else [])
         self._open, self._loaded, self._done = False, None, self._final
 
     async def _settle(self) -> None:
         """Wait until applications are told what changed, and leave the agent the way back where it may be needed."""
         await self._ask(Atom("settled"))
-        await self._agent.until_confirmed([*self._returning, [(Atom("become"), self._before)]])
+        if self._way_back.is_over:
+            await self._agent.until_confirmed(self._way_back.groups())
 
     async def rollback(self) -> Sequence[Diagnostic]:
         """Put code and states back and resume. Raises `EffectFailed` with what remains."""
@@ -289,48 +314,15 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case other:
                 raise misunderstood(other)
 
-    # ── what leads back, should everybody else be gone ─────────────────────────────────────────────────
+    # ── how ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _returned(self) -> list[list[Term]]:
-        """Return what leads back once the open window is resumed: its downgrade first, or one less."""
-        window = self._loaded
-        if window is None:
-            return self._back[1:]
-        back, lost = inverse(window, self._relup.way_back or ())
-        return self._back if lost else [self._downgrading(window, back), *self._back]
+    def _number(self, window: Window) -> int:
+        return self._first + self._windows.index(window)
 
-    def _downgrading(self, window: Window, back: Window) -> list[Term]:
-        limits = _limits(back.suspensions)
-        calls = [_taken_back(call, DEFAULT_LIMIT) for call in reversed(window.calls)]
-        return [
-            _selecting(back.suspensions),
-            _suspending(limits),
-            *(call for call in calls if call is not None),
-            *(self._changing(change, "base", limits) for change in back.before),
-            self._loading(window, "old"),
-            *(self._changing(change, "base", limits) for change in back.after),
-            Atom("verify"),
-            (Atom("resume"), [], []),
-        ]
-
-    def _turned(self, cut: Cut, towards: Side) -> list[list[Term]]:
-        """Return what leads back once a call between two windows is made."""
-        if towards == "base":
-            return self._back[1:]
-        back = _taken_back(cut, _EVER)
-        return self._back if back is None else [[back], *self._back]
-
-    def _loading(self, window: Window, side: str) -> tuple[Term, ...]:
-        return Atom("load"), self._windows.index(window) + 1, Atom(side)
-
-    def _changing(self, change: CodeChange, towards: Side, limits: Mapping[str, int]) -> tuple[Term, ...]:
+    def _changing(self, change: CodeChange, towards: Side) -> Request:
         concerned = {c.module for c in change.changes}
-        number = next(n for n, w in enumerate(self._windows, 1) if concerned <= set(_concerning(w)))
-        changes = [
-            (Atom(c.module), to_node(c.extra) if c.extra is not None else [], limits.get(c.module, DEFAULT_LIMIT))
-            for c in change.changes
-        ]
-        return Atom("change_code"), number, Atom("new" if towards == "goal" else "old"), Atom(change.mode), changes
+        window = next(w for w in self._windows if concerned <= set(_concerning(w)))
+        return changing(change, self._number(window), towards, self._limits)
 
     async def _ask(self, *request: Term) -> Term:
         try:
@@ -348,52 +340,3 @@ def _consolidated(release: Release, module: str) -> str | None:
 def _concerning(window: Window) -> Iterator[str]:
     yield from (s.module for s in window.suspensions)
     yield from window.modules()
-
-
-def _becoming(base: Release, goal: Release) -> Iterator[Term]:
-    """Yield the applications whose versions change: their names, folders and `.app` files."""
-    for application in goal.applications:
-        before, ebin = base.application(application.name), ebin_of(application, goal)
-        if before and before.vsn != application.vsn and ebin:
-            file = ebin / f"{application.name}.app"
-            yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()
-
-
-def _limits(suspensions: Iterable[Suspension]) -> dict[str, int]:
-    return {s.module: _milliseconds(s.timeout) for s in suspensions}
-
-
-def _selecting(suspensions: Iterable[Suspension]) -> tuple[Term, ...]:
-    return Atom("select"), [Atom(s.module) for s in suspensions]
-
-
-def _suspending(limits: Mapping[str, int]) -> tuple[Term, ...]:
-    return Atom("suspend"), {Atom(m): ms for m, ms in limits.items()}
-
-
-def _calling(cut: Cut, limit: int) -> tuple[Term, ...] | None:
-    match cut:
-        case Apply(Call(module, function, args)):
-            return Atom("call"), (Atom(module), Atom(function), [to_node(a) for a in args]), limit
-        case Stop(modules):
-            return Atom("stop"), [Atom(m) for m in modules]
-        case Start(modules):
-            return Atom("start"), [Atom(m) for m in modules]
-        case _:
-            return None
-
-
-def _taken_back(cut: Cut, limit: int) -> tuple[Term, ...] | None:
-    with suppress(EffectFailed):
-        return _calling(taking_back(cut), limit)
-    return None
-
-
-def _milliseconds(timeout: int | str) -> int:
-    match timeout:
-        case int():
-            return timeout
-        case "infinity":
-            return _EVER
-        case _:
-            return DEFAULT_LIMIT

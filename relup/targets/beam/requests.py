@@ -1,0 +1,87 @@
+"""What the agent is asked: one function for each of the requests that are made of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+from relup.executor import Side
+from relup.model.instructions import Apply, Call, CodeChange, Start, Stop, Suspension
+from relup.model.release import Release
+from relup.model.windows import Cut
+from relup.targets.beam.files import ebin_of
+from relup.targets.beam.terms import Atom, Term
+from relup.targets.beam.wire import to_node
+
+Request: TypeAlias = tuple[Term, ...]
+Limits: TypeAlias = Mapping[str, int]
+"""Milliseconds by module."""
+DEFAULT_LIMIT = 5_000
+"""Milliseconds for a process to suspend, to change its state, or for a call (OTP's)."""
+EVER = 2**40
+"""Milliseconds for what may take as long as it likes."""
+
+
+def selecting(suspensions: Iterable[Suspension]) -> Request:
+    """Find the processes of a window."""
+    return Atom("select"), [Atom(s.module) for s in suspensions]
+
+
+def limits_of(suspensions: Iterable[Suspension]) -> dict[str, int]:
+    """Return how long processes may take to suspend, and to change their states."""
+    return {s.module: _milliseconds(s.timeout) for s in suspensions}
+
+
+def suspending(limits: Limits) -> Request:
+    """Let them stand still."""
+    return Atom("suspend"), {Atom(m): ms for m, ms in limits.items()}
+
+
+def loading(number: int, side: Side) -> Request:
+    """Make one side of a window's code current."""
+    return Atom("load"), number, _side(side)
+
+
+def changing(change: CodeChange, number: int, towards: Side, limits: Limits) -> Request:
+    """Let the processes change their states, to those of one side of a window."""
+    changes = [
+        (Atom(c.module), to_node(c.extra) if c.extra is not None else [], limits.get(c.module, DEFAULT_LIMIT))
+        for c in change.changes
+    ]
+    return Atom("change_code"), number, _side(towards), Atom(change.mode), changes
+
+
+def calling(cut: Cut, limit: int) -> Request | None:
+    """Carry out a call, or the end or the new start of processes; None for what an agent does not do."""
+    match cut:
+        case Apply(Call(module, function, args)):
+            return Atom("call"), (Atom(module), Atom(function), [to_node(a) for a in args]), limit
+        case Stop(modules):
+            return Atom("stop"), [Atom(m) for m in modules]
+        case Start(modules):
+            return Atom("start"), [Atom(m) for m in modules]
+        case _:
+            return None
+
+
+def becoming(base: Release, goal: Release) -> Iterator[Term]:
+    """Yield the applications whose versions change: their names, folders and `.app` files."""
+    for application in goal.applications:
+        before, ebin = base.application(application.name), ebin_of(application, goal)
+        if before and before.vsn != application.vsn and ebin:
+            file = ebin / f"{application.name}.app"
+            yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()
+
+
+def _side(side: Side) -> Atom:
+    return Atom("new" if side == "goal" else "old")
+
+
+def _milliseconds(timeout: int | str) -> int:
+    match timeout:
+        case int():
+            return timeout
+        case "infinity":
+            return EVER
+        case _:
+            return DEFAULT_LIMIT
