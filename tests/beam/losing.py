@@ -1,4 +1,9 @@
-"""A controller that loses its bridge or its life after a named effect:  losing.py NODE COOKIE BASE GOAL EFFECT LOSS."""
+"""A controller that loses its bridge, its connection or its life after a named effect.
+
+    losing.py NODE COOKIE EFFECT LOSS RELEASE...
+
+Over several releases the effect is one of the last hop.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +12,30 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from relup.document import read_release
 from relup.executor import install
+from relup.model.route import Route
 from relup.planner import plan
+from relup.targets.beam.asking import evaluate
 from relup.targets.beam.connect import connect
 from relup.targets.beam.locate import locate
 from relup.targets.beam.running import running_nodes
 from relup.targets.beam.target import BeamNode as Target
 
+CUT = "[erlang:disconnect_node(N) || N <- nodes(hidden), hd(atom_to_list(N)) =/= $a]."
+"""Cuts off whoever has no name of its own: the bridge, and not who asks for the test."""
+
 
 class Losing:
     """A transaction that passes everything on, and calls for a loss after one effect."""
 
-    def __init__(self, transaction: Any, effect: str, lose: Callable[[], None]) -> None:
+    def __init__(self, transaction: Any, effect: str, lose: Callable[[], Awaitable[None]]) -> None:
         self._transaction = transaction
         self._effect = effect
         self._lose = lose
@@ -36,7 +47,7 @@ class Losing:
 
         async def lost(*arguments: Any, **named: Any) -> Any:
             result = await effect(*arguments, **named)
-            self._lose()
+            await self._lose()
             return result
 
         return lost
@@ -46,12 +57,14 @@ class LosingTarget(Target):
     """A node whose transactions lose."""
 
     effect = ""
-    lose: Callable[[], None]
+    hop = 1
+    lose: Callable[[], Awaitable[None]]
 
     @asynccontextmanager
     async def begin(self, relup: Any) -> AsyncIterator[Any]:
         async with super().begin(relup) as transaction:
-            yield Losing(transaction, self.effect, self.lose)
+            self.hop -= 1
+            yield transaction if self.hop else Losing(transaction, self.effect, self.lose)
 
 
 def bridges() -> list[int]:
@@ -60,25 +73,27 @@ def bridges() -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
 
 
-async def main(node: str, cookie: str, base: str, goal: str, effect: str, loss: str) -> None:
-    def lose() -> None:
+async def main(node: str, cookie: str, effect: str, loss: str, *releases: str) -> None:
+    async def lose() -> None:
         for pid in bridges():
             if loss == "bridge":
                 os.kill(pid, signal.SIGKILL)
             elif loss == "silence":
                 os.kill(pid, signal.SIGSTOP)
-        if loss == "controller":
+        if loss == "connection":
+            await evaluate(bridge, CUT)
+        elif loss == "controller":
             os.kill(os.getpid(), signal.SIGKILL)
         elif loss == "silence":
             print(*bridges(), flush=True)
             signal.pause()  # until whoever began this kills it
 
-    relup = plan(read_release(Path(base)), read_release(Path(goal)))
+    route = Route(tuple(plan(*map(read_release, map(Path, hop))) for hop in pairwise(releases)))
     where = locate(node, {**os.environ, "RELUP_COOKIE": cookie}, list(running_nodes()))
     async with connect(where) as bridge:
-        target = LosingTarget(bridge)
-        target.effect, target.lose = effect, lose
-        await install(relup, target, owner="a loser", emit=lambda event: None, clock=time.perf_counter)
+        target = LosingTarget(bridge, len(route.hops))
+        target.effect, target.hop, target.lose = effect, len(route.hops), lose
+        await install(route, target, owner="a loser", emit=lambda event: None, clock=time.perf_counter)
 
 
 if __name__ == "__main__":

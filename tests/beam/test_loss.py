@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,8 +16,10 @@ import pytest
 
 from tests.beam import losing
 from tests.beam.asking import GONE
+from tests.beam.builds import DEPOT
 from tests.beam.nodes import Beam, BeamNode
 from tests.beam.test_contract import HOUR, VIEW
+from tests.support import Commands
 
 STEPS = ("prepare", "select", "suspend", "load", "change_code", "verify")
 START = """
@@ -35,9 +38,9 @@ RESET = """
 
 
 @contextmanager
-def lost(node: BeamNode, base: Path, goal: Path, effect: str, loss: str) -> Iterator[None]:
+def lost(node: BeamNode, effect: str, loss: str, *releases: Path) -> Iterator[None]:
     """Let a controller lose, and see that the agent is gone by itself."""
-    command = [sys.executable, losing.__file__, node.name, node.cookie, base, goal, effect, loss]
+    command = [sys.executable, losing.__file__, node.name, node.cookie, effect, loss, *releases]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as controller:
         stopped: list[int] = []
         try:
@@ -55,14 +58,14 @@ def lost(node: BeamNode, base: Path, goal: Path, effect: str, loss: str) -> Iter
                 os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("loss", ["bridge", "controller"])
+@pytest.mark.parametrize("loss", ["bridge", "controller", "connection"])
 def test_whoever_is_lost_at_whatever_step_the_node_goes_back_by_itself(beam: Beam, loss: str) -> None:
     """States, code, names and processes are as they were; each of the messages that kept coming is handled once."""
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
         for step in STEPS:
             node.ask(START)
-            with lost(node, beam.depot["1"], beam.depot["2"], step, loss):
+            with lost(node, step, loss, beam.depot["1"], beam.depot["2"]):
                 assert node.ask(STOP) == [0] * 5, step
             node.ask(RESET)
             assert node.ask(VIEW) == before, step
@@ -71,7 +74,7 @@ def test_whoever_is_lost_at_whatever_step_the_node_goes_back_by_itself(beam: Bea
 def test_a_bridge_that_falls_silent_is_waited_for_as_long_as_the_lease(beam: Beam) -> None:
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
-        with lost(node, beam.depot["1"], beam.depot["2"], "change_code", "silence"):
+        with lost(node, "change_code", "silence", beam.depot["1"], beam.depot["2"]):
             assert node.ask(VIEW) == before
 
 
@@ -87,6 +90,58 @@ def test_a_loss_between_two_windows_leads_back_over_the_first(beam: Beam, tmp_pa
     appup.write_text(there + '[{"1"'.join(back))
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
-        with lost(node, beam.depot["1"], goal, "call", "controller"):
+        with lost(node, "call", "controller", beam.depot["1"], goal):
             for was, now in zip(before, node.ask(VIEW), strict=True):
                 assert was == now
+
+
+def third(depot: Path, folder: Path) -> Path:
+    """Return a release 4 of the depot, whose appup knows of the second only."""
+    goal = Path(shutil.copytree(depot, folder / "third", symlinks=True))
+    (goal / "lib" / "depot-2").rename(goal / "lib" / "depot-4")
+    (goal / "releases" / "2").rename(goal / "releases" / "4")
+    (rel,) = goal.glob("releases/4/depot.rel")
+    app, appup = (goal / "lib" / "depot-4" / "ebin" / name for name in ("depot.app", "depot.appup"))
+    for file, before, after in ((rel, '"2"', '"4"'), (app, '{vsn, "2"}', '{vsn, "4"}')):
+        text = file.read_text()
+        assert before in text
+        file.chmod(0o644)
+        file.write_text(text.replace(before, after))
+    again = '[{"2", [{update, depot_worker, soft}, {load_module, depot_price}]}]'
+    appup.chmod(0o644)
+    appup.write_text(f'{{"4", {again}, {again}}}.')
+    return goal
+
+
+def test_a_loss_in_a_later_hop_leads_back_over_the_hops_before(beam: Beam, tmp_path: Path) -> None:
+    goal = third(beam.depot["2"], tmp_path)
+    with beam.depot_node(interval=HOUR, workers=5) as node:
+        before = node.ask(VIEW)
+        for step in ("suspend", "load", "commit"):
+            with lost(node, step, "controller", node.root, beam.depot["2"], goal):
+                assert node.ask(VIEW) == before, step
+
+
+def cutting_off(depot: Path, folder: Path) -> Path:
+    """Return a release 2 of the depot in which a worker's code_change ends the connection."""
+    goal = Path(shutil.copytree(depot, folder / "cutting", symlinks=True))
+    (ebin,) = goal.glob("lib/depot-2/ebin")
+    source = (DEPOT / "2" / "depot_worker.erl").read_text()
+    clause = f"code_change(1, {{2, _}}, _Extra) -> {losing.CUT[:-1]}, {{ok, none}};\n"
+    changed = source.replace("code_change(1,", f"{clause}code_change(1,", 1)
+    (folder / "depot_worker.erl").write_text(changed)
+    subprocess.run(["erlc", "+deterministic", "-o", ebin, folder / "depot_worker.erl"], check=True)
+    return goal
+
+
+def test_a_command_whose_connection_is_lost_asks_again_what_became_of_the_upgrade(
+    commands: Commands, beam: Beam, tmp_path: Path
+) -> None:
+    goal = cutting_off(beam.depot["2"], tmp_path)
+    with beam.depot_node(interval=HOUR, workers=3) as node:
+        before = node.ask(VIEW)
+        told = commands.run("apply", node.name, goal, "--yes", exit_code=5).stdout
+        assert "the node went back to depot 1 by itself" in told
+        assert node.ask(VIEW) == before
+        (entry,) = json.loads(commands.run("history", node.name, "--json").stdout)
+        assert (entry["to"], entry["outcome"]) == ("2", "rolled_back")

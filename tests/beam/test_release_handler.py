@@ -34,10 +34,13 @@ def upgraded(beam: Beam, node: BeamNode, goal: Path | str, after: str = "", happ
     """Upgrade a node of release 1 to another one with relup; after an effect, something *happens* on the node."""
     relup = plan(read_release(beam.depot["1"]), read_release(beam.depot[goal] if isinstance(goal, str) else goal))
 
+    async def happening() -> None:
+        node.ask(happens)
+
     async def scenario() -> Outcome:
         async with connect(reach(node)) as bridge:
             target = LosingTarget(bridge)
-            target.effect, target.lose = after, lambda: node.ask(happens)
+            target.effect, target.lose = after, happening
             return await install(relup, target, owner="a test", emit=lambda event: None, clock=time.perf_counter)
 
     return asyncio.run(scenario())

@@ -86,6 +86,11 @@ class Bridge:
         """
         await self._ask((Atom("heartbeat"), Atom(name), milliseconds), "the bridge", 5.0)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the node went away, or the bridge to it."""
+        return self._lost is not None
+
     # ── how ──────────────────────────────────────────────────────────────────────────────────────────────
 
     async def ready(self) -> None:

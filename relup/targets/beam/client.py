@@ -22,6 +22,7 @@ from relup.model.instructions import RestartEmulator, RestartNewEmulator, SyncNo
 from relup.model.naming import describe
 from relup.model.release import Release
 from relup.model.route import Route
+from relup.targets.beam.after_loss import found_after_loss
 from relup.targets.beam.agent import PATIENCE, dismiss
 from relup.targets.beam.asking import applications, booted, evaluate
 from relup.targets.beam.bridge import Bridge
@@ -122,6 +123,8 @@ class BeamClient:
 
         owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
         outcome = await install(route, target, owner=owner, emit=emit, clock=time.monotonic, options=chosen)
+        if self._bridge.is_lost:
+            outcome = await found_after_loss(self._where, route, outcome)
         if outcome.status != "ready":
             goal = route.hops[-1].goal
             if outcome.status == "done":

@@ -7,7 +7,7 @@ instruction a failure belongs to, and who it was.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Refused
@@ -75,16 +75,26 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Undo a window that is still open; where all is done, what follows the window is done here."""
+        """Undo a window that is still open; where all is done, what follows the window is done here.
+
+        That is decided then, and done by the agent, whether or not anybody hears of it.
+        """
         if self._open:
             await self.rollback()
         elif self._done:
-            await self._settle()
+            with suppress(BridgeError):
+                await self._settle()
 
     # ── before the window ──────────────────────────────────────────────────────────────────────────────
 
     async def prepare(self, segments: Sequence[Segment]) -> Preparation:
         """Compare what runs with the plan's base, and ready the code of every window, in both directions."""
+        try:
+            return await self._prepared(segments)
+        except BridgeError as error:
+            raise Refused([error.diagnostic]) from error
+
+    async def _prepared(self, segments: Sequence[Segment]) -> Preparation:
         await self._check_base()
         base, goal = self._relup.base, with_code(self._relup.goal)
         self._after, self._before = list(becoming(base, goal)), list(becoming(goal, with_code(base)))
@@ -290,13 +300,14 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             way_back.drop()
         if self._final:
             way_back.close(self._relup, [(Atom("become"), self._before)])
-        back = [] if way_back.is_over else way_back.groups()
+        # with a deadline, the way back is given up by whoever confirms
+        back = [] if way_back.is_over and self._agent.confirm_within is None else way_back.groups()
         await self._ask(Atom("resume"), back, self._after if self._final else [])
         self._open, self._loaded, self._done = False, None, self._final
 
     async def _settle(self) -> None:
         """Wait until applications are told what changed, and leave the agent the way back where it may be needed."""
-        await self._ask(Atom("settled"))
+        await self._agent.ask(Atom("settled"))
         if self._way_back.is_over:
             await self._agent.until_confirmed(self._way_back.groups())
 
