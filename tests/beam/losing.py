@@ -1,8 +1,9 @@
-"""A controller that loses its bridge, its connection or its life after a named effect.
+"""Controllers that lose their bridge, their connection or their life after a named effect, one after the other.
 
-    losing.py NODE COOKIE EFFECT LOSS RELEASE...
+    losing.py NODE COOKIE RELEASE...
 
-Over several releases the effect is one of the last hop.
+Each line of the input, EFFECT LOSS, makes one of them; over several releases the effect is one of the last hop. The
+line that is printed then holds the processes that were stopped, which whoever reads it has to end.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from relup.targets.beam.connect import connect
 from relup.targets.beam.locate import locate
 from relup.targets.beam.running import running_nodes
 from relup.targets.beam.target import BeamNode as Target
+from relup.targets.beam.where import Where
 
 CUT = "[erlang:disconnect_node(N) || N <- nodes(hidden), hd(atom_to_list(N)) =/= $a]."
 """Cuts off whoever has no name of its own: the bridge, and not who asks for the test."""
@@ -73,7 +75,7 @@ def bridges() -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
 
 
-async def main(node: str, cookie: str, effect: str, loss: str, *releases: str) -> None:
+async def upgrade(where: Where, route: Route, effect: str, loss: str) -> None:
     async def lose() -> None:
         for pid in bridges():
             if loss == "bridge":
@@ -85,16 +87,26 @@ async def main(node: str, cookie: str, effect: str, loss: str, *releases: str) -
         elif loss == "controller":
             os.kill(os.getpid(), signal.SIGKILL)
         elif loss == "silence":
-            print(*bridges(), flush=True)
+            print(os.getpid(), *bridges(), flush=True)
             signal.pause()  # until whoever began this kills it
 
-    route = Route(tuple(plan(*map(read_release, map(Path, hop))) for hop in pairwise(releases)))
-    where = locate(node, {**os.environ, "RELUP_COOKIE": cookie}, list(running_nodes()))
     async with connect(where) as bridge:
         target = LosingTarget(bridge, len(route.hops))
         target.effect, target.hop, target.lose = effect, len(route.hops), lose
         await install(route, target, owner="a loser", emit=lambda event: None, clock=time.perf_counter)
 
 
+def main(node: str, cookie: str, *releases: str) -> None:
+    route = Route(tuple(plan(*map(read_release, map(Path, hop))) for hop in pairwise(releases)))
+    where = locate(node, {**os.environ, "RELUP_COOKIE": cookie}, list(running_nodes()))
+    for line in sys.stdin:
+        controller = os.fork()
+        if controller == 0:
+            asyncio.run(upgrade(where, route, *line.split()))
+            os._exit(0)
+        os.waitpid(controller, 0)
+        print(flush=True)
+
+
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -8,9 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -37,25 +38,36 @@ RESET = """
 """
 
 
+Lost: TypeAlias = Callable[[str, str], AbstractContextManager[None]]
+
+
 @contextmanager
-def lost(node: BeamNode, effect: str, loss: str, *releases: Path) -> Iterator[None]:
-    """Let a controller lose, and see that the agent is gone by itself."""
-    command = [sys.executable, losing.__file__, node.name, node.cookie, effect, loss, *releases]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as controller:
-        stopped: list[int] = []
+def losing_upgrades(node: BeamNode, *releases: Path) -> Iterator[Lost]:
+    """Yield what lets a controller lose something at a step of an upgrade, and sees that the agent is gone then."""
+    command = [sys.executable, losing.__file__, node.name, node.cookie, *releases]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as controllers:
+        assert controllers.stdin is not None
+        assert controllers.stdout is not None
+        says, told = controllers.stdin, controllers.stdout
+
+        @contextmanager
+        def lost(step: str, loss: str) -> Iterator[None]:
+            says.write(f"{step} {loss}\n")
+            says.flush()
+            stopped = [int(pid) for pid in told.readline().split()]
+            assert bool(stopped) == (loss == "silence")
+            try:
+                assert node.ask(GONE) == []
+                yield
+            finally:
+                for pid in stopped:
+                    os.kill(pid, signal.SIGKILL)
+
         try:
-            if loss == "silence":
-                assert controller.stdout is not None
-                stopped = [int(pid) for pid in controller.stdout.readline().split()]
-                assert stopped
-            else:
-                controller.wait(30)
-            assert node.ask(GONE) == []
-            yield
+            yield lost
         finally:
-            controller.kill()
-            for pid in stopped:
-                os.kill(pid, signal.SIGKILL)
+            controllers.kill()
 
 
 @pytest.mark.parametrize("loss", ["bridge", "controller", "connection"])
@@ -63,18 +75,22 @@ def test_whoever_is_lost_at_whatever_step_the_node_goes_back_by_itself(beam: Bea
     """States, code, names and processes are as they were; each of the messages that kept coming is handled once."""
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
-        for step in STEPS:
-            node.ask(START)
-            with lost(node, step, loss, beam.depot["1"], beam.depot["2"]):
-                assert node.ask(STOP) == [0] * 5, step
-            node.ask(RESET)
-            assert node.ask(VIEW) == before, step
+        with losing_upgrades(node, beam.depot["1"], beam.depot["2"]) as lost:
+            for step in STEPS:
+                node.ask(START)
+                with lost(step, loss):
+                    assert node.ask(STOP) == [0] * 5, step
+                node.ask(RESET)
+                assert node.ask(VIEW) == before, step
 
 
 def test_a_bridge_that_falls_silent_is_waited_for_as_long_as_the_lease(beam: Beam) -> None:
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
-        with lost(node, "change_code", "silence", beam.depot["1"], beam.depot["2"]):
+        with (
+            losing_upgrades(node, beam.depot["1"], beam.depot["2"]) as lost,
+            lost("change_code", "silence"),
+        ):
             assert node.ask(VIEW) == before
 
 
@@ -90,7 +106,7 @@ def test_a_loss_between_two_windows_leads_back_over_the_first(beam: Beam, tmp_pa
     appup.write_text(there + '[{"1"'.join(back))
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
-        with lost(node, "call", "controller", beam.depot["1"], goal):
+        with losing_upgrades(node, beam.depot["1"], goal) as lost, lost("call", "controller"):
             for was, now in zip(before, node.ask(VIEW), strict=True):
                 assert was == now
 
@@ -117,9 +133,10 @@ def test_a_loss_in_a_later_hop_leads_back_over_the_hops_before(beam: Beam, tmp_p
     goal = third(beam.depot["2"], tmp_path)
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
-        for step in ("suspend", "load", "commit"):
-            with lost(node, step, "controller", node.root, beam.depot["2"], goal):
-                assert node.ask(VIEW) == before, step
+        with losing_upgrades(node, node.root, beam.depot["2"], goal) as lost:
+            for step in ("suspend", "load", "commit"):
+                with lost(step, "controller"):
+                    assert node.ask(VIEW) == before, step
 
 
 def cutting_off(depot: Path, folder: Path) -> Path:
