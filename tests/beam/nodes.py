@@ -142,11 +142,11 @@ class Beam:
 
     def _new(self, application: str, release: Path, host: str | None) -> Identity:
         name = f"{application}_{secrets.token_hex(4)}"
-        root = _copy(release, self.folder / name, application)
+        root = copy_release(release, self.folder / name, application)
         return Identity(f"{name}@{host or socket.gethostname().partition('.')[0]}", secrets.token_hex(8), root)
 
 
-def _copy(release: Path, to: Path, application: str) -> Path:
+def copy_release(release: Path, to: Path, application: str) -> Path:
     """Copy what an upgrade or a test may write; what is Erlang's own and Elixir's is the same files."""
     written = {"bin", "releases", *(f.name for f in (release / "lib").glob(f"{application}-*"))}
 

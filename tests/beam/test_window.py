@@ -1,0 +1,71 @@
+"""Who stands in the way of a window, comes up in it, or does not come out of it: nobody else pays for them."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from relup.cli.demo import examples
+from relup.diagnostics import Refused
+from tests.beam.asking import LOADED
+from tests.beam.beside import BIRTH, WORKERS, impatient, planned, upgraded
+from tests.beam.nodes import Beam
+from tests.beam.test_contract import HOUR, VIEW
+
+
+def test_a_caller_that_waits_for_a_suspended_server_is_suspended_first(beam: Beam) -> None:
+    """The till calls the stock all the time; in no order of suspending them does it fail."""
+    with beam.depot_node(interval=0, workers=20) as node:
+        outcome = upgraded(node, planned(beam.depot["1"], beam.depot["2"]))
+        assert outcome.status == "done", outcome
+        node.wait_for(r"^sold\[2\]: \d+$")
+        assert node.ask(LOADED) == []
+
+
+def test_who_takes_no_system_messages_is_named_before_anything_is_touched(beam: Beam) -> None:
+    """A process that was started by the depot's worker module, and only waits."""
+    with beam.depot_node(interval=HOUR, workers=2) as node:
+        node.ask("""
+            P = proc_lib:spawn(fun() -> put('$initial_call', {depot_worker, work, 1}), receive stop -> ok end end),
+            register(deaf, P), is_process_alive(P)
+        """)
+        before = node.ask(VIEW)
+        with pytest.raises(Refused, match="deaf runs code that changes and takes no system messages"):
+            upgraded(node, planned(beam.depot["1"], beam.depot["2"]))
+        assert node.ask(VIEW) == before
+
+
+def test_who_is_born_under_code_that_is_taken_back_does_not_stay(beam: Beam) -> None:
+    with beam.depot_node(interval=HOUR, workers=9) as node:
+        before = node.ask(VIEW)
+        outcome = upgraded(node, planned(beam.depot["1"], beam.depot["3"]), "load", BIRTH)
+        assert outcome.status == "rolled_back", outcome
+        assert any("stray" in d.message for d in outcome.diagnostics)
+        assert node.ask("whereis(stray)") == "undefined"
+        assert node.ask(VIEW) == before
+
+
+def test_a_code_change_that_hangs_is_named_and_only_that_process_stays_behind(beam: Beam, tmp_path: Path) -> None:
+    goal = impatient(beam.depot["2"], tmp_path, 200)
+    source = (examples() / "beam" / "erl" / "2" / "depot_worker.erl").read_text()
+    hangs = "code_change(1, {2, _}, _Extra) -> receive go_on -> {ok, none} end;\ncode_change(1,"
+    (tmp_path / "depot_worker.erl").write_text(source.replace("code_change(1,", hangs, 1))
+    ebin = goal / "lib" / "depot-2" / "ebin"
+    subprocess.run(["erlc", "+deterministic", "-o", ebin, tmp_path / "depot_worker.erl"], check=True)
+    with beam.depot_node(interval=HOUR, workers=3) as node:
+        started = time.monotonic()
+        outcome = upgraded(node, planned(beam.depot["1"], goal))
+        assert time.monotonic() - started < 3
+        assert outcome.status == "operator_needed", outcome
+        codes = {d.code for d in outcome.diagnostics}
+        assert codes >= {"code_change_timeout", "not_restored"}
+        (remains,) = (d.message for d in outcome.diagnostics if d.code == "not_restored")
+        assert "depot_worker:code_change/3" in remains
+        node.ask(
+            f"[P ! go_on || P <- {WORKERS}, process_info(P, current_function) =:= "
+            "{current_function, {depot_worker, code_change, 3}}]"
+        )
+        assert node.ask(f"[sys:get_state(P) || P <- {WORKERS}]") == [(1, 0), (2, 0), (3, 0)]
