@@ -53,6 +53,11 @@ def test_a_dry_run_touches_nothing(commands: Commands, beam: Beam) -> None:
         told = commands.run("apply", node.name, beam.anemone["2"], "--dry-run").stdout
         assert "ready: everything that can be checked beforehand holds" in told
         assert steps(node, "1") == [1, 1]
+        seen = json.loads(commands.run("status", node.name, "--json").stdout)
+        assert [(p["name"], p["class"], p["vsn"], p["suspended"]) for p in seen["processes"]] == [
+            ("counter", "Elixir.Counter", "1", False)
+        ]
+        assert (seen["old_code"], seen["drift"]) == ([], [])
         assert left_behind(node) == before
 
 

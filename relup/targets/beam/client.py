@@ -30,6 +30,7 @@ from relup.targets.beam.connect import connect
 from relup.targets.beam.deploy import make_permanent
 from relup.targets.beam.errors import BridgeError, Raised
 from relup.targets.beam.erts import start_erl
+from relup.targets.beam.looking import look
 from relup.targets.beam.standing import beam_home, file_of, standing
 from relup.targets.beam.target import BeamNode
 from relup.targets.beam.terms import Atom, text
@@ -163,21 +164,16 @@ class BeamClient:
     async def _status(self) -> dict[str, Any]:
         running = await self._running()
         records = await self._recorded(running)
-        seen, left = await evaluate(self._bridge, _LOOK), await self._goes_back_in()
+        seen = await look(self._bridge, running)
         return {
             "node": self.name,
-            "pid": int(text(seen[0])),
+            **seen,
             "release": {"name": running.name, "vsn": running.vsn, "root": file_of(running)},
             "permanent": asdict(records.permanent),
             "provisional": records.provisional,
-            "upgrading": text(seen[2]) if seen[2] and left is None else None,
-            "goes_back_in": left,
+            "goes_back_in": await self._goes_back_in(),
             "releases": [asdict(kept) | {"status": status} for kept, status in records.statuses()],
             "applications": [{"name": a.name, "vsn": a.vsn} for a in running.applications],
-            "process_count": seen[1],
-            "processes": [],
-            "old_code": [],
-            "drift": [],
         }
 
     async def _evaluate(self, source: str) -> dict[str, str | None]:
@@ -238,13 +234,6 @@ _DEADLINE = """
                 At -> At - erlang:monotonic_time(millisecond)
             end
     end.
-"""
-_LOOK = """
-    Owner = case whereis(relup_agent) of
-        undefined -> [];
-        Agent -> proplists:get_value(owner, element(2, process_info(Agent, dictionary)), [])
-    end,
-    {os:getpid(), erlang:system_info(process_count), Owner}.
 """
 
 

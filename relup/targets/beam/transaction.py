@@ -11,16 +11,15 @@ from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Refused
-from relup.document.erlang.fingerprint import fingerprint
 from relup.executor import EffectFailed, Preparation, Side
 from relup.model.instructions import CodeChange, Load, Suspension
 from relup.model.naming import describe, shortened
-from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.errors import BridgeError
-from relup.targets.beam.files import Beam, consolidated, read_beams, with_code
+from relup.targets.beam.files import Beam, read_beams, with_code
+from relup.targets.beam.looking import other_code
 from relup.targets.beam.requests import (
     DEFAULT_LIMIT,
     EVER,
@@ -116,7 +115,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         planned = {m: digest for a in changing for m, digest in a.fingerprints.items()}
         running = dict(await self._agent.ask(Atom("digests"), [Atom(m) for m in planned]))
         loaded = {m: digest.hex() for m, digest in running.items() if isinstance(digest, bytes)}
-        other = [m for m, digest in loaded.items() if digest not in (planned[m], _consolidated(base, m))]
+        other = [*other_code(base, planned, loaded)]
         if other:
             message = f"the node runs other code of {shortened(other)} than the plan's base {base}"
             raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
@@ -340,12 +339,6 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             return await self._agent.ask(*request)
         except BridgeError as error:
             raise EffectFailed(error.diagnostic) from error
-
-
-def _consolidated(release: Release, module: str) -> str | None:
-    path = consolidated(release, module)
-    found = fingerprint(path) if path else None
-    return found if isinstance(found, str) else None
 
 
 def _concerning(window: Window) -> Iterator[str]:
