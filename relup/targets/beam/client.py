@@ -28,7 +28,7 @@ from relup.targets.beam.asking import applications, booted, evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
 from relup.targets.beam.deploy import make_permanent
-from relup.targets.beam.errors import BridgeError, Raised
+from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.erts import start_erl
 from relup.targets.beam.looking import look
 from relup.targets.beam.standing import beam_home, file_of, standing
@@ -180,10 +180,9 @@ class BeamClient:
         """Evaluate Elixir where the node has it, else Erlang, and return what its shell would show."""
         elixir = await self._bridge.call("code", "is_loaded", [Atom("Elixir.Code")])
         text_of_it = _ELIXIR if elixir else _ERLANG
-        try:
-            shown = await evaluate(self._bridge, text_of_it, {"Source": source.encode()}, within=PATIENCE)
-        except Raised as error:
-            raise InvalidInput([Diagnostic("evaluation_failed", error.in_words)]) from error
+        how, shown = await evaluate(self._bridge, text_of_it, {"Source": source.encode()}, within=PATIENCE)
+        if how != "ok":
+            raise InvalidInput([Diagnostic("evaluation_failed", text(shown))])
         return {"output": "", "value": text(shown)}
 
     async def _stop(self) -> dict[str, Any]:
@@ -212,14 +211,23 @@ def _owner() -> str:
     return f"{os.environ.get('USER') or os.geteuid()} (process {os.getpid()} on {os.uname().nodename})"
 
 
-_ELIXIR = "{Value, _} = 'Elixir.Code':eval_string(Source), 'Elixir.Kernel':inspect(Value)."
+_ELIXIR = """
+    try 'Elixir.Code':eval_string(Source) of {Value, _} -> {ok, 'Elixir.Kernel':inspect(Value)}
+    catch Class:Reason:Stack -> {failed, 'Elixir.Exception':format_banner(Class, Reason, Stack)} end.
+"""
 _ERLANG = """
     Text = string:trim(string:trim(unicode:characters_to_list(Source)), trailing, "."),
-    Fail = fun(Module, Reason) -> exit(lists:flatten(Module:format_error(Reason))) end,
-    Tokens = case erl_scan:string(Text ++ " .") of {ok, Ts, _} -> Ts; {error, {_, M1, R1}, _} -> Fail(M1, R1) end,
-    Parsed = case erl_parse:parse_exprs(Tokens) of {ok, Es} -> Es; {error, {_, M2, R2}} -> Fail(M2, R2) end,
-    {value, Value, _} = erl_eval:exprs(Parsed, []),
-    unicode:characters_to_binary(io_lib:format("~tp", [Value])).
+    Fail = fun({_, Module, Reason}) -> throw({unread, Module:format_error(Reason)}) end,
+    Show = fun(Format, Term) -> unicode:characters_to_binary(io_lib:format(Format, Term)) end,
+    try
+        Tokens = case erl_scan:string(Text ++ " .") of {ok, Ts, _} -> Ts; {error, Scanned, _} -> Fail(Scanned) end,
+        Parsed = case erl_parse:parse_exprs(Tokens) of {ok, Es} -> Es; {error, Read} -> Fail(Read) end,
+        {value, Value, _} = erl_eval:exprs(Parsed, []),
+        {ok, Show("~tp", [Value])}
+    catch
+        throw:{unread, Said} -> {failed, Show("~ts", [Said])};
+        Class:Reason -> {failed, Show("~ts: ~0tp", [Class, Reason])}
+    end.
 """
 _PURGE = """
     [{M, [pid_to_list(P) || P <- processes(), erlang:check_process_code(P, M)]} || M <- Modules,

@@ -65,7 +65,8 @@ def ebin_of(application: Application, release: Release) -> Path | None:
 def _read(module: str, planned: str | None, release: Release) -> Beam | Diagnostic:
     known = release.code.module(module)
     if known is None:
-        return Diagnostic("stale_plan", f"{release.root}: module {module!r} is gone since the plan was made")
+        message = f"{release.root}: module {module!r} has no .beam file"
+        return Diagnostic("missing_beam", message, hint="build the release again")
     protocol = consolidated(release, module)
     path, planned = (protocol, None) if protocol else (Path(known.path), planned)
     try:
