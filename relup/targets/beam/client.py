@@ -124,6 +124,7 @@ class BeamClient:
 
         owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
         outcome = await install(route, target, owner=owner, emit=emit, clock=time.monotonic, options=chosen)
+        outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *target.notes))
         if self._bridge.is_lost:
             outcome = await found_after_loss(self._where, route, outcome)
         if outcome.status != "ready":

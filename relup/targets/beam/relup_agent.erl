@@ -84,10 +84,10 @@ loop(A) ->
     end.
 
 %% What follows a window is done when everybody goes on, also when nobody is left to ask for it.
-settled(#agent{released = [], watched = [], becoming = []} = A) -> A;
-settled(#agent{becoming = Applications} = A) ->
-    {Answer, Next} = attempt({become, Applications}, relup_agent_suspension:forgotten(A)),
-    Next#agent{becoming = [], settled = Answer}.
+settled(#agent{released = [], watched = [], next = []} = A) -> A;
+settled(#agent{next = Requests} = A) ->
+    {Answers, Next} = lists:mapfoldl(fun attempt/2, relup_agent_suspension:forgotten(A#agent{next = []}), Requests),
+    Next#agent{settled = [Answer || Answer <- Answers, not well(Answer)]}.
 
 %% How long the bridge may still be silent; for ever once the upgrade waits for nothing but to be confirmed.
 silence(#agent{lease = infinity}) -> infinity;
@@ -180,8 +180,8 @@ handle({leading_back, Request, Back}, A) ->
         Failed -> Failed
     end;
 handle({not_taken_back, _} = Request, A) -> {Request, A};
-handle({resume, Back, Becoming}, A) -> relup_agent_window:resume(A#agent{back = Back, becoming = Becoming});
-handle({become, Applications}, A) -> {relup_agent_applications:become(Applications), A};
+handle({resume, Back, Next}, A) -> relup_agent_window:resume(A#agent{back = Back, next = Next});
+handle({become, Applications, Config}, A) -> {relup_agent_applications:become(Applications, Config), A};
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
 handle(rollback, A) -> relup_agent_window:rollback(A);
 handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);

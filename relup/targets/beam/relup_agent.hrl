@@ -30,7 +30,7 @@
     loaded = none,
     died = [],
     stopped = #{},
-    %% what applications become once everybody goes on, and how that went
-    becoming = [],
-    settled = ok
+    %% what is to be done once everybody goes on, and what of that failed
+    next = [],
+    settled = []
 }).

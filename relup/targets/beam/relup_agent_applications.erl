@@ -1,26 +1,35 @@
 %% What the application controller knows of the applications that change.
 -module(relup_agent_applications).
 
--export([become/1]).
+-export([become/2]).
 
 -import(relup_agent_census, [words/1]).
 
-%% Let applications be what the goal has, and tell those that run what changed in their environments
-%% (Module:config_change/3): {Application, Its ebin, The text of its .app file}. What was set while the node ran stays.
-become([]) -> ok;
-become(Applications) ->
-    Environment = application_controller:prep_config_change(),
+%% Let applications be what the goal has: {Application, Its ebin, The text of its .app file}; and have the values that
+%% differ, {Application, Key, Was, Is}, each {Value} or {}. A value that is not what it was by the files was set by
+%% somebody else, and stays. Those that run are told what changed (Module:config_change/3).
+become(Applications, Config) ->
+    Before = application_controller:prep_config_change(),
     Loaded = [App || {App, _, _} <- application:loaded_applications()],
-    change([{App, term(Text), Ebin} || {App, Ebin, Text} <- Applications, lists:member(App, Loaded)]),
-    case application_controller:config_change(Environment) of
+    [configure(App, Key, Is) || {App, Key, Was, Is} <- Config, lists:member(App, Loaded), has(App, Key) =:= Was],
+    [change(App, term(Text), Ebin) || {App, Ebin, Text} <- Applications, lists:member(App, Loaded)],
+    case application_controller:config_change(Before) of
         ok -> ok;
         {error, Reason} -> {failed, words(Reason)}
     end.
 
-change(Applications) ->
-    Environments = [{App, application:get_all_env(App)} || {App, _, _} <- Applications],
-    application_controller:change_application_data([Spec || {_, Spec, _} <- Applications], Environments),
-    [code:replace_path(App, Ebin) || {App, _, Ebin} <- Applications, filelib:is_dir(Ebin)].
+change(App, Spec, Ebin) ->
+    application_controller:change_application_data([Spec], [{App, application:get_all_env(App)}]),
+    filelib:is_dir(Ebin) andalso code:replace_path(App, Ebin).
+
+has(App, Key) ->
+    case application:get_env(App, Key) of
+        {ok, Value} -> {Value};
+        undefined -> {}
+    end.
+
+configure(App, Key, {Value}) -> application:set_env(App, Key, Value);
+configure(App, Key, {}) -> application:unset_env(App, Key).
 
 term(Text) ->
     {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),

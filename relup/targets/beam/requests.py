@@ -9,6 +9,7 @@ from relup.executor import Side
 from relup.model.instructions import Apply, Call, CodeChange, Start, Stop, Suspension
 from relup.model.release import Release
 from relup.model.windows import Cut
+from relup.targets.beam.configuration import config_changes
 from relup.targets.beam.files import ebin_of
 from relup.targets.beam.terms import Atom, Term
 from relup.targets.beam.wire import to_node
@@ -64,8 +65,12 @@ def calling(cut: Cut, limit: int) -> Request | None:
             return None
 
 
-def becoming(base: Release, goal: Release) -> Iterator[Term]:
-    """Yield the applications whose versions change: their names, folders and `.app` files."""
+def becoming(base: Release, goal: Release) -> Request:
+    """Let the applications be those of *goal*: their names, folders and `.app` files, and the values that differ."""
+    return Atom("become"), [*_changing(base, goal)], config_changes(base, goal)
+
+
+def _changing(base: Release, goal: Release) -> Iterator[Term]:
     for application in goal.applications:
         before, ebin = base.application(application.name), ebin_of(application, goal)
         if before and before.vsn != application.vsn and ebin:

@@ -27,6 +27,8 @@ class BeamNode:
         self._confirm_within = confirm_within
         self._agent: Agent | None = None
         self._way_back = WayBack(hops)
+        self.notes: list[Diagnostic] = []
+        """What is to be said though all is done."""
 
     @asynccontextmanager
     async def hold(self, owner: str) -> AsyncIterator[None]:
@@ -48,3 +50,4 @@ class BeamNode:
         assert self._agent is not None, "a target is held before a transaction begins"
         async with BeamTransaction(self._agent, relup, self._way_back) as transaction:
             yield transaction
+        self.notes += transaction.notes

@@ -17,6 +17,7 @@ from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
+from relup.targets.beam.configuration import provided_otherwise
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, read_beams, with_code
 from relup.targets.beam.looking import other_code
@@ -63,9 +64,11 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._open = False
         self._final = False
         self._done = False
-        self._after: list[Term] = []
-        self._before: list[Term] = []
-        """What applications become, and what they were."""
+        self._become: Request = ()
+        self._become_again: Request = ()
+        """Let applications be what the goal has, and what the base has."""
+        self.notes: list[Diagnostic] = []
+        """What is to be said though all is done."""
         self._verified: Term | None = None
         """What became of the processes until the last effect, where nobody needs to be asked again."""
         self._loaded: Window | None = None
@@ -96,7 +99,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def _prepared(self, segments: Sequence[Segment]) -> Preparation:
         await self._check_base()
         base, goal = self._relup.base, with_code(self._relup.goal)
-        self._after, self._before = list(becoming(base, goal)), list(becoming(goal, with_code(base)))
+        base = with_code(base)
+        self._become, self._become_again = becoming(base, goal), becoming(goal, base)
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         for window in self._windows:
             await self._ready(window, files)
@@ -106,6 +110,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             count, said = await self._concerned(segment) if isinstance(segment, Window) else (0, [])
             counts.append(count)
             notes += said
+        notes += provided_otherwise(base, goal)
         return Preparation(tuple(counts), tuple(notes))
 
     async def _check_base(self) -> None:
@@ -298,15 +303,19 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         elif self._open:
             way_back.drop()
         if self._final:
-            way_back.close(self._relup, [(Atom("become"), self._before)])
+            way_back.close(self._relup, [self._become_again])
         # with a deadline, the way back is given up by whoever confirms
         back = [] if way_back.is_over and self._agent.confirm_within is None else way_back.groups()
-        await self._ask(Atom("resume"), back, self._after if self._final else [])
+        await self._ask(Atom("resume"), back, [self._become] if self._final else [])
         self._open, self._loaded, self._done = False, None, self._final
 
     async def _settle(self) -> None:
         """Wait until applications are told what changed, and leave the agent the way back where it may be needed."""
-        await self._agent.ask(Atom("settled"))
+        match await self._agent.ask(Atom("settled")):
+            case list(failed):
+                self.notes += [_config_change_failed(why) for _, why in failed]
+            case other:
+                raise misunderstood(other)
         if self._way_back.is_over:
             await self._agent.until_confirmed(self._way_back.groups())
 
@@ -339,6 +348,11 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             return await self._agent.ask(*request)
         except BridgeError as error:
             raise EffectFailed(error.diagnostic) from error
+
+
+def _config_change_failed(why: Term) -> Diagnostic:
+    message = f"applications were not all told what changed in their environments: {words(why)}"
+    return Diagnostic("config_change_failed", message, severity="warning")
 
 
 def _concerning(window: Window) -> Iterator[str]:

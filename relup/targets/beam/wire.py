@@ -12,10 +12,11 @@ from relup.targets.beam.terms import Atom, Improper, Pairs, Term
 
 def to_node(data: Any) -> Term:
     """Return plain data, as an instruction has it, as a term for a node."""
-    return _sent(from_data(data))
+    return sent(from_data(data))
 
 
-def _sent(term: written.Term) -> Term:
+def sent(term: written.Term) -> Term:
+    """Return a term as it is written, as a term for a node."""
     match term:
         case written.Atom("true" | "false" as word):
             return word == "true"
@@ -28,12 +29,12 @@ def _sent(term: written.Term) -> Term:
         case written.Binary(data):
             return data
         case written.Tuple(items):
-            return tuple(map(_sent, items))
+            return tuple(map(sent, items))
         case written.List(items, tail):
-            listed = list(map(_sent, items))
-            return listed if tail is None else Improper(tuple(listed), _sent(tail))
+            listed = list(map(sent, items))
+            return listed if tail is None else Improper(tuple(listed), sent(tail))
         case written.Map(pairs):
-            return Pairs(tuple((_sent(k), _sent(v)) for k, v in pairs))
+            return Pairs(tuple((sent(k), sent(v)) for k, v in pairs))
         case written.Fun(module, function, arity):
             return export(module, function, arity)
         case written.Opaque():
