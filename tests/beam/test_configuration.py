@@ -75,3 +75,22 @@ def test_a_callback_that_fails_is_told_and_the_upgrade_stays(commands: Commands,
         told = commands.run("apply", node.name, goal, "--yes").stdout
         assert "applications were not all told what changed in their environments" in told
         assert node.ask("element(2, application:get_key(depot, vsn))") == [ord("2")]
+
+
+WHICH = '[{list_to_binary(Vsn), Status} || {"depot", Vsn, _, Status} <- release_handler:which_releases()]'
+
+
+def test_what_is_confirmed_is_permanent_for_otps_release_handler_too(commands: Commands, beam: Beam) -> None:
+    """On the node that runs, on the one that boots from it, and after a downgrade."""
+    with beam.depot_node(interval=HOUR, workers=2) as node:
+        commands.run("apply", node.name, beam.depot["2"], "--yes")
+        assert node.ask(WHICH) == [("1", "permanent")]
+        commands.run("confirm", node.name)
+        assert node.ask(WHICH) == [("2", "permanent"), ("1", "old")]
+    with beam.depot_node(interval=HOUR, workers=2, vsn="2", again=node) as again:
+        assert again.ask("element(2, application:get_key(depot, vsn))") == [ord("2")]
+        assert again.ask(WHICH) == [("2", "permanent"), ("1", "old")]
+        assert again.ask('[filelib:is_dir(L) || L <- code:get_path(), L =/= "."]').count(False) == 0
+        commands.run("downgrade", again.name, "--yes")
+        commands.run("confirm", again.name)
+        assert again.ask(WHICH) == [("1", "permanent"), ("2", "old")]

@@ -148,6 +148,7 @@ class BeamClient:
         was = await self._recorded(running)
         if was.provisional:
             make_permanent(self._where.release, running)
+            await evaluate(self._bridge, _READ_AGAIN)
         records = replace(was, permanent=was.current)
         self._home.create()
         self._home.write(records)
@@ -230,6 +231,13 @@ _ERLANG = """
         Class:Reason -> {failed, Show("~ts: ~0tp", [Class, Reason])}
     end.
 """
+_READ_AGAIN = """
+    case whereis(release_handler) of
+        undefined -> ok;
+        _ -> supervisor:terminate_child(sasl_sup, release_handler), supervisor:restart_child(sasl_sup, release_handler)
+    end.
+"""
+"""Lets OTP's release handler read its file again; it keeps nothing else."""
 _PURGE = """
     [{M, [pid_to_list(P) || P <- processes(), erlang:check_process_code(P, M)]} || M <- Modules,
         erlang:check_old_code(M), not code:soft_purge(M)].

@@ -11,9 +11,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from relup.diagnostics import Diagnostic, Refused
+from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.release import Release
 from relup.targets.beam.files import ebin_of, with_code
+from relup.targets.beam.releases_file import note_permanent
 from relup.targets.beam.standing import file_of
 from relup.targets.durable import replace_file
 
@@ -28,9 +29,12 @@ def make_permanent(root: Path | None, goal: Release) -> None:
         for source, target in _folders(root, goal):
             if not target.exists():
                 _copy(source, target)
+        note_permanent(root, goal)
         replace_file(root / "releases" / "start_erl.data", f"{goal.erts} {goal.vsn}\n".encode())
     except OSError as error:
         raise Refused([_elsewhere(goal, f"{error.filename}: {error.strerror}")]) from error
+    except InvalidInput as error:
+        raise Refused([_elsewhere(goal, str(error.diagnostics[0]))]) from error
 
 
 def _folders(root: Path, goal: Release) -> Iterator[tuple[Path, Path]]:
