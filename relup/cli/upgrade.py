@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from relup.model.release import Application, Release
 from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.planner import find_route
+from relup.planner.emulator import losing_all
 from relup.planner.lint import check_appup
 from relup.report.route import route_lines
 from relup.report.text import outcome_lines
@@ -64,14 +66,14 @@ def _apply(output: Output, request: Request, new: str, home: Home) -> int:
         raise click.UsageError("a saved plan is applied as it is: --through and --via are for a release")
     with connect(request.node) as client:
         if isinstance(wanted, Route):
-            _check(output, wanted, (), strict=request.strict)
+            _check(output, wanted, losing_all(wanted), strict=request.strict)
             return _carry_out(output, client, request, adopted(wanted, unpacked(), home.releases), ask=False)
         running = _running(client.ask("releases"), wanted)
         route = _route(output, request, running, wanted)
         if route.base.vsn == route.goal.vsn:
             output.result({"status": "nothing_to_do"}, [f"{request.node} runs {running} already"])
             return 0
-        _check(output, route, _of_appups(route), strict=request.strict)
+        _check(output, route, chain(_of_appups(route), losing_all(route)), strict=request.strict)
         return _carry_out(output, client, request, route, ask=True)
 
 
@@ -103,7 +105,9 @@ def downgrade(output: Output, request: Request, vsn: str | None) -> int:
         records = client.ask("releases")
         running = _running(records)
         goal = _recorded(_earlier(records, vsn), "which ran before")
-        return _carry_out(output, client, request, _way_down(output, request, running, goal), ask=True)
+        route = _way_down(output, request, running, goal)
+        output.say(map(str, losing_all(route)))
+        return _carry_out(output, client, request, route, ask=True)
 
 
 def _unpack(home: Home) -> Path:
@@ -209,6 +213,7 @@ def _carry_out(output: Output, client: Client, request: Request, route: Route, *
         )
     outcome = outcome_from_data(data)
     known = [d for warnings in (route.warnings, *(hop.warnings for hop in route.hops)) for d in warnings]
+    known += losing_all(route)
     output.result(data, outcome_lines(outcome, known))
     return outcome.exit_code
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import Instruction, LowLevel, RestartEmulator, RestartNewEmulator
+from relup.model.naming import describe
 from relup.model.release import Release
+from relup.model.route import Route
 
 _SASL_OF_R15 = "2.2"
 
@@ -56,3 +58,16 @@ def restarting_last(script: Sequence[LowLevel]) -> tuple[LowLevel, ...]:
             return (*(i for n, i in enumerate(rest) if n != first), new)
         case _:
             return tuple(script)
+
+
+def restarting(route: Route) -> Iterator[RestartNewEmulator | RestartEmulator]:
+    """Yield the instructions of a route that restart the node."""
+    for hop in route.hops:
+        yield from (i for i in hop.script if isinstance(i, RestartNewEmulator | RestartEmulator))
+
+
+def losing_all(route: Route) -> Iterator[Diagnostic]:
+    """Warn of what the restarts of a route on a BEAM node come to, which only OTP's release handler carries out."""
+    for instruction in restarting(route) if route.goal.kind == "beam" else ():
+        message = f"{describe(instruction)}: release_handler restarts the node, and every state in it is lost"
+        yield Diagnostic("state_lost", message, instruction.location, "warning")

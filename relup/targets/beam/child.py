@@ -28,6 +28,8 @@ _LAST_WORDS = 1.0
 _HERE = Path(__file__).parent
 _QUIET = ("-noinput", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none", "-kernel", "logger_level", "none")
 _APART = ("-hidden", "-dist_listen", "false", "-start_epmd", "false", "-kernel", "dist_auto_connect", "never")
+_NO_RELEASES = ("-sasl", "releases_dir", '"/dev/null"')
+"""A boot file with sasl starts a release handler, which would write into the node's `RELEASES` as if it were its own."""
 _COOKIE = ("-setcookie", "relup")
 """Not the node's. Without one, Erlang would write a `~/.erlang.cookie` when distribution starts."""
 
@@ -84,7 +86,7 @@ def command(where: Where, reply_fd: int, patience: float) -> tuple[str, ...]:
     """Return the command of a bridge, which tells nobody the cookie, nor the node it goes to."""
     setup = ("-kernel", "net_setuptime", str(max(1, min(120, round(patience)))))
     last = ("-pa", str(_HERE), *where.erl_args, "-s", "relup_bridge", "main", str(reply_fd))
-    return (*where.erts.command, *_QUIET, *_APART, *_COOKIE, *setup, *last)
+    return (*where.erts.command, *_QUIET, *_APART, *_NO_RELEASES, *_COOKIE, *setup, *last)
 
 
 @asynccontextmanager

@@ -18,10 +18,11 @@ from typing import Any
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.document.route import route_from_data
 from relup.executor import Event, Options, Outcome, install
-from relup.model.instructions import RestartEmulator, RestartNewEmulator, SyncNodes
+from relup.model.instructions import SyncNodes
 from relup.model.naming import describe
 from relup.model.release import Release
 from relup.model.route import Route
+from relup.planner.emulator import restarting
 from relup.targets.beam.after_loss import found_after_loss
 from relup.targets.beam.agent import PATIENCE, dismiss
 from relup.targets.beam.asking import applications, booted, evaluate
@@ -31,6 +32,7 @@ from relup.targets.beam.deploy import make_permanent
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.erts import start_erl
 from relup.targets.beam.looking import look
+from relup.targets.beam.restart import install_by_restart
 from relup.targets.beam.standing import beam_home, file_of, standing
 from relup.targets.beam.target import BeamNode
 from relup.targets.beam.terms import Atom, text
@@ -109,6 +111,8 @@ class BeamClient:
         if wrong := [*_beyond(route), *(_no_deadline(route) if within is not None else ())]:
             raise Refused(wrong)
         running = await self._running()
+        if any(restarting(route)):
+            return await self._restart(route, running, dry_run=options["dry_run"])
         if await self._goes_back_in() is not None:
             if route.direction == "up":
                 message = f"{running} is not confirmed yet and may go back by itself"
@@ -132,6 +136,17 @@ class BeamClient:
             if outcome.status == "done":
                 records = records.running(Installed(goal.name, goal.vsn, file_of(goal)))
             self._write(records, route, outcome, owner)
+        return outcome_to_data(outcome)
+
+    async def _restart(self, route: Route, running: Release, *, dry_run: bool) -> dict[str, Any]:
+        """Let OTP's release handler upgrade the node, which restarts it."""
+        records = await self._recorded(running)
+        outcome = await install_by_restart(self._bridge, self._where, route, dry_run=dry_run)
+        if outcome.status == "done":
+            goal = route.goal
+            records = records.running(Installed(goal.name, goal.vsn, file_of(goal)))
+        if not dry_run:
+            self._write(records, route, outcome, _owner())
         return outcome_to_data(outcome)
 
     def _write(self, records: Records, route: Route, outcome: Outcome, owner: str) -> None:
@@ -194,17 +209,20 @@ class BeamClient:
 
 
 def _beyond(route: Route) -> Iterator[Diagnostic]:
-    """Find what only OTP's own release handler carries out."""
+    """Find what only OTP's own release handler carries out, together with other nodes."""
     for instruction in (i for hop in route.hops for i in hop.script):
-        if isinstance(instruction, RestartNewEmulator | RestartEmulator | SyncNodes):
-            message = f"{describe(instruction)}: only OTP's release_handler carries that out, and states are lost"
+        if isinstance(instruction, SyncNodes):
+            message = f"{describe(instruction)}: only OTP's release_handler carries that out"
             hint = "`relup plan OLD NEW --format otp -o relup` writes the file for it"
-            yield Diagnostic("restart_needed", message, instruction.location, hint=hint)
+            yield Diagnostic("not_on_this_node", message, instruction.location, hint=hint)
 
 
 def _no_deadline(route: Route) -> Iterator[Diagnostic]:
     """Find why a route could not be taken back by the node alone."""
-    if route.back() is None:
+    if any(restarting(route)):
+        message = f"{route} restarts the node, so nothing in it could take it back when nobody confirms it"
+        yield Diagnostic("no_way_back", message, hint="apply it without --confirm")
+    elif route.back() is None:
         message = f"{route} has no way back, so it cannot be taken back when nobody confirms it"
         yield Diagnostic("no_way_back", message, hint="write the down entries of its appups")
 

@@ -23,12 +23,10 @@ def make_permanent(root: Path | None, goal: Release) -> None:
     """Let the folder *root* of a node's release boot *goal*. Raises `Refused` where the deployment has to do that."""
     if root is None or not (root / "releases" / "start_erl.data").is_file():
         raise Refused([_elsewhere(goal, "the folder of the node's release is not on this machine")])
-    if not (root / f"erts-{goal.erts}").is_dir():
+    if not any((folder / f"erts-{goal.erts}").is_dir() for folder in (root, Path(goal.root))):
         raise Refused([_elsewhere(goal, f"it needs erts {goal.erts}, which {root} does not have")])
     try:
-        for source, target in _folders(root, goal):
-            if not target.exists():
-                _copy(source, target)
+        put_beside(root, goal)
         note_permanent(root, goal)
         replace_file(root / "releases" / "start_erl.data", f"{goal.erts} {goal.vsn}\n".encode())
     except OSError as error:
@@ -37,9 +35,19 @@ def make_permanent(root: Path | None, goal: Release) -> None:
         raise Refused([_elsewhere(goal, str(error.diagnostics[0]))]) from error
 
 
+def put_beside(root: Path, goal: Release) -> None:
+    """Copy what *goal* consists of into the folder of a node's release; what is there already stays."""
+    for source, target in _folders(root, goal):
+        if not target.exists():
+            _copy(source, target)
+
+
 def _folders(root: Path, goal: Release) -> Iterator[tuple[Path, Path]]:
     """Yield the folders that the release consists of, and where they belong; its version's own folder is the last."""
     goal = with_code(goal)
+    emulator = Path(goal.root) / f"erts-{goal.erts}"
+    if emulator.is_dir():
+        yield emulator, root / emulator.name
     for application in goal.applications:
         ebin = ebin_of(application, goal)
         if ebin is not None:
