@@ -48,10 +48,19 @@ def outside(who: Iterable[Term], place: Location | None) -> Diagnostic:
     return Diagnostic("outside_trees", message, place, "note")
 
 
-def mute_supervisors(who: Iterable[Term]) -> Diagnostic:
-    """Say which supervisors do not answer."""
+def holders(who: Iterable[Term], place: Location | None) -> Diagnostic:
+    """Say who holds functions that go on in code that is replaced."""
+    names = shortened([process(w) for w in who])
+    message = f"{names}: hold functions of code that is replaced; they go on in it, and fail once it is purged"
+    hint = "a function with a name, &Module.name/arity or {Module, name, args}, goes on in the new code"
+    return Diagnostic("old_functions_held", message, place, "note", hint=hint)
+
+
+def silent_ones(who: Iterable[Term]) -> Diagnostic:
+    """Say which supervisors and event managers do not answer."""
     names = shortened([f"{process(w)} in {function(w)}" for w in who])
-    return Diagnostic("supervisor_silent", f"supervisors do not answer, so their children are not known: {names}")
+    message = f"supervisors or event managers do not answer, so their children or handlers are not known: {names}"
+    return Diagnostic("supervisor_silent", message)
 
 
 def raised(module: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
