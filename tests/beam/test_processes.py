@@ -75,17 +75,30 @@ def applied(beam: Beam, node: BeamNode, way: str = "12", after: str = "", happen
     return asyncio.run(scenario())
 
 
+
+PUSH = "[gen_statem:call('Elixir.Zoo.Gate', push), gen_statem:call('Elixir.Zoo.Gate', push)]"
+
 def test_x(beam):
     with beam.zoo_node() as node:
         before = node.ask(STATES)
-        print(before)
+        assert node.ask(PUSH) == ["opened", "shut"]
+        before = node.ask(STATES)
         o = applied(beam, node)
-        print(o)
-        print(node.ask(STATES))
+        assert o.status == "done"
+        assert node.ask(PUSH) == ["opened_by_2", "shut_by_2"]
         o = applied(beam, node, "21")
         print(o)
-        after = node.ask(STATES)
-        print(after)
-        for i in range(len(before)):
-            print(i, before[i]==after[i])
+        assert node.ask(PUSH) == ["opened", "shut"]
+        before = node.ask(STATES)
+        for key, fault in [("'Elixir.Zoo.Pump'", "{junk, ok}"), ("'Elixir.Zoo.Keepers'", "true"), ("{'Elixir.Zoo.Reader',3}", "{junk, remove_handler}"), ("'Elixir.Zoo.Counter'", "raise"), ("'Elixir.Zoo.Gate'", "{junk, {ok, x}}"), ("'Elixir.Zoo.Basket'", "raise")]:
+            node.ask(f"persistent_term:put({{zoo, {key}}}, {fault})")
+            o = applied(beam, node)
+            print(key, o.status, [d.message for d in o.diagnostics if d.severity in ("error", "warning")])
+            after = node.ask(STATES)
+            for i in range(len(before)):
+                if before[i] != after[i]:
+                    print(i, before[i], after[i])
+            assert node.ask(PUSH) == ["opened", "shut"]
+            before = node.ask(STATES)
+            node.ask(f"persistent_term:erase({{zoo, {key}}})")
         assert 0

@@ -58,7 +58,8 @@ suspend(Limits, #agent{selected = Selected, supervisors = Above} = A) ->
 settle(Stages, Tries, Start, Limits, A) ->
     case stages(Stages, Tries, Start, Limits, A) of
         {again, Waiting, Late, Batch, Next} ->
-            Resumed = release(Next),
+            %% the window stays open: what they keep from here on is not to be forgotten after this request
+            Resumed = (release(Next))#agent{released = Next#agent.released, watched = Next#agent.watched},
             Forget = {replace_state, fun relup_agent_states:forget/1},
             [P ! {system, {Next#agent.nobody, P}, Forget} || P <- Next#agent.asked],
             Until = lists:min([Start + limit(P, Limits, Next) || P <- Late]),
@@ -183,7 +184,7 @@ forgotten(#agent{released = Released, watched = Watched, nobody = Nobody} = A) -
     [demonitor(M, [flush]) || M <- Watched],
     Forget = {replace_state, fun relup_agent_states:forget/1},
     {_, Busy} = relup_agent_census:ask(lists:usort(Released), system, Forget, ?GRACE),
-    Later = {replace_state, relup_agent_states:lasting("fun(_) -> erase('$relup_states'), throw(relup) end.")},
+    Later = {replace_state, relup_agent_states:forget_later()},
     [P ! {system, {Nobody, P}, Later} || P <- Busy],
     A#agent{released = [], watched = []}.
 
