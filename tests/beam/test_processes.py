@@ -78,27 +78,24 @@ def applied(beam: Beam, node: BeamNode, way: str = "12", after: str = "", happen
 
 PUSH = "[gen_statem:call('Elixir.Zoo.Gate', push), gen_statem:call('Elixir.Zoo.Gate', push)]"
 
+def say(o):
+    return o.status, [(d.code, d.message) for d in o.diagnostics if d.code not in ("loaded_unchanged", "deleted_while_used")]
+
 def test_x(beam):
-    with beam.zoo_node() as node:
-        before = node.ask(STATES)
-        assert node.ask(PUSH) == ["opened", "shut"]
-        before = node.ask(STATES)
-        o = applied(beam, node)
-        assert o.status == "done"
-        assert node.ask(PUSH) == ["opened_by_2", "shut_by_2"]
-        o = applied(beam, node, "21")
-        print(o)
-        assert node.ask(PUSH) == ["opened", "shut"]
-        before = node.ask(STATES)
-        for key, fault in [("'Elixir.Zoo.Pump'", "{junk, ok}"), ("'Elixir.Zoo.Keepers'", "true"), ("{'Elixir.Zoo.Reader',3}", "{junk, remove_handler}"), ("'Elixir.Zoo.Counter'", "raise"), ("'Elixir.Zoo.Gate'", "{junk, {ok, x}}"), ("'Elixir.Zoo.Basket'", "raise")]:
-            node.ask(f"persistent_term:put({{zoo, {key}}}, {fault})")
-            o = applied(beam, node)
-            print(key, o.status, [d.message for d in o.diagnostics if d.severity in ("error", "warning")])
-            after = node.ask(STATES)
-            for i in range(len(before)):
-                if before[i] != after[i]:
-                    print(i, before[i], after[i])
-            assert node.ask(PUSH) == ["opened", "shut"]
-            before = node.ask(STATES)
-            node.ask(f"persistent_term:erase({{zoo, {key}}})")
+    with beam.zoo_node(interactive=True) as node:
+        print(node.ask("[list_to_binary(D) || D <- code:get_path(), string:find(D, \"zoo\") =/= nomatch, string:find(D, \"consol\") =/= nomatch orelse string:find(D, \"lib/zoo\") =/= nomatch]"))
+        mods = "Ms = element(2, application:get_key(zoo, modules)), [M || M <- Ms, code:is_loaded(M) =/= false]"
+        l1 = set(node.ask(mods)); print(l1)
+        print(node.ask("[lists:sort([M || M <- element(2, application:get_key(zoo, modules)), code:is_loaded(M) =:= false])]"))
+        node.ask(f"persistent_term:put({{zoo, 'Elixir.Zoo.Pump'}}, raise)")
+        print(say(applied(beam, node)))
+        print(set(node.ask(mods)) ^ l1)
+        node.ask(f"persistent_term:erase({{zoo, 'Elixir.Zoo.Pump'}})")
+        print(say(applied(beam, node, after="suspend", happens="""{ok, W} = 'Elixir.Task.Supervisor':start_child('Elixir.Zoo.Tasks', 'Elixir.Zoo.Animal':doze()), register(dozer, W), ok""")))
+        print(set(node.ask(mods)) - l1)
+        print(node.ask("[list_to_binary(D) || D <- code:get_path(), string:find(D, \"zoo\") =/= nomatch, string:find(D, \"consol\") =/= nomatch orelse string:find(D, \"lib/zoo\") =/= nomatch]"))
+        print(node.ask("['Elixir.Zoo.Loud':sound(X) || X <- [a, 2, []]]"))
+        print(say(applied(beam, node, "21")))
+        print(node.ask("['Elixir.Zoo.Loud':sound(X) || X <- [a, 2, []]]"))
+        print(set(node.ask(mods)) - l1)
         assert 0

@@ -1,7 +1,7 @@
 %% Who runs the code that changes: what supervision trees say, and what each process was started to run.
 -module(relup_agent_census).
 
--export([census/1, concerned/2, initial/1, parent/1, ask/4, describe/1, words/1]).
+-export([census/1, concerned/2, initial/1, parent/1, hears/1, is_task/1, ask/4, describe/1, words/1]).
 
 -include("relup_agent.hrl").
 
@@ -17,8 +17,8 @@ census(Modules) ->
     InTree = maps:from_list([{P, true} || {P, _, _} <- Trees] ++ [{P, true} || {P, _} <- Supervisors]),
     {Outside, Busy} = told([{P, []} || P <- processes(), not is_map_key(P, InTree)], Handlers),
     Others = [{P, Ms, parent(P)} || {P, Told} <- Outside, (Ms = runs(P, Told, Wanted)) =/= []],
-    {Found, Deaf} = lists:partition(fun hears/1, Using ++ Tops),
-    {Beyond, Too} = lists:partition(fun hears/1, Others),
+    {Found, Deaf} = lists:partition(fun({P, _, _}) -> hears(P) end, Using ++ Tops),
+    {Beyond, Too} = lists:partition(fun({P, _, _}) -> hears(P) end, Others),
     Mute = [describe(P) || {P, _, _} <- Deaf ++ Too, not is_task(P)],
     {ok, Found, Beyond, Mute, [describe(P) || P <- Silent ++ Busy]}.
 
@@ -84,7 +84,7 @@ supervisor(Pid) when is_pid(Pid), node(Pid) =:= node() ->
 supervisor(_) -> none.
 
 %% Does it take system messages? What its module is tells of most; the others are looked at, one by one.
-hears({Pid, _, _}) ->
+hears(Pid) ->
     case proc_lib:initial_call(Pid) of
         {supervisor, _, _} -> true;
         {gen_event, _, _} -> true;
@@ -190,7 +190,8 @@ lingering(Modules, Except) ->
     Names = [atom_to_binary(M) || M <- Modules],
     Marks = [<<"(", M/binary, ":">> || M <- Names] ++ [<<"('", M/binary, "':">> || M <- Names],
     Code = binary:compile_pattern(Marks),
-    Functions = binary:compile_pattern([<<"#Fun<", M/binary, ".">> || M <- Names]),
+    %% what follows the module is a number: it is not the first part of another module's name
+    Functions = binary:compile_pattern([<<"#Fun<", M/binary, $., Digit>> || M <- Names, Digit <- "0123456789"]),
     Others = [P || P <- processes(), P =/= self(), not is_map_key(P, Except)],
     lists:foldl(
         fun(P, {Stand, Hold}) ->

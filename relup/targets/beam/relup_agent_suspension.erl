@@ -5,7 +5,7 @@
 
 -include("relup_agent.hrl").
 
--import(relup_agent_census, [describe/1, initial/1]).
+-import(relup_agent_census, [describe/1, hears/1, initial/1]).
 
 %% How often suspending begins again because somebody waits for one who is suspended, and when that is first looked for.
 -define(TRIES, 6).
@@ -137,7 +137,7 @@ catch_up(Tries, #agent{known = Known, modules = Modules, changed = []} = A) ->
     Wanted = maps:from_keys(Modules, true),
     New = [P || P <- processes(), not is_map_key(P, Known)],
     Next = A#agent{known = maps:merge(Known, maps:from_keys(New, true))},
-    case [{P, [M], relup_agent_census:parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted)] of
+    case [{P, [M], relup_agent_census:parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted), hears(P)] of
         [] -> {ok, Next};
         Born ->
             Before = Next#agent.supervisors,

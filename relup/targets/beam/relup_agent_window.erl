@@ -65,7 +65,7 @@ unseen(Known) -> [P || P <- processes(), not is_map_key(P, Known)].
 
 running(Modules, Pids) ->
     Wanted = maps:from_keys(Modules, true),
-    [P || P <- Pids, is_map_key(initial(P), Wanted)].
+    [P || P <- Pids, is_map_key(initial(P), Wanted), not relup_agent_census:is_task(P)].
 
 %% Let everybody go on; from here on the way back is a downgrade.
 resume(A) ->

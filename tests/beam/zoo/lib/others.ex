@@ -85,3 +85,9 @@ defmodule Zoo.Pump do
   def system_code_change(n, __MODULE__, 1, _), do: answer(__MODULE__, {:ok, {:litres, n}})
   def system_code_change({:litres, n}, __MODULE__, {:down, 1}, _), do: {:ok, n}
 end
+
+defmodule Zoo.Fire do
+  @moduledoc "What cannot be loaded together with others, nor taken back."
+  @on_load :light
+  def light, do: :ok
+end

@@ -29,6 +29,8 @@ end
 defmodule Zoo.Doors do
   @moduledoc "Starts a server of another module; it is none itself."
   def start_link, do: GenServer.start_link(Zoo.Animal, :cat)
+  # an application whose top is no supervisor
+  def start(_type, _args), do: GenServer.start_link(Zoo.Animal, :hen, name: :hen)
 end
 
 defmodule Zoo.Vet do
