@@ -9,7 +9,8 @@
 %% functions, so nobody keeps code of these modules.
 %%
 %% Here is its life; beside it who is concerned (relup_agent_census), how they are suspended (_suspension), what is done
-%% while they are (_window), code (_code), kept states (_states), what no state holds (_modes) and what applications are (_applications).
+%% while they are (_window), code (_code), kept states (_states), what no state holds (_modes) and what
+%% applications are (_applications).
 -module(relup_agent).
 
 -include("relup_agent.hrl").

@@ -12,23 +12,26 @@ census(Modules) ->
     Wanted = maps:from_keys(Modules, true),
     Handlers = lists:any(fun(M) -> erlang:function_exported(M, handle_event, 2) end, Modules),
     {Trees, Supervisors, Silent} = trees(Handlers),
-    Using = [{P, Ms, S} || {P, Told, S} <- Trees, (Ms = runs(P, Told, Wanted)) =/= []],
-    Tops = [{P, [M], S} || {P, S} <- Supervisors, M <- [initial(P)], is_map_key(M, Wanted)],
-    InTree = maps:from_list([{P, true} || {P, _, _} <- Trees] ++ [{P, true} || {P, _} <- Supervisors]),
-    {Outside, Busy} = told([{P, []} || P <- processes(), not is_map_key(P, InTree)], Handlers),
-    Others = [{P, Ms, parent(P)} || {P, Told} <- Outside, (Ms = runs(P, Told, Wanted)) =/= []],
-    {Found, Deaf} = lists:partition(fun({P, _, _}) -> hears(P) end, Using ++ Tops),
-    {Beyond, Too} = lists:partition(fun({P, _, _}) -> hears(P) end, Others),
-    Mute = [describe(P) || {P, _, _} <- Deaf ++ Too, not is_task(P)],
-    {ok, Found, Beyond, Mute, [describe(P) || P <- Silent ++ Busy]}.
+    Using = [{P, Ms, S, Call} || {P, Told, S, Call} <- Trees, (Ms = runs(Call, Told, Wanted)) =/= []],
+    Tops = [{P, [M], S, Call} || {P, S, Call} <- Supervisors, M <- [module(Call)], is_map_key(M, Wanted)],
+    InTree = maps:from_keys([P || {P, _, _, _} <- Trees] ++ [P || {P, _, _} <- Supervisors], true),
+    Outside = [{P, worker, [], none, call(P)} || P <- processes(), not is_map_key(P, InTree)],
+    {Told, Busy} = told(Outside, Handlers),
+    Others = [{P, Ms, parent(P), Call} || {P, Said, _, Call} <- Told, (Ms = runs(Call, Said, Wanted)) =/= []],
+    Hears = fun({P, _, _, Call}) -> hears(P, Call) end,
+    {Found, Deaf} = lists:partition(Hears, Using ++ Tops),
+    {Beyond, Too} = lists:partition(Hears, Others),
+    Mute = [describe(P) || {P, _, _, _} <- Deaf ++ Too, not is_task(P)],
+    Selected = fun(All) -> [{P, Ms, S} || {P, Ms, S, _} <- All] end,
+    {ok, Selected(Found), Selected(Beyond), Mute, [describe(P) || P <- Silent ++ Busy]}.
 
 %% Which of the wanted modules a process runs. A server has one callback module, whatever else its spec names; what an
 %% agent began with says less of it than its spec does.
-runs(P, Told, Wanted) ->
-    case {proc_lib:initial_call(P), [M || M <- Told, is_map_key(M, Wanted)]} of
-        {{M, init, [_]}, _} when is_map_key(M, Wanted) -> [M];
-        {{M, _, _}, []} when is_map_key(M, Wanted) -> [M];
-        {_, Ms} -> Ms
+runs({M, init, 1}, _, Wanted) when is_map_key(M, Wanted) -> [M];
+runs({Began, _, _}, Told, Wanted) ->
+    case [M || M <- Told, is_map_key(M, Wanted)] of
+        [] when is_map_key(Began, Wanted) -> [Began];
+        Ms -> Ms
     end.
 
 %% What there is to be said before a window: how many it concerns, who of them is in no tree, who cannot be suspended,
@@ -43,7 +46,9 @@ concerned(Modules, Code) ->
 describe(Pid) ->
     Name = case catch process_info(Pid, registered_name) of
         {registered_name, Registered} -> atom_to_binary(Registered);
-        _ -> unicode:characters_to_binary([pid_to_list(Pid) | [[" (", atom_to_list(M), ")"] || M <- [initial(Pid)], M =/= none]])
+        _ ->
+            Runs = [[" (", atom_to_list(M), ")"] || is_pid(Pid), M <- [initial(Pid)], M =/= none],
+            unicode:characters_to_binary([pid_to_list(Pid) | Runs])
     end,
     Function = case catch process_info(Pid, current_function) of
         {current_function, Current} -> Current;
@@ -56,12 +61,13 @@ words(Reason) ->
     unicode:characters_to_binary(io_lib:format("~0tP", [Reason, 20], [{chars_limit, 400}])).
 
 %% The module that a process was started to run, as proc_lib knows it.
-initial(Pid) ->
-    case proc_lib:initial_call(Pid) of
-        {supervisor, M, _} -> M;
-        {M, _, _} -> M;
-        false -> none
-    end.
+initial(Pid) -> module(call(Pid)).
+
+call(Pid) -> proc_lib:translate_initial_call(Pid).
+
+module({supervisor, M, _}) -> M;
+module({proc_lib, init_p, 5}) -> none;
+module({M, _, _}) -> M.
 
 %% The supervisor that started a process which no tree shows.
 parent(Pid) ->
@@ -76,7 +82,7 @@ parent(Pid) ->
     end.
 
 supervisor(Pid) when is_pid(Pid), node(Pid) =:= node() ->
-    case proc_lib:initial_call(Pid) of
+    case call(Pid) of
         {supervisor, _, _} -> Pid;
         {'Elixir.DynamicSupervisor', _, _} -> Pid;
         _ -> none
@@ -84,14 +90,12 @@ supervisor(Pid) when is_pid(Pid), node(Pid) =:= node() ->
 supervisor(_) -> none.
 
 %% Does it take system messages? What its module is tells of most; the others are looked at, one by one.
-hears(Pid) ->
-    case proc_lib:initial_call(Pid) of
-        {supervisor, _, _} -> true;
-        {gen_event, _, _} -> true;
-        {M, init, _} -> serves(M) orelse loops(Pid);
-        {M, _, _} -> erlang:function_exported(M, system_continue, 3) orelse loops(Pid);
-        false -> loops(Pid)
-    end.
+hears(Pid) -> hears(Pid, call(Pid)).
+
+hears(_, {supervisor, _, _}) -> true;
+hears(_, {gen_event, _, _}) -> true;
+hears(Pid, {M, init, _}) -> serves(M) orelse loops(Pid);
+hears(Pid, {M, _, _}) -> erlang:function_exported(M, system_continue, 3) orelse loops(Pid).
 
 serves(M) ->
     case get({serves, M}) of
@@ -108,54 +112,56 @@ loops(Pid) ->
     process_info(Pid, current_function) =:= {current_function, {erlang, hibernate, 3}}
         orelse stands_in(Pid, binary:compile_pattern(Marks)).
 
-%% {[{Pid, Modules, Supervisor}], [{Supervisor, Its supervisor}], Silent ones}, from all running applications.
+%% {[{Pid, Modules, Supervisor, Its initial call}], [{Supervisor, Its supervisor, Its initial call}], Silent ones}, from
+%% all running applications.
 trees(Handlers) ->
     Names = [Name || {Name, _, _} <- application:which_applications(?LIMIT)],
     Masters = [M || Name <- Names, M <- [application_controller:get_master(Name)], is_pid(M)],
-    Tops = [{P, supervisor, [], none} || M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
+    Tops = [{P, supervisor, [], none, call(P)} || M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
     level(Tops, Handlers, [], [], []).
 
 level([], _, Found, Supervisors, Silent) -> {Found, Supervisors, Silent};
 level(Level, Handlers, Found, Supervisors, Silent) ->
-    {Above, Workers} = lists:partition(fun is_supervisor/1, [Child || {P, _, _, _} = Child <- Level, node(P) =:= node()]),
-    {Families, Mute} = ask([P || {P, _, _, _} <- Above], '$gen_call', which_children),
-    Children = [{P, Type, Ms, S} || {S, List} <- Families, {_, P, Type, Ms} <- List, is_pid(P)],
-    {Told, Busy} = told([{P, Ms} || {P, _, Ms, _} <- Workers], Handlers),
-    By = maps:from_list([{P, S} || {P, _, _, S} <- Workers]),
-    More = [{P, Ms, maps:get(P, By)} || {P, Ms} <- Told],
-    level(Children, Handlers, More ++ Found, [{P, S} || {P, _, _, S} <- Above] ++ Supervisors, Mute ++ Busy ++ Silent).
+    {Above, Workers} = lists:partition(fun is_supervisor/1, Level),
+    {Families, Mute} = ask([P || {P, _, _, _, _} <- Above], '$gen_call', which_children),
+    Children = [{P, Type, Ms, S, call(P)} || {S, List} <- Families, is_list(List), {_, P, Type, Ms} <- List, is_pid(P),
+        node(P) =:= node()],
+    {Told, Busy} = told(Workers, Handlers),
+    Over = [{P, S, Call} || {P, _, _, S, Call} <- Above],
+    level(Children, Handlers, Told ++ Found, Over ++ Supervisors, Mute ++ Busy ++ Silent).
 
-%% What processes run of which it is known only who they are, and what their specs say: an event manager is asked,
-%% whatever its spec says, and who has modules of its own choice. A server is not: it would die of it.
+%% What processes run of which it is known what their specs say: an event manager is asked, whatever its spec says, and
+%% who has modules of its own choice. A server is not: it would die of it.
 told(Said, Handlers) ->
-    {Asked, Plain} = lists:partition(fun({P, Ms}) -> chooses(P, Ms, Handlers) end, Said),
-    {Told, Busy} = ask([P || {P, _} <- Asked], self(), get_modules),
-    {[{P, Ms} || {P, Ms} <- Plain, is_list(Ms)] ++ [{P, []} || {P, dynamic} <- Plain] ++ Told, Busy}.
+    {Asked, Plain} = lists:partition(fun(Child) -> chooses(Child, Handlers) end, Said),
+    {Answers, Busy} = ask([P || {P, _, _, _, _} <- Asked], self(), get_modules),
+    Told = maps:from_list(Answers),
+    {[{P, case Ms of dynamic -> []; _ -> Ms end, S, Call} || {P, _, Ms, S, Call} <- Plain] ++
+        [{P, maps:get(P, Told), S, Call} || {P, _, _, S, Call} <- Asked, is_map_key(P, Told)], Busy}.
 
-chooses(P, Ms, Handlers) ->
-    case proc_lib:initial_call(P) of
-        {gen_event, _, _} -> Handlers;
-        {M, init, _} when Ms =:= dynamic -> not (serves(M) orelse loops(P));
-        _ -> Ms =:= dynamic andalso not loops(P)
-    end.
+chooses({_, _, _, _, {gen_event, _, _}}, Handlers) -> Handlers;
+chooses({P, _, dynamic, _, {M, init, _}}, _) -> not (serves(M) orelse loops(P));
+chooses({P, _, dynamic, _, _}, _) -> not loops(P);
+chooses(_, _) -> false.
 
 %% A child that is a supervisor is one, whatever its spec says; and one that is none would die of being asked.
-is_supervisor({P, Type, Said, _}) ->
-    case proc_lib:initial_call(P) of
-        {supervisor, _, _} -> true;
-        {M, _, _} -> Type =:= supervisor andalso knows_children(M);
-        false -> Type =:= supervisor andalso is_list(Said) andalso lists:any(fun knows_children/1, Said)
-    end.
+is_supervisor({_, _, _, _, {supervisor, _, _}}) -> true;
+is_supervisor({_, supervisor, Said, _, {proc_lib, init_p, 5}}) ->
+    is_list(Said) andalso lists:any(fun knows_children/1, Said);
+is_supervisor({_, supervisor, _, _, {M, _, _}}) -> knows_children(M);
+is_supervisor(_) -> false.
 
 %% Is there a word of children in a module that is no supervisor of OTP's or Elixir's?
 knows_children(M) ->
     case get({knows_children, M}) of
         undefined ->
-            Is = case code:get_object_code(M) of
-                {M, Binary, _} ->
-                    {ok, {M, [{atoms, Atoms}]}} = beam_lib:chunks(Binary, [atoms]),
-                    lists:keymember(which_children, 2, Atoms);
-                error -> false
+            Is = case code:which(M) of
+                File when is_list(File) ->
+                    case beam_lib:chunks(File, [atoms]) of
+                        {ok, {M, [{atoms, Atoms}]}} -> lists:keymember(which_children, 2, Atoms);
+                        _ -> false
+                    end;
+                _ -> false
             end,
             put({knows_children, M}, Is),
             Is;
@@ -192,30 +198,27 @@ lingering(Modules, Except) ->
     Code = binary:compile_pattern(Marks),
     %% what follows the module is a number: it is not the first part of another module's name
     Functions = binary:compile_pattern([<<"#Fun<", M/binary, $., Digit>> || M <- Names, Digit <- "0123456789"]),
-    Others = [P || P <- processes(), P =/= self(), not is_map_key(P, Except)],
-    lists:foldl(
-        fun(P, {Stand, Hold}) ->
-            case {stands_in(P, Code), holds(P, Functions)} of
-                {true, _} -> {[describe(P) | Stand], Hold};
-                {_, true} -> {Stand, [describe(P) | Hold]};
-                _ -> {Stand, Hold}
-            end
-        end,
-        {[], []}, Others).
+    Look = fun(P, {Stand, Hold}) ->
+        Text = stack(P),
+        case {in_frames(Text, Code), binary:match(Text, Functions)} of
+            {true, _} -> {[describe(P) | Stand], Hold};
+            {false, nomatch} -> {Stand, Hold};
+            _ -> {Stand, [describe(P) | Hold]}
+        end
+    end,
+    lists:foldl(Look, {[], []}, [P || P <- processes(), P =/= self(), not is_map_key(P, Except)]).
 
-holds(Pid, Pattern) ->
+stands_in(Pid, Pattern) -> in_frames(stack(Pid), Pattern).
+
+stack(Pid) ->
     case process_info(Pid, backtrace) of
-        {backtrace, Text} -> binary:match(Text, Pattern) =/= nomatch;
-        undefined -> false
+        {backtrace, Text} -> Text;
+        undefined -> <<>>
     end.
 
-stands_in(Pid, Pattern) ->
-    case process_info(Pid, backtrace) of
-        {backtrace, Text} ->
-            Lines = [L || L <- binary:split(Text, <<"\n">>, [global]), is_frame(L)],
-            lists:any(fun(L) -> binary:match(L, Pattern) =/= nomatch end, Lines);
-        undefined -> false
-    end.
+in_frames(Text, Pattern) ->
+    Frames = [L || L <- binary:split(Text, <<"\n">>, [global]), is_frame(L)],
+    lists:any(fun(L) -> binary:match(L, Pattern) =/= nomatch end, Frames).
 
 is_frame(<<"Program counter", _/binary>>) -> true;
 is_frame(Line) -> binary:match(Line, <<"Return addr">>) =/= nomatch.

@@ -20,8 +20,8 @@ modes(Modules) ->
     [{M, catch M:callback_mode()} || M <- Modules, erlang:function_exported(M, callback_mode, 0)].
 
 %% Let those ask again whose states were changed already, and whose module came to have another mode than Before.
-%% Files are those of the code that was loaded. {Killed, Failed}: who stood in code that had to be purged for that, which
-%% is done where Mode is purge, and why it could not be done.
+%% Files are those of the code that was loaded. {Killed, Failed}: who stood in code that had to be purged for that
+%% (which is done where Mode is purge), and why it could not be done.
 read_again(Before, Files, Mode, #agent{changed = Changed, selected = Selected, stuck = Stuck} = A) ->
     Now = modes([M || {M, _} <- Before]),
     Others = [File || {M, _, _} = File <- Files, lists:keyfind(M, 1, Now) =/= lists:keyfind(M, 1, Before)],
@@ -77,5 +77,6 @@ without_code_change(Binary) ->
             fun(Length, Text) -> binary:replace(Text, <<Length, "code_change">>, <<Length, "code_chang_">>) end,
             Atoms, [11, 11 bsl 4])
     end,
-    {ok, Other} = beam_lib:build_module([{Id, case Id of "AtU8" -> Renamed(Data); _ -> Data end} || {Id, Data} <- Chunks]),
+    New = [{Id, case Id of "AtU8" -> Renamed(Data); _ -> Data end} || {Id, Data} <- Chunks],
+    {ok, Other} = beam_lib:build_module(New),
     Other.

@@ -1,4 +1,4 @@
-%% What runs in the processes themselves: keeping a state aside, putting it back, forgetting it; asking for a mode again.
+%% What runs in the processes themselves: keeping a state aside, putting it back, forgetting it; looking for a mode.
 -module(relup_agent_states).
 
 -export([stash/1, unstash/1, forget/1, unstash_later/0, forget_later/0]).
