@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import pytest
 from relup.diagnostics import Refused
 from relup.document import read_release
 from relup.executor import Outcome, install
+from relup.model.instructions import CodeChange
 from relup.model.relup import Relup
 from relup.planner import plan
 from relup.targets.beam.bridge import Bridge
@@ -273,3 +275,18 @@ def test_a_busy_depot_goes_on_in_the_same_processes_whatever_becomes_of_an_upgra
         assert runner.run(upgraded(*ways)) == ["rolled_back", "done", "done"]
         assert list(node.ask("lists:sort(maps:keys(sys:get_state(depot_stock)))")) == ["left", "taken"]
         assert node.ask(names) == before
+
+
+def test_an_agent_that_is_not_told_what_to_call_is_named_with_what_to_write(beam: Beam) -> None:
+    relup = planned(beam.zoo["1"], beam.zoo["2"])
+    script = tuple(
+        replace(i, changes=tuple(replace(c, extra=None) for c in i.changes)) if isinstance(i, CodeChange) else i
+        for i in relup.script
+    )
+    with living(beam) as (node, upgrade):
+        outcome = upgrade(replace(relup, script=script))
+        (failed,) = (d for d in outcome.diagnostics if d.code == "code_change_failed")
+        assert (
+            failed.hint == "an agent calls what extra says: change: {advanced: {tuple: [Elixir.Module, function, []]}}"
+        )
+        assert node.ask(STATES) == seen(1, pushed=0)

@@ -192,6 +192,7 @@ answers(Batch, Pending, Until, Answers) ->
 
 %% Whose stacks stand in these modules, so that a way back would have to kill them, and on whose stacks functions of
 %% them lie, which go on in what was replaced.
+lingering([], _) -> {[], []};
 lingering(Modules, Except) ->
     Names = [atom_to_binary(M) || M <- Modules],
     Marks = [<<"(", M/binary, ":">> || M <- Names] ++ [<<"('", M/binary, "':">> || M <- Names],

@@ -13,7 +13,7 @@
 
 -include("relup_agent.hrl").
 
--import(relup_agent_census, [describe/1, words/1]).
+-import(relup_agent_census, [describe/1]).
 
 %% The callback modes of those modules that have one, as they are loaded now.
 modes(Modules) ->
@@ -37,15 +37,19 @@ read_again(Before, Files, Mode, #agent{changed = Changed, selected = Selected, s
 
 read_again({M, File, Binary}, Pids, Mode, A, Failed) ->
     case {code:soft_purge(M), Mode} of
-        {false, soft} -> {[], [{M, words({in_use_by, relup_agent_code:users(M)})} | Failed]};
+        {false, soft} -> {[], [{M, stands_in_the_way(relup_agent_code:users(M))} | Failed]};
         {Free, _} ->
             Killed = case Free of true -> []; false -> relup_agent_code:users(M) end,
             replaced(M, File, without_code_change(Binary)),
             Late = asked(M, Pids, A),
             replaced(M, File, Binary),
             code:soft_purge(M),
-            {Killed, [{M, words({callback_mode, P})} || P <- Late] ++ Failed}
+            {Killed, [{M, <<Name/binary, " did not take up its callback mode">>} || {_, Name, _} <- Late] ++ Failed}
     end.
+
+stands_in_the_way(Users) ->
+    Names = lists:join(", ", [Name || {_, Name, _} <- Users]),
+    unicode:characters_to_binary(["its callback mode differs, which needs its other code purged, and ", Names, " stand in it"]).
 
 replaced(M, File, Binary) ->
     code:purge(M),

@@ -64,8 +64,13 @@ def silent_ones(who: Iterable[Term]) -> Diagnostic:
 
 
 def raised(module: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
-    """Say whose code_change failed."""
-    return Diagnostic("code_change_failed", f"code_change of {module} for {process(who)}: {words(reason)}", place)
+    """Say whose code_change failed; an agent has none but the function that it is given."""
+    message = f"code_change of {module} for {process(who)}: {words(reason)}"
+    unsaid = "{badfun,[]}" in message and "Elixir.Agent.Server" in message
+    hint = (
+        "an agent calls what extra says: change: {advanced: {tuple: [Elixir.Module, function, []]}}" if unsaid else None
+    )
+    return Diagnostic("code_change_failed", message, place, hint=hint)
 
 
 def deaths(who: Iterable[Term], what: str) -> Iterator[Diagnostic]:

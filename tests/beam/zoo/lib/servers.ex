@@ -100,7 +100,9 @@ defmodule Zoo.Basket do
   use Agent
   import Zoo.Version
   @vsn vsn()
-  def start_link(_), do: Agent.start_link(fn -> [:apple] end, name: __MODULE__)
+  def start_link(_), do: Agent.start_link(fn -> begin(vsn()) end, name: __MODULE__)
+  defp begin(1), do: [:apple]
+  defp begin(2), do: {:basket, [:apple]}
   def up(fruits), do: answer(__MODULE__, {:basket, fruits})
   def down({:basket, fruits}), do: fruits
 end
