@@ -49,7 +49,8 @@ read_again({M, File, Binary}, Pids, Mode, A, Failed) ->
 
 stands_in_the_way(Users) ->
     Names = lists:join(", ", [Name || {_, Name, _} <- Users]),
-    unicode:characters_to_binary(["its callback mode differs, which needs its other code purged, and ", Names, " stand in it"]).
+    Why = "its callback mode differs, which needs its other code purged, and ",
+    unicode:characters_to_binary([Why, Names, " stand in it"]).
 
 replaced(M, File, Binary) ->
     code:purge(M),
