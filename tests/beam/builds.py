@@ -21,6 +21,7 @@ from tests.support import lacking, require_erl
 VERSIONS = ("1", "2", "3")
 EXAMPLES = Path(__file__).parents[2] / "examples" / "beam"
 ANEMONE, DEPOT = EXAMPLES / "anemone", EXAMPLES / "erl"
+ZOO = Path(__file__).with_name("zoo")
 
 
 def anemone_releases(shared: Path) -> Mapping[str, Path]:
@@ -33,6 +34,13 @@ def depot_releases(shared: Path) -> Mapping[str, Path]:
     """Return the folders of the releases of plain OTP by their version."""
     require_erl()
     return _releases(_once(shared, "depot", DEPOT, _build_depot))
+
+
+def zoo_releases(shared: Path) -> Mapping[str, Path]:
+    """Return the folders of a mix release with processes of every kind, by the number of its version: 1 and 2."""
+    require_elixir()
+    folder = _once(shared, "zoo", ZOO, _build_zoo)
+    return {vsn: folder / vsn for vsn in ("1", "2")}
 
 
 def require_elixir() -> None:
@@ -73,11 +81,16 @@ def _build_anemone(folder: Path) -> None:
         list(pool.map(lambda vsn: _build_mix_release(ANEMONE / vsn, folder / vsn), VERSIONS))
 
 
-def _build_mix_release(project: Path, release: Path) -> None:
+def _build_zoo(folder: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda vsn: _build_mix_release(ZOO, folder / vsn, {"ZOO": vsn}), ("1", "2")))
+
+
+def _build_mix_release(project: Path, release: Path, more: Mapping[str, str] | None = None) -> None:
     build = release.with_name(f"build-{release.name}")
     # mix writes into its home and asks the network for nothing here: both are made sure of
     said = {"MIX_ENV": "prod", "MIX_BUILD_PATH": str(build), "MIX_HOME": str(build / "home"), "HEX_OFFLINE": "1"}
-    _run(project, "mix", "release", "--quiet", "--path", release, environ=said)
+    _run(project, "mix", "release", "--quiet", "--path", release, environ={**said, **(more or {})})
     shutil.rmtree(build)
 
 

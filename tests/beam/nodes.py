@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.beam.asking import Asker, asker
-from tests.beam.builds import anemone_releases, depot_releases
+from tests.beam.builds import anemone_releases, depot_releases, zoo_releases
 from tests.support import PATIENCE, NodeProcess
 
 
@@ -105,6 +105,14 @@ class Beam:
     def depot(self) -> Mapping[str, Path]:
         return depot_releases(self.shared)
 
+    @property
+    def zoo(self) -> Mapping[str, Path]:
+        return zoo_releases(self.shared)
+
+    def zoo_node(self, vsn: str = "1", *, interactive: bool = False) -> Starts:
+        """Start the release with processes of every kind; an *interactive* node loads modules when they are called."""
+        return Starts(_zoo(self._new("zoo", self.zoo[vsn], None), "interactive" if interactive else "embedded"))
+
     def anemone_node(
         self,
         vsn: str = "1",
@@ -159,14 +167,19 @@ def copy_release(release: Path, to: Path, application: str) -> Path:
     return Path(shutil.copytree(release, to, copy_function=copy))
 
 
+def _mix(who: Identity) -> dict[str, str]:
+    return {"RELEASE_NODE": who.name, "RELEASE_COOKIE": who.cookie, "RELEASE_DISTRIBUTION": who.kind}
+
+
+@contextmanager
+def _zoo(who: Identity, mode: str) -> Iterator[BeamNode]:
+    with _running(who, ["bin/zoo", "start"], {**_mix(who), "RELEASE_MODE": mode}, r"^zoo \d") as node:
+        yield node
+
+
 @contextmanager
 def _anemone(who: Identity, arguments: Sequence[str]) -> Iterator[BeamNode]:
-    said = {
-        "RELEASE_NODE": who.name,
-        "RELEASE_COOKIE": who.cookie,
-        "RELEASE_DISTRIBUTION": who.kind,
-        "ELIXIR_ERL_OPTIONS": " ".join(arguments),
-    }
+    said = {**_mix(who), "ELIXIR_ERL_OPTIONS": " ".join(arguments)}
     with _running(who, ["bin/anemone", "start"], said, r"^count\[") as node:
         yield node
 

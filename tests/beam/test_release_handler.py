@@ -50,7 +50,7 @@ def test_o1_who_does_not_suspend_in_time_is_skipped_by_otp_and_named_by_relup(be
         assert outcome.status == "rolled_back"
         (said,) = outcome.diagnostics
         assert said.code == "suspend_timeout"
-        assert f"{worker} did not suspend in time: it is in prim_eval:receive/2" in said.message
+        assert f"{worker} (depot_worker) did not suspend in time: it is in prim_eval:receive/2" in said.message
         assert node.ask(f"{LET_GO}, ok") == "ok"
         assert node.ask(VIEW) == before
 
@@ -72,7 +72,7 @@ def test_o2_each_who_is_stuck_costs_otp_its_limit_and_5_s_and_all_cost_relup_one
         outcome, seconds = timed(node, planned(beam.depot["1"], goal))
         assert outcome.status == "rolled_back"
         assert {d.code for d in outcome.diagnostics} == {"suspend_timeout"}
-        assert sorted(d.message.partition(" did not")[0] for d in outcome.diagnostics) == sorted(stuck)
+        assert sorted(d.message.partition(" (depot_worker) did not")[0] for d in outcome.diagnostics) == sorted(stuck)
         assert 0.1 <= seconds < 1
         assert sorted(node.ask(LET_GO)) == [(n, 0) for n in range(1, 21)]
 
@@ -251,8 +251,7 @@ def test_o15_below_a_supervisor_that_is_not_said_to_be_one_otp_changes_nobody_an
         outcome = upgraded(node, planned(beam.depot["1"], beam.depot["2"]))
         assert outcome.status == "done", outcome
         assert [s["id"] for s in node.ask(states)] == [77, 77]
-        told = [d.message for d in outcome.diagnostics if d.code == "outside_trees"]
-        assert "two" in told[0]
+        assert not [d for d in outcome.diagnostics if d.code == "outside_trees"]
     with beam.depot_node(interval=HOUR, workers=2) as node:
         node.ask(f"{one}, ok")
         node.ask(f"{two}, ok")

@@ -51,9 +51,15 @@ def with_code(release: Release) -> Release:
 
 def consolidated(release: Release, module: str) -> Path | None:
     """Return the file of a protocol as a mix release runs it: with all that implements it, beside its boot file."""
-    file = Path(release.location.file) if release.location else None
-    found = file.parent / "consolidated" / f"{module}.beam" if file else None
+    folder = consolidated_folder(release)
+    found = folder / f"{module}.beam" if folder else None
     return found if found and is_file(found) else None
+
+
+def consolidated_folder(release: Release) -> Path | None:
+    """Return the folder that the protocols of a mix release lie in; None when it has none."""
+    found = Path(release.location.file).parent / "consolidated" if release.location else None
+    return found if found and found.is_dir() else None
 
 
 def ebin_of(application: Application, release: Release) -> Path | None:

@@ -9,7 +9,8 @@
 %% functions, so nobody keeps code of these modules.
 %%
 %% Here is its life; beside it who is concerned (relup_agent_census), how they are suspended (_suspension), what is done
-%% while they are (_window), code (_code), kept states (_states) and what applications are (_applications).
+%% while they are (_window), code (_code), kept states (_states), what no state holds (_modes) and what
+%% applications are (_applications).
 -module(relup_agent).
 
 -include("relup_agent.hrl").
@@ -20,8 +21,8 @@
 -export([start/3]).
 
 -define(MODULES, [
-    relup_agent, relup_agent_applications, relup_agent_census, relup_agent_code, relup_agent_states,
-    relup_agent_suspension, relup_agent_window
+    relup_agent, relup_agent_applications, relup_agent_census, relup_agent_code, relup_agent_modes,
+    relup_agent_states, relup_agent_suspension, relup_agent_window
 ]).
 
 %% ── its life ────────────────────────────────────────────────────────────────────────────────────────────

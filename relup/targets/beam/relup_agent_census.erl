@@ -1,37 +1,54 @@
 %% Who runs the code that changes: what supervision trees say, and what each process was started to run.
 -module(relup_agent_census).
 
--export([census/1, concerned/2, initial/1, parent/1, ask/4, describe/1, words/1]).
+-export([census/1, concerned/2, initial/1, parent/1, hears/1, is_task/1, ask/4, describe/1, words/1]).
 
 -include("relup_agent.hrl").
 
-%% Who uses these modules: what supervision trees say, and for the others what they were started by.
+%% Who uses these modules: what supervision trees say, and what each process was started by, for either may be silent.
 %% {ok, Found, Beyond, Mute, Silent}: the first two are [{Pid, Modules, Supervisor}], beyond are those that stand in no
-%% tree; mute ones have no ear for system messages; silent supervisors did not answer.
+%% tree; mute ones have no ear for system messages; silent ones did not answer what they have as children or handlers.
 census(Modules) ->
     Wanted = maps:from_keys(Modules, true),
-    {Trees, Supervisors, Silent} = trees(),
-    Using = [{P, Ms, S} || {P, All, S} <- Trees, (Ms = [M || M <- All, is_map_key(M, Wanted)]) =/= []],
-    Tops = [{P, [M], S} || {P, S} <- Supervisors, M <- [initial(P)], is_map_key(M, Wanted)],
-    InTree = maps:from_list([{P, true} || {P, _, _} <- Trees] ++ [{P, true} || {P, _} <- Supervisors]),
-    Others = [{P, [M], parent(P)} || P <- processes(), not is_map_key(P, InTree),
-              M <- [initial(P)], is_map_key(M, Wanted)],
-    {Found, Deaf} = lists:partition(fun hears/1, Using ++ Tops),
-    {Beyond, Too} = lists:partition(fun hears/1, Others),
-    {ok, Found, Beyond, [describe(P) || {P, _, _} <- Deaf ++ Too], [describe(P) || P <- Silent]}.
+    Handlers = lists:any(fun(M) -> erlang:function_exported(M, handle_event, 2) end, Modules),
+    {Trees, Supervisors, Silent} = trees(Handlers),
+    Using = [{P, Ms, S, Call} || {P, Told, S, Call} <- Trees, (Ms = runs(Call, Told, Wanted)) =/= []],
+    Tops = [{P, [M], S, Call} || {P, S, Call} <- Supervisors, M <- [module(Call)], is_map_key(M, Wanted)],
+    InTree = maps:from_keys([P || {P, _, _, _} <- Trees] ++ [P || {P, _, _} <- Supervisors], true),
+    Outside = [{P, worker, [], none, call(P)} || P <- processes(), not is_map_key(P, InTree)],
+    {Told, Busy} = told(Outside, Handlers),
+    Others = [{P, Ms, parent(P), Call} || {P, Said, _, Call} <- Told, (Ms = runs(Call, Said, Wanted)) =/= []],
+    Hears = fun({P, _, _, Call}) -> hears(P, Call) end,
+    {Found, Deaf} = lists:partition(Hears, Using ++ Tops),
+    {Beyond, Too} = lists:partition(Hears, Others),
+    Mute = [describe(P) || {P, _, _, _} <- Deaf ++ Too, not is_task(P)],
+    Selected = fun(All) -> [{P, Ms, S} || {P, Ms, S, _} <- All] end,
+    {ok, Selected(Found), Selected(Beyond), Mute, [describe(P) || P <- Silent ++ Busy]}.
+
+%% Which of the wanted modules a process runs. A server has one callback module, whatever else its spec names; what an
+%% agent began with says less of it than its spec does.
+runs({M, init, 1}, _, Wanted) when is_map_key(M, Wanted) -> [M];
+runs({Began, _, _}, Told, Wanted) ->
+    case [M || M <- Told, is_map_key(M, Wanted)] of
+        [] when is_map_key(Began, Wanted) -> [Began];
+        Ms -> Ms
+    end.
 
 %% What there is to be said before a window: how many it concerns, who of them is in no tree, who cannot be suspended,
-%% which supervisors are silent, and who stands in the code that is to be replaced.
+%% who is silent, who stands in the code that is to be replaced, and who holds functions of it.
 concerned(Modules, Code) ->
     {ok, Found, Beyond, Mute, Silent} = census(Modules),
     Concerned = maps:from_list([{P, true} || {P, _, _} <- Found ++ Beyond]),
-    {ok, map_size(Concerned), [describe(P) || {P, _, _} <- Beyond], Mute, Silent, lingering(Code, Concerned)}.
+    {Lingering, Holding} = lingering(Code, Concerned),
+    {ok, map_size(Concerned), [describe(P) || {P, _, _} <- Beyond], Mute, Silent, Lingering, Holding}.
 
 %% A process for people: how it is called, and where it is.
 describe(Pid) ->
     Name = case catch process_info(Pid, registered_name) of
         {registered_name, Registered} -> atom_to_binary(Registered);
-        _ -> list_to_binary(pid_to_list(Pid))
+        _ ->
+            Runs = [[" (", atom_to_list(M), ")"] || is_pid(Pid), M <- [initial(Pid)], M =/= none],
+            unicode:characters_to_binary([pid_to_list(Pid) | Runs])
     end,
     Function = case catch process_info(Pid, current_function) of
         {current_function, Current} -> Current;
@@ -44,12 +61,13 @@ words(Reason) ->
     unicode:characters_to_binary(io_lib:format("~0tP", [Reason, 20], [{chars_limit, 400}])).
 
 %% The module that a process was started to run, as proc_lib knows it.
-initial(Pid) ->
-    case proc_lib:initial_call(Pid) of
-        {supervisor, M, _} -> M;
-        {M, _, _} -> M;
-        false -> none
-    end.
+initial(Pid) -> module(call(Pid)).
+
+call(Pid) -> proc_lib:translate_initial_call(Pid).
+
+module({supervisor, M, _}) -> M;
+module({proc_lib, init_p, 5}) -> none;
+module({M, _, _}) -> M.
 
 %% The supervisor that started a process which no tree shows.
 parent(Pid) ->
@@ -64,7 +82,7 @@ parent(Pid) ->
     end.
 
 supervisor(Pid) when is_pid(Pid), node(Pid) =:= node() ->
-    case proc_lib:initial_call(Pid) of
+    case call(Pid) of
         {supervisor, _, _} -> Pid;
         {'Elixir.DynamicSupervisor', _, _} -> Pid;
         _ -> none
@@ -72,14 +90,12 @@ supervisor(Pid) when is_pid(Pid), node(Pid) =:= node() ->
 supervisor(_) -> none.
 
 %% Does it take system messages? What its module is tells of most; the others are looked at, one by one.
-hears({Pid, _, _}) ->
-    case proc_lib:initial_call(Pid) of
-        {supervisor, _, _} -> true;
-        {gen_event, _, _} -> true;
-        {M, init, _} -> serves(M) orelse loops(Pid);
-        {M, _, _} -> erlang:function_exported(M, system_continue, 3) orelse loops(Pid);
-        false -> loops(Pid)
-    end.
+hears(Pid) -> hears(Pid, call(Pid)).
+
+hears(_, {supervisor, _, _}) -> true;
+hears(_, {gen_event, _, _}) -> true;
+hears(Pid, {M, init, _}) -> serves(M) orelse loops(Pid);
+hears(Pid, {M, _, _}) -> erlang:function_exported(M, system_continue, 3) orelse loops(Pid).
 
 serves(M) ->
     case get({serves, M}) of
@@ -96,73 +112,114 @@ loops(Pid) ->
     process_info(Pid, current_function) =:= {current_function, {erlang, hibernate, 3}}
         orelse stands_in(Pid, binary:compile_pattern(Marks)).
 
-%% {[{Pid, Modules, Supervisor}], [{Supervisor, Its supervisor}], Silent supervisors}, from all running applications.
-trees() ->
+%% {[{Pid, Modules, Supervisor, Its initial call}], [{Supervisor, Its supervisor, Its initial call}], Silent ones}, from
+%% all running applications.
+trees(Handlers) ->
     Names = [Name || {Name, _, _} <- application:which_applications(?LIMIT)],
     Masters = [M || Name <- Names, M <- [application_controller:get_master(Name)], is_pid(M)],
-    Tops = [{P, none} || M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
-    level(Tops, [], [], []).
+    Tops = [{P, supervisor, [], none, call(P)} || M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
+    level(Tops, Handlers, [], [], []).
 
-level([], Found, Supervisors, Silent) -> {Found, Supervisors, Silent};
-level(Level, Found, Supervisors, Silent) ->
-    {Families, Mute} = ask([P || {P, _} <- Level], '$gen_call', which_children),
-    Children = [{P, Type, Ms, S} || {S, List} <- Families, {_, P, Type, Ms} <- List, is_pid(P)],
-    {Below, Workers} = lists:partition(fun is_supervisor/1, Children),
-    {Dynamic, Plain} = lists:partition(fun({_, _, Ms, _}) -> Ms =:= dynamic end, Workers),
-    {Told, _} = ask([P || {P, _, _, _} <- Dynamic], self(), get_modules),
-    Handlers = maps:from_list(Told),
-    More = [{P, Ms, S} || {P, _, Ms, S} <- Plain] ++
-        [{P, maps:get(P, Handlers, []), S} || {P, _, _, S} <- Dynamic],
-    level([{P, S} || {P, _, _, S} <- Below], More ++ Found, Level ++ Supervisors, Mute ++ Silent).
+level([], _, Found, Supervisors, Silent) -> {Found, Supervisors, Silent};
+level(Level, Handlers, Found, Supervisors, Silent) ->
+    {Above, Workers} = lists:partition(fun is_supervisor/1, Level),
+    {Families, Mute} = ask([P || {P, _, _, _, _} <- Above], '$gen_call', which_children),
+    Children = [{P, Type, Ms, S, call(P)} || {S, List} <- Families, is_list(List), {_, P, Type, Ms} <- List, is_pid(P),
+        node(P) =:= node()],
+    {Told, Busy} = told(Workers, Handlers),
+    Over = [{P, S, Call} || {P, _, _, S, Call} <- Above],
+    level(Children, Handlers, Told ++ Found, Over ++ Supervisors, Mute ++ Busy ++ Silent).
 
-%% A child that is a supervisor is one, whatever its spec says.
-is_supervisor({_, supervisor, _, _}) -> true;
-is_supervisor({_, _, [M], _}) ->
-    case get({behaviours, M}) of
-        undefined ->
-            Is = erlang:module_loaded(M) andalso supervises(M),
-            put({behaviours, M}, Is),
-            Is;
-        Is -> Is
-    end;
+%% What processes run of which it is known what their specs say: an event manager is asked, whatever its spec says, and
+%% who has modules of its own choice. A server is not: it would die of it.
+told(Said, Handlers) ->
+    {Asked, Plain} = lists:partition(fun(Child) -> chooses(Child, Handlers) end, Said),
+    {Answers, Busy} = ask([P || {P, _, _, _, _} <- Asked], self(), get_modules),
+    Told = maps:from_list(Answers),
+    {[{P, case Ms of dynamic -> []; _ -> Ms end, S, Call} || {P, _, Ms, S, Call} <- Plain] ++
+        [{P, maps:get(P, Told), S, Call} || {P, _, _, S, Call} <- Asked, is_map_key(P, Told)], Busy}.
+
+chooses({_, _, _, _, {gen_event, _, _}}, Handlers) -> Handlers;
+chooses({P, _, dynamic, _, {M, init, _}}, _) -> not (serves(M) orelse loops(P));
+chooses({P, _, dynamic, _, _}, _) -> not loops(P);
+chooses(_, _) -> false.
+
+%% A child that is a supervisor is one, whatever its spec says; and one that is none would die of being asked.
+is_supervisor({_, _, _, _, {supervisor, _, _}}) -> true;
+is_supervisor({_, supervisor, Said, _, {proc_lib, init_p, 5}}) ->
+    is_list(Said) andalso lists:any(fun knows_children/1, Said);
+is_supervisor({_, supervisor, _, _, {M, _, _}}) -> knows_children(M);
 is_supervisor(_) -> false.
 
-supervises(M) ->
-    Said = [B || {Key, Bs} <- M:module_info(attributes), Key =:= behaviour orelse Key =:= behavior, B <- Bs],
-    lists:any(fun(B) -> lists:member(B, [supervisor, 'Elixir.Supervisor', 'Elixir.DynamicSupervisor']) end, Said).
+%% Is there a word of children in a module that is no supervisor of OTP's or Elixir's?
+knows_children(M) ->
+    case get({knows_children, M}) of
+        undefined ->
+            Is = case code:which(M) of
+                File when is_list(File) ->
+                    case beam_lib:chunks(File, [atoms]) of
+                        {ok, {M, [{atoms, Atoms}]}} -> lists:keymember(which_children, 2, Atoms);
+                        _ -> false
+                    end;
+                _ -> false
+            end,
+            put({knows_children, M}, Is),
+            Is;
+        Is -> Is
+    end.
 
-%% Call many servers at once, as gen does; {[{Pid, Answer}], Those that did not answer}.
+%% A task runs one function and ends. It is no server, though it was started with a function of a module that has some.
+is_task(P) -> stands_in(P, binary:compile_pattern(<<"('Elixir.Task.Supervised':">>)).
+
+%% Call many servers at once, as gen does; {[{Pid, Answer}], Those that live and did not answer}.
 ask(Pids, Label, Request) -> ask(Pids, Label, Request, ?LIMIT).
 
 ask(Pids, Label, Request, Limit) ->
     Batch = make_ref(),
     Monitors = [begin P ! {Label, {self(), {Batch, P}}, Request}, monitor(process, P) end || P <- Pids],
-    Answers = answers(Batch, maps:from_keys(Pids, true), ?NOW + Limit, []),
+    {Answers, Silent} = answers(Batch, maps:from_keys(Pids, true), ?NOW + Limit, []),
     [demonitor(M, [flush]) || M <- Monitors],
-    {Answers, Pids -- [P || {P, _} <- Answers]}.
+    {Answers, Silent}.
 
-answers(_, Pending, _, Answers) when map_size(Pending) =:= 0 -> Answers;
+answers(_, Pending, _, Answers) when map_size(Pending) =:= 0 -> {Answers, []};
 answers(Batch, Pending, Until, Answers) ->
     receive
         {{Batch, P}, Answer} -> answers(Batch, maps:remove(P, Pending), Until, [{P, Answer} | Answers]);
         {'DOWN', _, process, P, _} when is_map_key(P, Pending) ->
             answers(Batch, maps:remove(P, Pending), Until, Answers)
-    after max(0, Until - ?NOW) -> Answers
+    after max(0, Until - ?NOW) -> {Answers, maps:keys(Pending)}
     end.
 
-%% Whose stacks stand in these modules: a way back would have to kill them.
+%% Whose stacks stand in these modules, so that a way back would have to kill them, and on whose stacks functions of
+%% them lie, which go on in what was replaced.
+lingering([], _) -> {[], []};
 lingering(Modules, Except) ->
-    Marks = [<<"(", (atom_to_binary(M))/binary, ":">> || M <- Modules],
-    Pattern = binary:compile_pattern(Marks ++ [<<"('", (atom_to_binary(M))/binary, "':">> || M <- Modules]),
-    [describe(P) || P <- processes(), P =/= self(), not is_map_key(P, Except), stands_in(P, Pattern)].
+    Names = [atom_to_binary(M) || M <- Modules],
+    Marks = [<<"(", M/binary, ":">> || M <- Names] ++ [<<"('", M/binary, "':">> || M <- Names],
+    Code = binary:compile_pattern(Marks),
+    %% what follows the module is a number: it is not the first part of another module's name
+    Functions = binary:compile_pattern([<<"#Fun<", M/binary, $., Digit>> || M <- Names, Digit <- "0123456789"]),
+    Look = fun(P, {Stand, Hold}) ->
+        Text = stack(P),
+        case {in_frames(Text, Code), binary:match(Text, Functions)} of
+            {true, _} -> {[describe(P) | Stand], Hold};
+            {false, nomatch} -> {Stand, Hold};
+            _ -> {Stand, [describe(P) | Hold]}
+        end
+    end,
+    lists:foldl(Look, {[], []}, [P || P <- processes(), P =/= self(), not is_map_key(P, Except)]).
 
-stands_in(Pid, Pattern) ->
+stands_in(Pid, Pattern) -> in_frames(stack(Pid), Pattern).
+
+stack(Pid) ->
     case process_info(Pid, backtrace) of
-        {backtrace, Text} ->
-            Lines = [L || L <- binary:split(Text, <<"\n">>, [global]), is_frame(L)],
-            lists:any(fun(L) -> binary:match(L, Pattern) =/= nomatch end, Lines);
-        undefined -> false
+        {backtrace, Text} -> Text;
+        undefined -> <<>>
     end.
+
+in_frames(Text, Pattern) ->
+    Frames = [L || L <- binary:split(Text, <<"\n">>, [global]), is_frame(L)],
+    lists:any(fun(L) -> binary:match(L, Pattern) =/= nomatch end, Frames).
 
 is_frame(<<"Program counter", _/binary>>) -> true;
 is_frame(Line) -> binary:match(Line, <<"Return addr">>) =/= nomatch.

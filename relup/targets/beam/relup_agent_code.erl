@@ -1,7 +1,7 @@
 %% The code of an upgrade: both sides of each window are read and checked before it is opened, then exchanged at once.
 -module(relup_agent_code).
 
--export([prepare/4, load/3, digest/1, old_vsn/4, modules/2, users/1, purge/2, other/1]).
+-export([prepare/4, load/3, digest/1, old_vsn/4, modules/2, files/3, users/1, purge/2, other/1]).
 
 -include("relup_agent.hrl").
 
@@ -120,6 +120,8 @@ exchange(#window{prepared = Prepared} = Window, Side) ->
 
 side(#window{new = News, removed = Removed}, new) -> {News, Removed};
 side(#window{new = News, old = Olds}, old) -> {Olds, [M || {M, _, _} <- News, not lists:keymember(M, 1, Olds)]}.
+
+files(Number, Side, #agent{windows = Windows}) -> element(1, side(maps:get(Number, Windows), Side)).
 
 removed(Gone, Window) ->
     [code:delete(M) || M <- Gone],

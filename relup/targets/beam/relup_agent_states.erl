@@ -1,7 +1,8 @@
-%% What runs in the processes themselves: keeping a state aside, putting it back, forgetting it.
+%% What runs in the processes themselves: keeping a state aside, putting it back, forgetting it; looking for a mode.
 -module(relup_agent_states).
 
--export([stash/1, unstash/1, forget/1, lasting/1]).
+-export([stash/1, unstash/1, forget/1, unstash_later/0, forget_later/0]).
+-export([look/1, look_no_more/1, undefined_function/3, undefined_lambda/3]).
 
 -define(STATES, '$relup_states').
 
@@ -10,10 +11,17 @@ stash(State) ->
     put(?STATES, [State | kept()]),
     throw(relup).
 
+%% Handlers of an event manager are found by module and id; of those that share both, the first was kept first.
 unstash({M, Id, _} = State) ->
     case kept() of
         [Only] -> Only;
-        Several -> hd([S || {SameM, SameId, _} = S <- Several, SameM =:= M, SameId =:= Id] ++ [State])
+        Several ->
+            case [Kept || {SameM, SameId, _} = Kept <- lists:reverse(Several), SameM =:= M, SameId =:= Id] of
+                [First | _] ->
+                    put(?STATES, lists:delete(First, Several)),
+                    First;
+                [] -> State
+            end
     end;
 unstash(State) ->
     case kept() of
@@ -31,7 +39,37 @@ kept() ->
         States -> States
     end.
 
-%% What puts a state back when this module may be gone: a process that hangs takes it up whenever it is free.
+%% Look for functions here that are nowhere else, and no more.
+look(_) ->
+    put('$relup_handler', process_flag(error_handler, ?MODULE)),
+    throw(relup).
+
+look_no_more(_) ->
+    process_flag(error_handler, erase('$relup_handler')),
+    throw(relup).
+
+%% The code_change of a gen_statem that changes nothing.
+undefined_function(_, code_change, [relup, State, Data, _]) -> {ok, State, Data};
+undefined_function(M, F, Args) -> error_handler:undefined_function(M, F, Args).
+
+undefined_lambda(M, Fun, Args) -> error_handler:undefined_lambda(M, Fun, Args).
+
+%% unstash/1 for a process that takes it up when this module may be gone.
+unstash_later() ->
+    lasting("
+        fun({M, Id, _} = State) ->
+            Kept = case get('$relup_states') of undefined -> []; States -> States end,
+            case [K || {SameM, SameId, _} = K <- lists:reverse(Kept), SameM =:= M, SameId =:= Id] of
+                _ when length(Kept) =:= 1 -> hd(Kept);
+                [First | _] -> put('$relup_states', lists:delete(First, Kept)), First;
+                [] -> State
+            end;
+        (State) ->
+            case get('$relup_states') of [Only] -> Only; _ -> State end
+        end.").
+
+forget_later() -> lasting("fun(_) -> erase('$relup_states'), throw(relup) end.").
+
 lasting(Text) ->
     {ok, Tokens, _} = erl_scan:string(Text),
     {ok, [Expression]} = erl_parse:parse_exprs(Tokens),

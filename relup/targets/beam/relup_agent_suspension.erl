@@ -5,7 +5,7 @@
 
 -include("relup_agent.hrl").
 
--import(relup_agent_census, [describe/1, initial/1]).
+-import(relup_agent_census, [describe/1, hears/1, initial/1]).
 
 %% How often suspending begins again because somebody waits for one who is suspended, and when that is first looked for.
 -define(TRIES, 6).
@@ -58,7 +58,8 @@ suspend(Limits, #agent{selected = Selected, supervisors = Above} = A) ->
 settle(Stages, Tries, Start, Limits, A) ->
     case stages(Stages, Tries, Start, Limits, A) of
         {again, Waiting, Late, Batch, Next} ->
-            Resumed = release(Next),
+            %% the window stays open: what they keep from here on is not to be forgotten after this request
+            Resumed = (release(Next))#agent{released = Next#agent.released, watched = Next#agent.watched},
             Forget = {replace_state, fun relup_agent_states:forget/1},
             [P ! {system, {Next#agent.nobody, P}, Forget} || P <- Next#agent.asked],
             Until = lists:min([Start + limit(P, Limits, Next) || P <- Late]),
@@ -136,7 +137,7 @@ catch_up(Tries, #agent{known = Known, modules = Modules, changed = []} = A) ->
     Wanted = maps:from_keys(Modules, true),
     New = [P || P <- processes(), not is_map_key(P, Known)],
     Next = A#agent{known = maps:merge(Known, maps:from_keys(New, true))},
-    case [{P, [M], relup_agent_census:parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted)] of
+    case [{P, [M], relup_agent_census:parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted), hears(P)] of
         [] -> {ok, Next};
         Born ->
             Before = Next#agent.supervisors,
@@ -183,7 +184,7 @@ forgotten(#agent{released = Released, watched = Watched, nobody = Nobody} = A) -
     [demonitor(M, [flush]) || M <- Watched],
     Forget = {replace_state, fun relup_agent_states:forget/1},
     {_, Busy} = relup_agent_census:ask(lists:usort(Released), system, Forget, ?GRACE),
-    Later = {replace_state, relup_agent_states:lasting("fun(_) -> erase('$relup_states'), throw(relup) end.")},
+    Later = {replace_state, relup_agent_states:forget_later()},
     [P ! {system, {Nobody, P}, Later} || P <- Busy],
     A#agent{released = [], watched = []}.
 

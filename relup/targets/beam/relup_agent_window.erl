@@ -17,11 +17,22 @@ load(Number, Side, A) ->
         {ok, Next} ->
             %% on the way down over a window that was resumed, what it replaced still lies in the old slot
             [code:soft_purge(M) || M <- relup_agent_code:modules(Number, A), erlang:check_old_code(M)],
-            case relup_agent_code:load(Number, Side, Next) of
-                {ok, #agent{known = Known} = Loaded} -> {ok, Loaded#agent{unseen = unseen(Known)}};
-                Failed -> Failed
+            case exchange(Number, Side, soft, Next) of
+                {_, [], #agent{known = Known} = Loaded} -> {ok, Loaded#agent{unseen = unseen(Known)}};
+                {_, Failed, Now} -> {{error, Failed}, Now}
             end;
         Failed -> Failed
+    end.
+
+%% {Killed, Failed, A}: make one side of a window current, and let those ask for their callback mode that have to.
+exchange(Number, Side, Mode, A) ->
+    Before = relup_agent_modes:modes(relup_agent_code:modules(Number, A)),
+    case relup_agent_code:load(Number, Side, A) of
+        {ok, Next} ->
+            Files = relup_agent_code:files(Number, Side, Next),
+            {Killed, Failed} = relup_agent_modes:read_again(Before, Files, Mode, Next),
+            {Killed, Failed, Next};
+        {{error, Reasons}, Next} -> {[], Reasons, Next}
     end.
 
 %% Let the suspended processes of these modules change their states: {Module, Its vsn before, Extra, Limit}.
@@ -54,7 +65,7 @@ unseen(Known) -> [P || P <- processes(), not is_map_key(P, Known)].
 
 running(Modules, Pids) ->
     Wanted = maps:from_keys(Modules, true),
-    [P || P <- Pids, is_map_key(initial(P), Wanted)].
+    [P || P <- Pids, is_map_key(initial(P), Wanted), not relup_agent_census:is_task(P)].
 
 %% Let everybody go on; from here on the way back is a downgrade.
 resume(A) ->
@@ -71,8 +82,7 @@ rollback(#agent{loaded = Loaded, changed = Changed, died = Died, stuck = Stuck} 
     {Killed, Failed, Next} = unload(Loaded, A),
     Gone = [P || {P, _} <- Died],
     Changing = put_back(lists:usort(Changed) -- (Stuck ++ Gone), fun relup_agent_states:unstash/1, Next),
-    Later = "fun(S) -> case erase('$relup_states') of [Old] -> Old; _ -> S end end.",
-    Hanging = put_back(Stuck -- Gone, relup_agent_states:lasting(Later), Next),
+    Hanging = put_back(Stuck -- Gone, relup_agent_states:unstash_later(), Next),
     Late = missing(Changing, ?LIMIT, Next),
     Born = case Loaded of none -> []; _ -> [P || P <- born(Next), not is_map_key(P, Next#agent.selected)] end,
     Ended = lists:map(fun relup_agent_census:describe/1, Born),
@@ -96,10 +106,8 @@ unload({Number, Side}, A) ->
     Modules = relup_agent_code:modules(Number, A),
     Killed = lists:append([relup_agent_code:users(M) || M <- Modules, not code:soft_purge(M)]),
     [code:purge(M) || M <- Modules],
-    case relup_agent_code:load(Number, Back, A) of
-        {ok, Next} -> {Killed, [], Next};
-        {{error, Reason}, Next} -> {Killed, [Reason], Next}
-    end.
+    {More, Failed, Next} = exchange(Number, Back, purge, A),
+    {Killed ++ More, Failed, Next}.
 
 %% Ask processes to put back their states; the answer to the second message tells of the first, without the state being
 %% sent along.

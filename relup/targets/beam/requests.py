@@ -10,7 +10,7 @@ from relup.model.instructions import Apply, Call, CodeChange, Start, Stop, Suspe
 from relup.model.release import Release
 from relup.model.windows import Cut
 from relup.targets.beam.configuration import config_changes
-from relup.targets.beam.files import ebin_of
+from relup.targets.beam.files import consolidated_folder, ebin_of
 from relup.targets.beam.terms import Atom, Term
 from relup.targets.beam.wire import to_node
 
@@ -71,11 +71,17 @@ def becoming(base: Release, goal: Release) -> Request:
 
 
 def _changing(base: Release, goal: Release) -> Iterator[Term]:
+    """Yield the applications that change, and the folder of protocols with all that implements them, if there is one.
+
+    A mix release has that folder first in its path, under its version.
+    """
     for application in goal.applications:
         before, ebin = base.application(application.name), ebin_of(application, goal)
         if before and before.vsn != application.vsn and ebin:
             file = ebin / f"{application.name}.app"
             yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()
+    if (folder := consolidated_folder(goal)) and base.vsn != goal.vsn:
+        yield [*map(ord, f"releases/{base.vsn}/{folder.name}")], [*map(ord, str(folder))]
 
 
 def _side(side: Side) -> Atom:

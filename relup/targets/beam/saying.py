@@ -48,15 +48,29 @@ def outside(who: Iterable[Term], place: Location | None) -> Diagnostic:
     return Diagnostic("outside_trees", message, place, "note")
 
 
-def mute_supervisors(who: Iterable[Term]) -> Diagnostic:
-    """Say which supervisors do not answer."""
+def holders(who: Iterable[Term], place: Location | None) -> Diagnostic:
+    """Say who holds functions that go on in code that is replaced."""
+    names = shortened([process(w) for w in who])
+    message = f"{names}: hold functions of code that is replaced; they go on in it, and fail once it is purged"
+    hint = "a function with a name, &Module.name/arity or {Module, name, args}, goes on in the new code"
+    return Diagnostic("old_functions_held", message, place, "note", hint=hint)
+
+
+def silent_ones(who: Iterable[Term]) -> Diagnostic:
+    """Say which supervisors and event managers do not answer."""
     names = shortened([f"{process(w)} in {function(w)}" for w in who])
-    return Diagnostic("supervisor_silent", f"supervisors do not answer, so their children are not known: {names}")
+    message = f"supervisors or event managers do not answer, so their children or handlers are not known: {names}"
+    return Diagnostic("supervisor_silent", message)
 
 
 def raised(module: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
-    """Say whose code_change failed."""
-    return Diagnostic("code_change_failed", f"code_change of {module} for {process(who)}: {words(reason)}", place)
+    """Say whose code_change failed; an agent has none but the function that it is given."""
+    message = f"code_change of {module} for {process(who)}: {words(reason)}"
+    unsaid = "{badfun,[]}" in message and "Elixir.Agent.Server" in message
+    hint = (
+        "an agent calls what extra says: change: {advanced: {tuple: [Elixir.Module, function, []]}}" if unsaid else None
+    )
+    return Diagnostic("code_change_failed", message, place, hint=hint)
 
 
 def deaths(who: Iterable[Term], what: str) -> Iterator[Diagnostic]:

@@ -37,11 +37,12 @@ from relup.targets.beam.requests import (
 from relup.targets.beam.saying import (
     busy,
     deaths,
+    holders,
     misunderstood,
-    mute_supervisors,
     outside,
     process,
     raised,
+    silent_ones,
     unreachable,
     words,
 )
@@ -160,10 +161,10 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """Return how many processes a window suspends, and what is to be said of them."""
         modules, code = [Atom(s.module) for s in window.suspensions], [Atom(c.module) for c in window.code]
         match await self._agent.ask(Atom("concerned"), modules, code):
-            case ("ok", int(count), list(beyond), list(mute), [], list(lingering)):
+            case ("ok", int(count), list(beyond), list(mute), [], list(lingering), list(holding)):
                 pass
-            case ("ok", _, _, _, list(silent), _):
-                raise Refused([mute_supervisors(silent)])
+            case ("ok", _, _, _, list(silent), _, _):
+                raise Refused([silent_ones(silent)])
             case other:
                 raise misunderstood(other)
         place = window.suspensions[0].location if window.suspensions else None
@@ -172,7 +173,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         wrong += [unreachable(who, place) for who in mute if who[0] not in stand]
         if wrong:
             raise Refused(wrong)
-        return count, [outside(beyond, place)] if beyond else []
+        notes = [outside(beyond, place)] if beyond else []
+        return count, [*notes, holders(holding, window.code[0].location)] if holding and window.code else notes
 
     def _lingers(self, window: Window, who: Iterable[Term]) -> Diagnostic:
         names = shortened([process(w) for w in who])
@@ -192,7 +194,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case ("mute", list(mute)):
                 raise EffectFailed(*(unreachable(who, suspensions[0].location) for who in mute))
             case ("silent", list(silent)):
-                raise EffectFailed(mute_supervisors(silent))
+                raise EffectFailed(silent_ones(silent))
             case other:
                 raise misunderstood(other)
 
