@@ -29,7 +29,7 @@ _HERE = Path(__file__).parent
 _QUIET = ("-noinput", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none", "-kernel", "logger_level", "none")
 _APART = ("-hidden", "-dist_listen", "false", "-start_epmd", "false", "-kernel", "dist_auto_connect", "never")
 _NO_RELEASES = ("-sasl", "releases_dir", '"/dev/null"')
-"""A boot file with sasl starts a release handler, which would write into the node's `RELEASES` as if it were its own."""
+"""A boot file with sasl starts a release handler, which would write into the `RELEASES` of the node."""
 _COOKIE = ("-setcookie", "relup")
 """Not the node's. Without one, Erlang would write a `~/.erlang.cookie` when distribution starts."""
 

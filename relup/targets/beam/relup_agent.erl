@@ -182,7 +182,8 @@ handle({leading_back, Request, Back}, A) ->
     end;
 handle({not_taken_back, _} = Request, A) -> {Request, A};
 handle({resume, Back, Next}, A) -> relup_agent_window:resume(A#agent{back = Back, next = Next});
-handle({become, Applications, Config}, A) -> {relup_agent_applications:become(Applications, Config), A};
+handle({become, Applications, Protocols, Config}, A) ->
+    {relup_agent_applications:become(Applications, Protocols, Config), A};
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
 handle(rollback, A) -> relup_agent_window:rollback(A);
 handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);

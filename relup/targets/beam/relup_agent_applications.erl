@@ -1,20 +1,17 @@
 %% What the application controller knows of the applications that change.
 -module(relup_agent_applications).
 
--export([become/2]).
+-export([become/3]).
 
 -import(relup_agent_census, [words/1]).
 
 %% Let applications be what the goal has: {Application, Its ebin, The text of its .app file}; and have the values that
 %% differ, {Application, Key, Was, Is}, each {Value} or {}. A value that is not what it was by the files was set by
 %% somebody else, and stays. Those that run are told what changed (Module:config_change/3).
-%% {How a folder in the path ends, What comes in its place} is where protocols are loaded from that nobody called yet.
-become(All, Config) ->
-    Applications = [Application || {_, _, _} = Application <- All],
-    lists:foreach(
-        fun({To, Folder}) -> code:add_patha(To), code:del_path(Folder) end,
-        [{To, Folder} || {Ends, To} <- All, filelib:is_dir(To), Folder <- code:get_path(), lists:suffix(Ends, Folder),
-            Folder =/= To]),
+%% Protocols that nobody called yet are loaded from a folder of their own: {How it ends in the path, What it becomes}.
+become(Applications, Protocols, Config) ->
+    [put_first(To, Folder) || {Ends, To} <- Protocols, filelib:is_dir(To), Folder <- code:get_path(),
+        lists:suffix(Ends, Folder), Folder =/= To],
     Before = application_controller:prep_config_change(),
     Loaded = [App || {App, _, _} <- application:loaded_applications()],
     [configure(App, Key, Is) || {App, Key, Was, Is} <- Config, lists:member(App, Loaded), has(App, Key) =:= Was],
@@ -23,6 +20,10 @@ become(All, Config) ->
         ok -> ok;
         {error, Reason} -> {failed, words(Reason)}
     end.
+
+put_first(To, Folder) ->
+    code:add_patha(To),
+    code:del_path(Folder).
 
 change(App, Spec, Ebin) ->
     application_controller:change_application_data([Spec], [{App, application:get_all_env(App)}]),

@@ -67,19 +67,19 @@ def calling(cut: Cut, limit: int) -> Request | None:
 
 def becoming(base: Release, goal: Release) -> Request:
     """Let the applications be those of *goal*: their names, folders and `.app` files, and the values that differ."""
-    return Atom("become"), [*_changing(base, goal)], config_changes(base, goal)
+    return Atom("become"), [*_changing(base, goal)], [*_protocols(base, goal)], config_changes(base, goal)
 
 
 def _changing(base: Release, goal: Release) -> Iterator[Term]:
-    """Yield the applications that change, and the folder of protocols with all that implements them, if there is one.
-
-    A mix release has that folder first in its path, under its version.
-    """
     for application in goal.applications:
         before, ebin = base.application(application.name), ebin_of(application, goal)
         if before and before.vsn != application.vsn and ebin:
             file = ebin / f"{application.name}.app"
             yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()
+
+
+def _protocols(base: Release, goal: Release) -> Iterator[Term]:
+    """Yield the folder of protocols with all that implements them: a mix release has it first in its path."""
     if (folder := consolidated_folder(goal)) and base.vsn != goal.vsn:
         yield [*map(ord, f"releases/{base.vsn}/{folder.name}")], [*map(ord, str(folder))]
 
