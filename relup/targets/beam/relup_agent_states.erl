@@ -1,9 +1,10 @@
-%% What runs in the processes themselves: keeping a state aside, putting it back, forgetting it.
+%% What runs in the processes themselves: keeping a state aside, changing it, putting it back, forgetting it.
 -module(relup_agent_states).
 
--export([stash/1, unstash/1, forget/1, lasting/1]).
+-export([stash/1, unstash/1, forget/1, lasting/1, migrating/5, asked/2, changed/3, migrated/1]).
 
 -define(STATES, '$relup_states').
+-define(MIGRATED, '$relup_migrated').
 
 %% Keep the state, and throw so that it is neither replaced nor sent. A gen_event calls this for each handler.
 stash(State) ->
@@ -32,8 +33,53 @@ kept() ->
     end.
 
 %% What puts a state back when this module may be gone: a process that hangs takes it up whenever it is free.
-lasting(Text) ->
+lasting(Text) -> evaluated(Text, []).
+
+evaluated(Text, Bindings) ->
     {ok, Tokens, _} = erl_scan:string(Text),
     {ok, [Expression]} = erl_parse:parse_exprs(Tokens),
-    {value, Fun, _} = erl_eval:expr(Expression, []),
+    {value, Fun, _} = erl_eval:expr(Expression, Bindings),
     Fun.
+
+%% ── a function of somebody else changes the state ───────────────────────────────────────────────────────
+
+%% What lets X:F(Vsn, State, Extra) change the state of a process of M. It is erl_eval that calls the function, so a
+%% process in which that hangs holds no code of the agent. The new state is sent to nobody, whatever its size; that a
+%% function failed is told to the agent, since a gen_event does not tell it.
+migrating(M, {X, F}, Vsn, Extra, Batch) ->
+    Text = "fun(S) -> relup_agent_states:changed(S, catch apply(F, relup_agent_states:asked(S, D)), D) end.",
+    evaluated(Text, [{'D', {M, Vsn, Extra, self(), Batch}}, {'F', fun X:F/3}]).
+
+%% The arguments. Of a gen_event each handler has a state, and another module's handler is left alone.
+asked(State, {M, Vsn, Extra, _, _}) ->
+    case is_manager() of
+        false -> [Vsn, State, Extra];
+        true when element(1, State) =:= M -> [Vsn, element(3, State), Extra];
+        true -> throw(relup)
+    end.
+
+changed(State, Result, {M, _, _, Agent, Batch}) ->
+    case {is_manager(), Result} of
+        {true, _} when element(1, State) =/= M -> throw(relup);
+        {true, {ok, New}} -> setelement(3, State, New);
+        {false, {ok, New}} -> put(?MIGRATED, {New}), New;
+        {_, {'EXIT', Reason}} -> failed(Reason, Agent, Batch);
+        {_, Other} -> failed({bad_return_value, Other}, Agent, Batch)
+    end.
+
+failed(Reason, Agent, Batch) ->
+    Agent ! {Batch, self(), relup_agent_census:words(Reason)},
+    throw(relup).
+
+%% Is what was returned the state now? A gen_statem takes nothing but {StateName, Data}.
+migrated(State) ->
+    case erase(?MIGRATED) of
+        {Other} when Other =/= State -> throw(not_taken);
+        _ -> throw(relup)
+    end.
+
+is_manager() ->
+    case get('$initial_call') of
+        {gen_event, _, _} -> true;
+        _ -> false
+    end.

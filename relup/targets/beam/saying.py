@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from relup.diagnostics import Diagnostic, Location
 from relup.executor import EffectFailed
+from relup.model.instructions import StateFunction, Suspension
 from relup.model.naming import shortened
 from relup.targets.beam.terms import Term
 
@@ -54,9 +55,21 @@ def mute_supervisors(who: Iterable[Term]) -> Diagnostic:
     return Diagnostic("supervisor_silent", f"supervisors do not answer, so their children are not known: {names}")
 
 
-def raised(module: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
-    """Say whose code_change failed."""
-    return Diagnostic("code_change_failed", f"code_change of {module} for {process(who)}: {words(reason)}", place)
+def what_changes(module: str, by: StateFunction | None) -> str:
+    """Return what was to change the states of a module's processes."""
+    return f"{by.module}:{by.function}, which migrates {module}," if by else f"code_change of {module}"
+
+
+def raised(what: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
+    """Say for whom *what* changes states failed."""
+    return Diagnostic("code_change_failed", f"{what} for {process(who)}: {words(reason)}", place)
+
+
+def nobody(suspension: Suspension) -> Diagnostic:
+    """Say that a function which migrates states would find none."""
+    message = f"migrate: no process runs {suspension.module!r}, so there is no state that could change"
+    hint = "processes are found by the modules of their child specs, and by what they were started to run"
+    return Diagnostic("nobody_to_migrate", message, suspension.location, "note", hint)
 
 
 def deaths(who: Iterable[Term], what: str) -> Iterator[Diagnostic]:
