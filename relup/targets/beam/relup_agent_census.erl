@@ -151,6 +151,7 @@ answers(Batch, Pending, Until, Answers) ->
     end.
 
 %% Whose stacks stand in these modules: a way back would have to kill them.
+lingering([], _) -> [];
 lingering(Modules, Except) ->
     Marks = [<<"(", (atom_to_binary(M))/binary, ":">> || M <- Modules],
     Pattern = binary:compile_pattern(Marks ++ [<<"('", (atom_to_binary(M))/binary, "':">> || M <- Modules]),

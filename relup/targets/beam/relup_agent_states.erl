@@ -52,34 +52,46 @@ migrating(M, {X, F}, Vsn, Extra, Batch) ->
 
 %% The arguments. Of a gen_event each handler has a state, and another module's handler is left alone.
 asked(State, {M, Vsn, Extra, _, _}) ->
-    case is_manager() of
-        false -> [Vsn, State, Extra];
-        true when element(1, State) =:= M -> [Vsn, element(3, State), Extra];
-        true -> throw(relup)
+    case behaviour() of
+        gen_event when element(1, State) =:= M -> [Vsn, element(3, State), Extra];
+        gen_event -> throw(relup);
+        _ -> [Vsn, State, Extra]
     end.
 
 changed(State, Result, {M, _, _, Agent, Batch}) ->
-    case {is_manager(), Result} of
-        {true, _} when element(1, State) =/= M -> throw(relup);
-        {true, {ok, New}} -> setelement(3, State, New);
-        {false, {ok, New}} -> put(?MIGRATED, {New}), New;
+    case {behaviour(), Result} of
+        {gen_event, _} when element(1, State) =/= M -> throw(relup);
+        {gen_event, {ok, New}} -> setelement(3, State, New);
+        {gen_statem, {ok, {_, _} = New}} -> put(?MIGRATED, {New}), New;
+        {gen_statem, {ok, Other}} -> failed({not_state_name_and_data, Other}, Agent, Batch);
+        {other, {ok, New}} -> put(?MIGRATED, {New}), New;
+        {_, {'EXIT', {Reason, Stack}}} when is_list(Stack) -> failed({Reason, own(Stack)}, Agent, Batch);
         {_, {'EXIT', Reason}} -> failed(Reason, Agent, Batch);
         {_, Other} -> failed({bad_return_value, Other}, Agent, Batch)
     end.
+
+%% Where it failed, without how it was called.
+own(Stack) -> lists:takewhile(fun(Frame) -> element(1, Frame) =/= erl_eval end, Stack).
 
 failed(Reason, Agent, Batch) ->
     Agent ! {Batch, self(), relup_agent_census:words(Reason)},
     throw(relup).
 
-%% Is what was returned the state now? A gen_statem takes nothing but {StateName, Data}.
+%% Is what was returned the state now? A process with a loop of its own may not have taken it.
 migrated(State) ->
     case erase(?MIGRATED) of
         {Other} when Other =/= State -> throw(not_taken);
         _ -> throw(relup)
     end.
 
-is_manager() ->
+%% A gen_statem takes whatever it is given for {StateName, Data}, and dies of it later.
+behaviour() ->
     case get('$initial_call') of
-        {gen_event, _, _} -> true;
-        _ -> false
+        {gen_event, _, _} -> gen_event;
+        {M, init, 1} ->
+            case erlang:function_exported(M, callback_mode, 0) of
+                true -> gen_statem;
+                false -> other
+            end;
+        _ -> other
     end.
