@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from relup.document import read_release
-from relup.executor import Outcome, install
+from relup.executor import Options, Outcome, install
 from relup.planner import find_route
 from relup.targets.beam.connect import connect
 from relup.targets.beam.target import BeamNode as Target
@@ -23,8 +23,7 @@ from tests.beam.builds import depot_releases, once
 from tests.beam.nodes import Beam, BeamNode
 from tests.beam.reaching import reach
 from tests.beam.test_contract import HOUR, VIEW
-from tests.beam.test_loss import lost
-from tests.support import Commands
+from tests.beam.test_loss import losing_upgrades
 
 SOURCES = Path(__file__).parent / "migrating"
 LIKE_BEFORE = ("depot_worker", "depot_door", "depot_log")
@@ -111,32 +110,31 @@ def states(node: BeamNode) -> dict[str, Any]:
     return dict(node.ask(STATES))
 
 
-def applied(node: BeamNode, base: Path, *goals: Path) -> list[Outcome]:
-    """Apply the plans from *base* to each of the goals, one after another, each whatever became of the one before."""
+def applied(node: BeamNode, base: Path, goal: Path, *, dry_run: bool = False) -> Outcome:
+    """Apply the plan from *base* to *goal*, up or down, and return what came of it."""
 
-    async def each() -> list[Outcome]:
-        old = read_release(base)
+    async def once() -> Outcome:
+        route = find_route(read_release(base), read_release(goal))
         async with connect(reach(node)) as bridge:
-            routes = [find_route(old, read_release(new)) for new in goals]
-            return [
-                await install(
-                    route.hops[0], Target(bridge), owner="a test", emit=lambda event: None, clock=time.perf_counter
-                )
-                for route in routes
-            ]
+            said = {"owner": "a test", "options": Options(dry_run=dry_run)}
+            return await install(route, Target(bridge), emit=lambda event: None, clock=time.perf_counter, **said)
 
-    return asyncio.run(each())
+    return asyncio.run(once())
 
 
 def test_servers_without_a_code_change_are_migrated_up_and_down(beam: Beam, tmp_path: Path) -> None:
     """What they hold and nothing else: their processes go on, their code is not loaded anew, other handlers stay.
 
-    The function's module is new, and is loaded before it is needed though it is written last.
+    The function's module is new, and is loaded before it is needed though it is written last. A module that no process
+    runs is told before.
     """
+    nobody = goal(beam, tmp_path / "nobody", ORDINARY + NEW + by("worker", "release_handler_1"))
     new = goal(beam, tmp_path / "goal", MIGRATED + ORDINARY + NEW)
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before, pids = states(node), node.ask(PIDS)
-        assert [o.status for o in applied(node, beam.depot["1"], new)] == ["done"]
+        told = applied(node, beam.depot["1"], nobody, dry_run=True).diagnostics
+        assert ["release_handler_1" in d.message for d in told if d.code == "nobody_to_migrate"] == [True]
+        assert applied(node, beam.depot["1"], new).status == "done"
         assert states(node) == {
             "depot_door": ("shut", 1001),
             "depot_log": [2000, 1],
@@ -146,7 +144,7 @@ def test_servers_without_a_code_change_are_migrated_up_and_down(beam: Beam, tmp_
         }
         stayed = node.ask("[M || M <- [depot_worker, depot_door, alarm_handler], not erlang:check_old_code(M)]")
         assert stayed == ["depot_worker", "depot_door", "alarm_handler"]
-        assert [o.status for o in applied(node, new, beam.depot["1"])] == ["done"]
+        assert applied(node, new, beam.depot["1"]).status == "done"
         assert (states(node), node.ask(PIDS), node.ask(GONE)) == (before, pids, [])
         assert node.ask("code:is_loaded(depot_convert)") is False
 
@@ -163,8 +161,9 @@ FAILING = {
 }
 
 
-def test_a_function_that_fails_leaves_everything_as_it_was(beam: Beam, tmp_path: Path) -> None:
-    """Also what others had migrated before it."""
+def test_a_function_that_fails_or_hangs_leaves_everything_as_it_was(beam: Beam, tmp_path: Path) -> None:
+    """Also what others had migrated before it; whoever hangs goes on with its old state, and nothing of ours in it."""
+    hangs = goal(beam, tmp_path / "hangs", ORDINARY + NEW + by("third_worker_hangs", "depot_worker", "timeout: 300, "))
     goals = [
         goal(
             beam,
@@ -176,7 +175,7 @@ def test_a_function_that_fails_leaves_everything_as_it_was(beam: Beam, tmp_path:
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
         for new, (name, (module, reason)) in zip(goals, FAILING.items(), strict=True):
-            (outcome,) = applied(node, beam.depot["1"], new)
+            outcome = applied(node, beam.depot["1"], new)
             assert outcome.status == "rolled_back"
             failure = next(d for d in outcome.diagnostics if d.code == "code_change_failed")
             assert f"depot_convert:{name}, which migrates {module}, for " in failure.message
@@ -184,36 +183,28 @@ def test_a_function_that_fails_leaves_everything_as_it_was(beam: Beam, tmp_path:
             assert failure.location is not None
             assert failure.location.file.endswith("depot.appup.yaml")
             assert node.ask(VIEW) == before
-
-
-def test_a_process_that_hangs_in_a_function_goes_on_with_its_old_state(beam: Beam, tmp_path: Path) -> None:
-    """The others do at once, and nothing of the agent is left in it meanwhile."""
-    new = goal(beam, tmp_path / "goal", ORDINARY + NEW + by("third_worker_hangs", "depot_worker", "timeout: 300, "))
-    with beam.depot_node(interval=HOUR, workers=5) as node:
-        before = states(node)
-        (outcome,) = applied(node, beam.depot["1"], new)
-        assert outcome.status == "operator_needed"
-        assert "which migrates depot_worker, for " in outcome.diagnostics[0].message
-        assert "did not return in time" in outcome.diagnostics[0].message
-        assert node.ask(GONE) == []
-        assert node.ask(LET_GO) == "ok"
-        assert states(node) == before
+        stuck = applied(node, beam.depot["1"], hangs)
+        assert stuck.status == "operator_needed"
+        assert "which migrates depot_worker, for " in stuck.diagnostics[0].message
+        assert "did not return in time" in stuck.diagnostics[0].message
+        assert (node.ask(GONE), node.ask(LET_GO)) == ([], "ok")
+        assert node.ask(VIEW) == before
 
 
 def test_whoever_is_lost_the_states_go_back(beam: Beam, tmp_path: Path) -> None:
     """In the window to what they were; after it by the function, for messages were handled meanwhile."""
-    new = goal(beam, tmp_path / "one", ORDINARY + NEW + MIGRATED)
+    new = goal(beam, tmp_path / "one", MIGRATED + ORDINARY + NEW)
     cut = "\n      - apply: {module: depot_pool, function: start_worker, args: [6], undo: [erlang, now, []]}"
     two = goal(beam, tmp_path / "two", NEW + MIGRATED + cut + ORDINARY, MIGRATED + ORDINARY + GONE_DOWN)
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW), states(node)
-        with lost(node, "change_code", "controller", beam.depot["1"], new):
+        with losing_upgrades(node, beam.depot["1"], new) as lost, lost("change_code", "controller"):
             assert (node.ask(VIEW), states(node)) == before
-        with lost(node, "call", "bridge", beam.depot["1"], two):
+        with losing_upgrades(node, beam.depot["1"], two) as lost, lost("call", "bridge"):
             assert states(node) == before[1] | {"workers": [*before[1]["workers"], (6, -1000)]}
 
 
-def test_an_agent_of_elixir_is_migrated(commands: Commands, beam: Beam, tmp_path: Path) -> None:
+def test_an_agent_of_elixir_is_migrated(beam: Beam, tmp_path: Path) -> None:
     """Its module is that of its child spec, `Agent`; what the process runs is `Agent.Server`."""
     new = Path(shutil.copytree(beam.anemone["2"], tmp_path / "goal", symlinks=True))
     (ebin,) = new.glob("lib/anemone-*/ebin")
@@ -228,14 +219,7 @@ def test_an_agent_of_elixir_is_migrated(commands: Commands, beam: Beam, tmp_path
             Start = {'Elixir.Agent', start_link, [fun() -> {1, 5} end, [{name, shelf}]]},
             {ok, _} = 'Elixir.Supervisor':start_child('Elixir.Anemone.Supervisor', #{id => shelf, start => Start}), ok
         """)
-        commands.run("apply", node.name, new, "--yes")
+        assert applied(node, beam.anemone["1"], new).status == "done"
         assert node.ask("'Elixir.Agent':get(shelf, fun(State) -> State end)") == (1, 1005)
-        commands.run("downgrade", node.name, "--yes")
+        assert applied(node, new, beam.anemone["1"]).status == "done"
         assert node.ask("'Elixir.Agent':get(shelf, fun(State) -> State end)") == (1, 5)
-
-
-def test_it_is_told_when_no_process_runs_the_module(commands: Commands, beam: Beam, tmp_path: Path) -> None:
-    new = goal(beam, tmp_path / "goal", ORDINARY + NEW + by("worker", "release_handler_1"))
-    with beam.depot_node(interval=HOUR, workers=1) as node:
-        told = commands.run("apply", node.name, new, "--dry-run").stdout
-        assert "no process runs 'release_handler_1', so there is no state that could change" in told
