@@ -47,7 +47,7 @@ def relup_text(plan: Relup | Route) -> Text:
     match plan:
         case Relup():
             relup = otp_relup(plan)
-            told = tuple(not_in_otp(relup))
+            told = tuple(dict.fromkeys(not_in_otp(relup)))  # a way back may have the places of the way there
             if wrong := errors(told):
                 raise InvalidInput(wrong)
             return write_otp_relup(relup), (*plan.warnings, *told)

@@ -162,8 +162,8 @@ def write_instruction(piece: Piece, told: list[Diagnostic]) -> Term:
         elif key not in data:
             message = f"OTP's {name} has no {key!r}; it is left out"
             told.append(Diagnostic("not_in_otp", message, given[key].location or where, severity="warning"))
-    if name == "code_change" and any(isinstance(c, dict) and "migrate" in c for c in _each(data["changes"])):
-        told.append(_no_migrate(where))
+    if name == "code_change":
+        told += [_no_migrate(c.location or where) for c in _each(given["changes"]) if _migrates(c)]
     row = _shortest(form, data)
     if row is None:
         data |= _AS_SUPERVISOR
@@ -178,8 +178,12 @@ def write_instruction(piece: Piece, told: list[Diagnostic]) -> Term:
     return Tuple((Atom(name), Tuple(parts)) if form.nested else (Atom(name), *parts))
 
 
-def _each(data: Any) -> Sequence[Any]:
-    return data if isinstance(data, list) else [data]
+def _each(changes: Piece) -> Sequence[Piece]:
+    return tuple(changes.items()) if isinstance(changes.data, list) else (changes,)
+
+
+def _migrates(change: Piece) -> bool:
+    return isinstance(change.data, dict) and "migrate" in change.data
 
 
 def _no_migrate(where: Location | None) -> Diagnostic:

@@ -53,7 +53,7 @@ def not_in_otp(relup: OtpRelup) -> Iterator[Diagnostic]:
     for script in (*relup.up, *relup.down):
         for instruction in script.instructions:
             _, told = _term(instruction)
-            yield from (replace(d, location=instruction.location) for d in told)
+            yield from (replace(d, location=d.location or instruction.location) for d in told)
 
 
 # ── reading ────────────────────────────────────────────────────────────────────────────────────────────

@@ -323,7 +323,7 @@ def test_what_would_leave_states_as_they_are_is_not_left_out(tmp_path: Path) -> 
         export_appup(file)
     assert [(d.code, d.location) for d in caught.value.diagnostics] == [
         ("not_in_otp", Location(str(file), 6, 38)),
-        ("not_in_otp", Location(str(file), 7, 9)),
+        ("not_in_otp", Location(str(file), 7, 26)),
     ]
 
 
