@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import assert_never
 
 from relup.cli.output import Output, write_file
-from relup.diagnostics import Diagnostic, InvalidInput, Location
+from relup.diagnostics import Diagnostic, InvalidInput, Location, errors
 from relup.document import read_document
 from relup.document.erlang.conversion import export_appup, import_appup
 from relup.document.erlang.otp_relup import not_in_otp, write_otp_relup
@@ -47,7 +47,10 @@ def relup_text(plan: Relup | Route) -> Text:
     match plan:
         case Relup():
             relup = otp_relup(plan)
-            return write_otp_relup(relup), (*plan.warnings, *not_in_otp(relup))
+            told = tuple(dict.fromkeys(not_in_otp(relup)))  # a way back may have the places of the way there
+            if wrong := errors(told):
+                raise InvalidInput(wrong)
+            return write_otp_relup(relup), (*plan.warnings, *told)
         case Route((hop,), warnings):
             text, told = relup_text(hop)
             return text, (*warnings, *told)

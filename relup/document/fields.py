@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 from relup.diagnostics import Location
 from relup.document.piece import Malformed, Piece, plain
-from relup.model.instructions import Advanced, Call, Change, Migration, Soft, SupervisorChange, Timeout
+from relup.model.instructions import (
+    Advanced,
+    Call,
+    Change,
+    Migration,
+    Soft,
+    StateFunction,
+    SupervisorChange,
+    Timeout,
+)
 
 
 class Codec(NamedTuple):
@@ -96,6 +105,17 @@ def _write_migrations(migrations: tuple[Migration, ...], places: bool) -> dict[s
     return {m.cls: m.function for m in migrations}
 
 
+def _read_state_function(piece: Piece) -> StateFunction:
+    fields = piece.required("module", "function")
+    if unknown := sorted(fields.keys() - {"module", "function"}):
+        raise Malformed(f"unknown key {unknown[0]!r}", piece.location)
+    return StateFunction(fields["module"].text(), fields["function"].text())
+
+
+def _write_state_function(found: StateFunction, places: bool) -> dict[str, str]:
+    return {"module": found.module, "function": found.function}
+
+
 def choice(*words: str) -> Codec:
     """Return the codec of a text that is one of *words*."""
     return Codec(lambda piece: piece.choice(*words), lambda word, places: word)
@@ -108,4 +128,5 @@ TIMEOUT = Codec(_read_timeout, lambda timeout, places: timeout)
 CHANGE = Codec(_read_change, _write_change)
 CALL = Codec(read_call, write_call)
 MIGRATIONS = Codec(_read_migrations, _write_migrations)
+STATE_FUNCTION = Codec(_read_state_function, _write_state_function)
 NODES = Codec(_read_nodes, _write_nodes)

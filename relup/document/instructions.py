@@ -13,7 +13,20 @@ from functools import cache
 from typing import Any, get_args
 
 from relup.diagnostics import Location
-from relup.document.fields import CALL, CHANGE, DATA, MIGRATIONS, NODES, TEXT, TEXTS, TIMEOUT, Codec, at, choice
+from relup.document.fields import (
+    CALL,
+    CHANGE,
+    DATA,
+    MIGRATIONS,
+    NODES,
+    STATE_FUNCTION,
+    TEXT,
+    TEXTS,
+    TIMEOUT,
+    Codec,
+    at,
+    choice,
+)
 from relup.document.piece import Malformed, Piece
 from relup.model.instructions import (
     AddApplication,
@@ -123,14 +136,22 @@ _PURGES = {k: choice("soft_purge", "brutal_purge") for k in ("pre_purge", "post_
 _MODULE = {"module": TEXT, "depends": TEXTS}
 _STATE = {"keep": TEXTS, "instances": MIGRATIONS}
 _SUSPENSION = Form(Suspension, {"module": TEXT, "timeout": TIMEOUT}, short="module")
-_MODULE_CHANGE = Form(ModuleChange, {"module": TEXT, "extra": DATA}, short="module")
+_MODULE_CHANGE = Form(ModuleChange, {"module": TEXT, "extra": DATA, "migrate": STATE_FUNCTION}, short="module")
 _SUSPENSIONS = Codec(_read_each(_SUSPENSION), _write_each(_SUSPENSION))
 _CHANGES = Codec(_read_each(_MODULE_CHANGE), _write_each(_MODULE_CHANGE))
 
 FORMS: Mapping[str, Form] = {
     "update": Form(
         Update,
-        {**_MODULE, "change": CHANGE, "mod_type": choice("dynamic", "static"), "timeout": TIMEOUT, **_PURGES, **_STATE},
+        {
+            **_MODULE,
+            "change": CHANGE,
+            "mod_type": choice("dynamic", "static"),
+            "timeout": TIMEOUT,
+            **_PURGES,
+            **_STATE,
+            "migrate": STATE_FUNCTION,
+        },
         short="module",
     ),
     "load_module": Form(LoadModule, _MODULE | _PURGES | _STATE, short="module"),

@@ -75,8 +75,8 @@ class OrderedModule:
     instruction: ModuleInstruction
     rank: int
     """From 1, dependents first: the order in which processes are suspended."""
-    loaded: int
-    """From 1, over all components: the order in which code is loaded and removed."""
+    loaded: int | None
+    """From 1, over all components: the order in which code is loaded and removed; None for code that stays."""
     code_change: Literal["before", "after"] | None
     """On which side of the component's loads its states change; None when they do not."""
     reasons: tuple[Reason, ...]

@@ -62,6 +62,17 @@ class Migration:
     """A function of the newer version of the module, or `module:function`."""
 
 
+@dataclass(frozen=True, slots=True)
+class StateFunction:
+    """A function that changes states where the module of their processes has no `code_change` for it.
+
+    It is what `code_change/3` would be: called with the vsn (`{down, Vsn}` on the way down), the state and `extra`.
+    """
+
+    module: str
+    function: str
+
+
 # ── high level ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -80,7 +91,17 @@ class Update:
     """Names of the module whose values are carried over (relup's own; Python nodes only)."""
     instances: tuple[Migration, ...] = ()
     """Classes of the module whose live instances are migrated (relup's own; Python nodes only)."""
+    migrate: StateFunction | None = None
+    """What changes the states in place of the module's `code_change` (relup's own; BEAM nodes only).
+
+    It gets the `extra` of `change`. A module whose file is the same in both releases is not loaded anew.
+    """
     location: Location | None = _location()
+
+    @property
+    def changes_states(self) -> bool:
+        """Whether its processes change their states."""
+        return self.migrate is not None or not isinstance(self.change, Soft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +245,8 @@ class ModuleChange:
 
     module: str
     extra: Any = _term()
+    migrate: StateFunction | None = None
+    """What changes the states in place of the module's `code_change` (relup's own; BEAM nodes only)."""
     location: Location | None = _location()
 
 

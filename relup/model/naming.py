@@ -18,6 +18,7 @@ from relup.model.instructions import (
     Load,
     LoadModule,
     LoadObjectCode,
+    ModuleChange,
     PointOfNoReturn,
     PurgeModules,
     Remove,
@@ -28,6 +29,7 @@ from relup.model.instructions import (
     Resume,
     Soft,
     Start,
+    StateFunction,
     Stop,
     SupervisorChange,
     Suspend,
@@ -40,7 +42,8 @@ def describe(instruction: Instruction) -> str:
     """Return *instruction* as a person would read it in a plan."""
     match instruction:
         case Update(module, change, depends):
-            return f"update {module} {_change(change)}{_depends(depends)}{_carried(instruction)}"
+            how = _migrated(instruction.migrate) if instruction.migrate else _change(change)
+            return f"update {module} {how}{_depends(depends)}{_carried(instruction)}"
         case LoadModule(module, depends):
             return f"load_module {module}{_depends(depends)}{_carried(instruction)}"
         case AddModule(module, depends):
@@ -68,7 +71,7 @@ def describe(instruction: Instruction) -> str:
         case Resume(modules):
             return f"resume {shortened(modules)}"
         case CodeChange(mode, changes):
-            return f"code_change {mode} {shortened(tuple(c.module for c in changes))}"
+            return f"code_change {mode} {shortened(tuple(map(describe_change, changes)))}"
         case Stop(modules):
             return f"stop {shortened(modules)}"
         case Start(modules):
@@ -104,6 +107,15 @@ def _depends(modules: Sequence[str]) -> str:
 def _carried(i: Update | LoadModule | Load) -> str:
     keeps = f", keeps {shortened(i.keep)}" if i.keep else ""
     return keeps + (f", migrates instances of {shortened(tuple(m.cls for m in i.instances))}" if i.instances else "")
+
+
+def _migrated(by: StateFunction) -> str:
+    return f"migrated by {by.module}:{by.function}"
+
+
+def describe_change(change: ModuleChange) -> str:
+    """Return the module whose states change, and by what if not by its own `code_change`."""
+    return f"{change.module} {_migrated(change.migrate)}" if change.migrate else change.module
 
 
 def describe_call(call: Call) -> str:

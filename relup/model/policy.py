@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import (
+    CodeChange,
     Instruction,
     Load,
     LoadModule,
@@ -17,6 +18,9 @@ from relup.model.instructions import (
 from relup.model.release import NodeKind
 
 NOT_ON_THIS_NODE = "not_on_this_node"
+
+
+_MIGRATE = "migrate: the servers of {!r} have a `code_change` of their own, as every server of a Python node does"
 
 
 def check_policy(script: Sequence[Instruction], kind: NodeKind) -> Iterator[Diagnostic]:
@@ -53,6 +57,11 @@ def _on_python(script: Sequence[Instruction]) -> Iterator[Diagnostic]:
             case RestartEmulator():
                 message = "restart_emulator: a Python node has no emulator, and restarting its process loses all state"
                 hint = "use restart_application for what must start anew, or stop the node and start the new release"
+            case Update(migrate=migrate) if migrate:
+                message = _MIGRATE.format(i.module)
+                hint = "write `code_change` in its class, or in a class that extends it, and say `change: advanced`"
+            case CodeChange(changes=changes) if migrated := [c.module for c in changes if c.migrate]:
+                message, hint = _MIGRATE.format(migrated[0]), "plan again"
             case RestartNewEmulator():
                 message = "restart_new_emulator: a running Python process cannot change its interpreter"
                 hint = "stop the node and start the new release under the new interpreter"

@@ -6,12 +6,13 @@ all, change all, verify, commit, resume all. Only an instruction that needs runn
 that a script makes between a `suspend` and its `resume` needs none, or it would not stand there.
 
 A `code_change` stands before the load of its module (the new code takes its own state back, on the way
-down) or after it; fusing keeps that, and keeps the order of the script within each step of the window.
+down) or after it; fusing keeps that, and keeps the order of the script within each step of the window. Where a function
+of another module changes the states, that module's load counts too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
@@ -119,8 +120,8 @@ def _window(steps: Sequence[LowLevel]) -> Iterator[Window]:
                 load_ahead.discard(module)
                 code.append(step)
             case CodeChange(mode, changes):
-                before += _change(mode, [c for c in changes if c.module in load_ahead])
-                after += _change(mode, [c for c in changes if c.module not in load_ahead])
+                before += _change(mode, [c for c in changes if _is_ahead(c, load_ahead)])
+                after += _change(mode, [c for c in changes if not _is_ahead(c, load_ahead)])
             case PurgeModules(modules):
                 purges += modules
             case Apply():
@@ -171,6 +172,11 @@ def _left_new(there: Load, back: Load | None) -> bool:
     """Say whether instances that the way there migrates would stay of the new class."""
     turned = {m.cls for m in back.instances} if back else frozenset()
     return any(m.cls not in turned for m in there.instances)
+
+
+def _is_ahead(change: ModuleChange, load_ahead: Collection[str]) -> bool:
+    """Say whether code that takes part in the change is loaded after it."""
+    return change.module in load_ahead or (change.migrate is not None and change.migrate.module in load_ahead)
 
 
 def _change(mode: Direction, changes: Sequence[ModuleChange]) -> tuple[CodeChange, ...]:

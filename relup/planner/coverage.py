@@ -113,7 +113,8 @@ def notes(leg: Leg) -> Iterator[Diagnostic]:
     before, after = leg.before.fingerprints(), leg.after.fingerprints()
     for source in leg.sources:
         loads = [i for i in source.instructions if isinstance(i, Update | LoadModule | AddModule | Load)]
-        same = [i for i in loads if i.module in after and after[i.module] == before.get(i.module)]
+        said = [i for i in loads if not (isinstance(i, Update) and i.migrate)]  # these are not loaded
+        same = [i for i in said if i.module in after and after[i.module] == before.get(i.module)]
         if len(same) > _FEW:
             names = shortened([i.module for i in same])
             message = f"{len(same)} modules are loaded and their files are the same in both releases: {names}"

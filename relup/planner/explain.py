@@ -27,12 +27,12 @@ from relup.model.explanation import (
     Tie,
 )
 from relup.model.instructions import (
+    DeleteModule,
     Direction,
     Instruction,
     LoadObjectCode,
     ModuleInstruction,
     PointOfNoReturn,
-    Soft,
     Update,
 )
 from relup.model.release import Release
@@ -143,17 +143,24 @@ def _longest_rise(numbers: Sequence[int]) -> set[int]:
 
 def _components(direction: Direction, made: Stages, rank: Rank | None) -> Iterator[OrderedComponent]:
     ties = tie_breaks(module_instructions(made.expanded), rank)
-    loaded = 0
+    places = _places_of_code(direction, made)
     for number, component in enumerate((c for c in made.ordered if isinstance(c, tuple)), start=1):
         rings = circles(component)
         first = min(component, key=lambda i: ties[i.module][1])
-        modules = tuple(_modules(direction, component, rings, loaded, ties))
+        modules = tuple(_modules(direction, component, rings, places, ties))
         yield OrderedComponent(number, first, modules, rings)
-        loaded += len(component)
+
+
+def _places_of_code(direction: Direction, made: Stages) -> Mapping[str, int]:
+    """Return where each module whose code is loaded or removed stands among all of them, from 1."""
+    fetched = {m for f in made.fetched for m in f.modules}
+    components = (c if direction == "down" else tuple(reversed(c)) for c in made.ordered if isinstance(c, tuple))
+    exchanged = (i.module for c in components for i in c if isinstance(i, DeleteModule) or i.module in fetched)
+    return {module: n for n, module in enumerate(exchanged, start=1)}
 
 
 def _modules(
-    direction: Direction, component: Component, rings: Circles, loaded: int, ties: Ties
+    direction: Direction, component: Component, rings: Circles, places: Mapping[str, int], ties: Ties
 ) -> Iterator[OrderedModule]:
     ring = {m: n for n, members in enumerate(rings) for m in members}
     heads = {i.module: rings[ring[i.module]][0] if i.module in ring else i.module for i in component}
@@ -162,7 +169,7 @@ def _modules(
         yield OrderedModule(
             instruction=i,
             rank=rank,
-            loaded=loaded + (len(component) + 1 - rank if direction == "up" else rank),
+            loaded=places.get(i.module),
             code_change=_code_change(direction, i),
             reasons=reasons.get(i.module, ()),
             circle=ring.get(i.module),
@@ -171,9 +178,7 @@ def _modules(
 
 def _code_change(direction: Direction, i: ModuleInstruction) -> Literal["before", "after"] | None:
     match i:
-        case Update(change=Soft()):
-            return None
-        case Update():
+        case Update() if i.changes_states:
             return "before" if direction == "down" and not is_static(i) else "after"
         case _:
             return None

@@ -24,6 +24,7 @@ from relup.model.instructions import (
     ModuleInstruction,
     Remove,
     Soft,
+    StateFunction,
     SupervisorChange,
     Update,
 )
@@ -104,6 +105,8 @@ def _modules(made: Explanation) -> Iterator[Vertex]:
 
 def _words(i: ModuleInstruction) -> str:
     match i:
+        case Update(migrate=StateFunction(home, function)):
+            return f"update, migrated by {home}:{function}"
         case Update(change=Soft()):
             return "update"
         case Update(change=Advanced()):

@@ -20,8 +20,10 @@ from relup.model.instructions import (
     Direction,
     Instruction,
     LoadModule,
+    ModuleInstruction,
     RemoveApplication,
     RestartEmulator,
+    StateFunction,
     Update,
 )
 from relup.model.release import Application, NodeKind, Release
@@ -157,9 +159,28 @@ def leg(direction: Direction, newer: Release, older: Release, *, restart_emulato
     if newer.kind == "beam":
         known = {m for release in (newer, older) for a in release.applications for m in a.modules}
         sources = [replace(s, instructions=tuple(with_elixir_names(i, known) for i in s.instructions)) for s in sources]
+    sources = _tied(sources)
     if unsaid:
         sources = [replace(s, instructions=tuple(_freed(i, unsaid) for i in s.instructions)) for s in sources]
     return Leg(direction, before, after, tuple(sources), tuple(faults))
+
+
+def _tied(sources: Sequence[Source]) -> list[Source]:
+    """Let an update that a function migrates depend on the function's module, if that changes too.
+
+    The function is of the newer release: that has to be there before the states change up, and until they have down.
+    """
+    changing = {i.module for s in sources for i in s.instructions if isinstance(i, ModuleInstruction)}
+
+    def tied(i: Instruction) -> Instruction:
+        match i:
+            case Update(module, depends=depends, migrate=StateFunction(home)):
+                needed = home in changing and home not in (module, *depends)
+                return replace(i, depends=(*depends, home)) if needed else i
+            case _:
+                return i
+
+    return [replace(s, instructions=tuple(map(tied, s.instructions))) for s in sources]
 
 
 def _freed(i: Instruction, unsaid: Collection[str]) -> Instruction:

@@ -34,6 +34,7 @@ from relup.model.instructions import (
     RestartNewEmulator,
     Resume,
     Start,
+    StateFunction,
     Stop,
     Suspend,
     SyncNodes,
@@ -114,8 +115,14 @@ def with_elixir_names(instruction: Instruction, known: Collection[str]) -> Instr
     def call(of: Call) -> Call:
         return replace(of, module=full(of.module))
 
+    def function(of: StateFunction | None) -> StateFunction | None:
+        return replace(of, module=full(of.module)) if of else None
+
     match instruction:
-        case Update() | LoadModule() | AddModule() | DeleteModule():
+        case Update():
+            module, depends = full(instruction.module), every(instruction.depends)
+            return replace(instruction, module=module, depends=depends, migrate=function(instruction.migrate))
+        case LoadModule() | AddModule() | DeleteModule():
             return replace(instruction, module=full(instruction.module), depends=every(instruction.depends))
         case Load() | Remove():
             return replace(instruction, module=full(instruction.module))
@@ -124,7 +131,8 @@ def with_elixir_names(instruction: Instruction, known: Collection[str]) -> Instr
         case Suspend(suspensions):
             return replace(instruction, modules=tuple(replace(s, module=full(s.module)) for s in suspensions))
         case CodeChange(_, changes):
-            return replace(instruction, changes=tuple(replace(c, module=full(c.module)) for c in changes))
+            named = (replace(c, module=full(c.module), migrate=function(c.migrate)) for c in changes)
+            return replace(instruction, changes=tuple(named))
         case Apply(to, undo):
             return replace(instruction, call=call(to), undo=call(undo) if undo else None)
         case SyncNodes(_, Call() as nodes):

@@ -18,6 +18,7 @@ from relup.planner.emulator import check_emulator, check_restart, is_before_r15,
 from relup.planner.extensions import check_extensions
 from relup.planner.legs import Leg, check_appups, choose, lacking, lacking_down, leg
 from relup.planner.lint import check_way
+from relup.planner.migrations import check_migrations
 from relup.planner.names import check_names
 from relup.planner.order import Rank
 from relup.planner.translation import Stages, check, stages
@@ -128,6 +129,7 @@ def _check_leg(taken: Leg) -> Iterator[Diagnostic]:
     yield from check(taken.scripts(), after, before)
     yield from check_names(taken.instructions(), known, taken.after.kind)
     yield from check_policy(taken.instructions(), taken.after.kind)
+    yield from check_migrations(taken)
     if not taken.faults:
         yield from check_coverage(taken)
         yield from check_way(taken)

@@ -34,6 +34,7 @@ from relup.model.instructions import (
     Resume,
     Soft,
     Start,
+    StateFunction,
     Stop,
     SupervisorChange,
     Suspend,
@@ -57,10 +58,13 @@ def check_syntax(instruction: object) -> Iterator[Diagnostic]:
 
 def _faults(instruction: object) -> Iterator[Fault]:
     match instruction:
-        case Update(module, change, depends, mod_type, timeout, pre_purge, post_purge, keep, instances):
+        case Update(module, change, depends, mod_type, timeout, pre_purge, post_purge, keep, instances, migrate):
             yield from chain(_module(module), _modules(depends), _change(change), _timeout(timeout))
             yield from _one_of("bad_mod_type", mod_type, ("static", "dynamic"))
             yield from chain(_purge(pre_purge), _purge(post_purge), _state(keep, instances))
+            yield from _migrate(migrate)
+            if migrate is not None and isinstance(change, SupervisorChange):
+                yield "bad_migrate", "a supervisor has no state that a function could change: leave out `migrate`"
         case LoadModule(module, depends, pre_purge, post_purge, keep, instances):
             yield from chain(_module(module), _modules(depends), _purge(pre_purge), _purge(post_purge))
             yield from _state(keep, instances)
@@ -171,6 +175,17 @@ def _timeout(value: object) -> Iterator[Fault]:
         yield "bad_timeout", f"{value!r} is neither milliseconds above 0 nor default nor infinity"
 
 
+def _migrate(value: object) -> Iterator[Fault]:
+    match value:
+        case None:
+            pass
+        case StateFunction(module, function):
+            yield from _module(module)
+            yield from _name("bad_func", function, "a function")
+        case _:
+            yield "bad_migrate", f"{value!r} is no function of a module"
+
+
 def _suspension(value: object) -> Iterator[Fault]:
     match value:
         case Suspension(module, timeout):
@@ -182,7 +197,7 @@ def _suspension(value: object) -> Iterator[Fault]:
 def _module_change(value: object) -> Iterator[Fault]:
     match value:
         case ModuleChange(module):
-            yield from _module(module)
+            yield from chain(_module(module), _migrate(value.migrate))
         case _:
             yield "bad_code_change", f"{value!r} is no module with what it is told"
 

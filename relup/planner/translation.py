@@ -14,7 +14,7 @@ with everything found. Time grows with the number of instructions and dependenci
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -33,7 +33,7 @@ from relup.model.release import Application
 from relup.planner.applications import by_name, check_applications, expand
 from relup.planner.check import check_object_code, check_point_of_no_return, split
 from relup.planner.collection import uncollected
-from relup.planner.lower import check_homes, component_script, homes, object_code
+from relup.planner.lower import check_homes, component_script, homes, object_code, staying
 from relup.planner.merge import check_versions, merge_object_code, place_restarts
 from relup.planner.order import Component, Expanded, Rank, check_graph, grouped, module_instructions
 from relup.planner.syntax import check_syntax
@@ -110,8 +110,9 @@ def stages(
     where = homes(applications)
     expanded = tuple(expand(collected, by_name(applications), by_name(pre_applications)))
     ordered = tuple(grouped(expanded, rank))
-    fetched = tuple(f for c in ordered if isinstance(c, tuple) for f in object_code(c, where))
-    lowered = tuple(_lower(direction, ordered))
+    kept = staying(module_instructions(expanded), applications, pre_applications)
+    fetched = tuple(f for c in ordered if isinstance(c, tuple) for f in object_code(c, where, kept))
+    lowered = tuple(_lower(direction, ordered, kept))
     first, last = place_restarts(direction, merge_object_code((*before, *fetched)), lowered)
     script = (*first, PointOfNoReturn(), *last)
     return Stages(before, collected, expanded, ordered, fetched, lowered, script)
@@ -123,9 +124,9 @@ def _collect(scripts: Scripts) -> tuple[Before, tuple[Instruction, ...]]:
     return tuple(before), tuple(i for _, a in halves for i in a)
 
 
-def _lower(direction: Direction, ordered: Sequence[Component | LowLevel]) -> Iterator[LowLevel]:
+def _lower(direction: Direction, ordered: Sequence[Component | LowLevel], kept: Collection[str]) -> Iterator[LowLevel]:
     for step in ordered:
         if isinstance(step, tuple):
-            yield from component_script(direction, step)
+            yield from component_script(direction, step, kept)
         else:
             yield step

@@ -30,6 +30,7 @@ from relup.model.instructions import (
     LoadObjectCode,
     RestartEmulator,
     RestartNewEmulator,
+    StateFunction,
     SupervisorChange,
     Update,
 )
@@ -192,12 +193,13 @@ def _place(location: Location | None) -> str:
 
 def _component_lines(explanation: Explanation, most: int) -> Iterator[str]:
     total = sum(len(c.modules) for c in explanation.components)
+    loaded = sum(m.loaded is not None for c in explanation.components for m in c.modules)
     said = 0
     for number, component in enumerate(explanation.components):
         if said >= most:
             yield f"… {total - said:,} more modules in {len(explanation.components) - number:,} more components"
             return
-        yield from _component(component, most - said, total)
+        yield from _component(component, most - said, loaded)
         said += len(component.modules)
 
 
@@ -220,8 +222,10 @@ def _component(component: OrderedComponent, most: int, total: int) -> Iterator[s
 def _facts(module: OrderedModule, total: int) -> str:
     i = module.instruction
     loaded = "removed" if isinstance(i, DeleteModule) else "loaded"
-    facts = [keyword(i), f"{loaded} {module.loaded:,} of {total:,}"]
+    facts = [keyword(i), f"{loaded} {module.loaded:,} of {total:,}" if module.loaded else "its code stays"]
     match i:
+        case Update(migrate=StateFunction(home, function), mod_type=mod_type):
+            facts.append(f"migrated by {home}:{function} {module.code_change} the loads ({mod_type})")
         case Update(change=change, mod_type=mod_type) if module.code_change:
             kind = "supervisor, static" if isinstance(change, SupervisorChange) else mod_type
             facts.append(f"code_change {module.code_change} the loads ({kind})")

@@ -10,7 +10,7 @@ from typing import Any
 from relup.diagnostics import Diagnostic
 from relup.executor import Outcome
 from relup.model.instructions import Load, LowLevel, Remove
-from relup.model.naming import describe, shortened
+from relup.model.naming import describe, describe_change, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Segment, Window, segments
 
@@ -67,7 +67,7 @@ def _part_lines(number: int, part: Segment) -> Iterator[str]:
                 "removes": [c.module for c in part.code if isinstance(c, Remove)],
                 "keeps": [f"{c.module}.{name}" for c in loads for name in c.keep],
                 "instances": [f"{c.module}.{m.cls}" for c in loads for m in c.instances],
-                "code_change": [c.module for c in part.changes()],
+                "code_change": [describe_change(c) for c in part.changes()],
                 "calls": [describe(c).removeprefix("apply ") for c in part.calls],
             }
             for what, names in rows.items():

@@ -27,19 +27,19 @@ ZOO = Path(__file__).with_name("zoo")
 def anemone_releases(shared: Path) -> Mapping[str, Path]:
     """Return the folders of the mix releases by the number of their version; 2 and 3 have relup's appups."""
     require_elixir()
-    return _releases(_once(shared, "anemone", ANEMONE, _build_anemone))
+    return _releases(once(shared, "anemone", ANEMONE, _build_anemone))
 
 
 def depot_releases(shared: Path) -> Mapping[str, Path]:
     """Return the folders of the releases of plain OTP by their version."""
     require_erl()
-    return _releases(_once(shared, "depot", DEPOT, _build_depot))
+    return _releases(once(shared, "depot", DEPOT, _build_depot))
 
 
 def zoo_releases(shared: Path) -> Mapping[str, Path]:
     """Return the folders of a mix release with processes of every kind, by the number of its version: 1 and 2."""
     require_elixir()
-    folder = _once(shared, "zoo", ZOO, _build_zoo)
+    folder = once(shared, "zoo", ZOO, _build_zoo)
     return {vsn: folder / vsn for vsn in ("1", "2")}
 
 
@@ -54,7 +54,7 @@ def _releases(folder: Path) -> Mapping[str, Path]:
     return {vsn: folder / vsn for vsn in VERSIONS}
 
 
-def _once(shared: Path, name: str, sources: Path, build: Callable[[Path], None]) -> Path:
+def once(shared: Path, name: str, sources: Path, build: Callable[[Path], None]) -> Path:
     """Return the folder that *build* fills, and let it do so if nobody has yet."""
     folder = shared / f"{name}-{_digest(sources)}"
     with (shared / f"{name}.lock").open("w") as lock:

@@ -37,7 +37,8 @@ _state = {
     ),
 }
 _suspension = st.builds(i.Suspension, names, timeouts, location=locations)
-_change = st.builds(i.ModuleChange, names, data, location=locations)
+functions = st.sampled_from([None, i.StateFunction("a.b", "on")])
+_change = st.builds(i.ModuleChange, names, data, functions, location=locations)
 
 high_level = st.one_of(
     st.builds(
@@ -45,6 +46,7 @@ high_level = st.one_of(
         change=changes,
         mod_type=st.sampled_from(["static", "dynamic"]),
         timeout=timeouts,
+        migrate=functions,
         **_module,
         **_purge,
         **_state,

@@ -204,6 +204,29 @@ INSTRUCTIONS = {
         "restart_emulator: now",
         ["6:27: expected nothing or a mapping, found the text 'now' [bad_instruction]"],
     ),
+    "a function that migrates as a text": (
+        "update: {module: m, migrate: 'x:f'}",
+        ["6:38: expected a mapping, found the text 'x:f' [wrong_type]"],
+    ),
+    "a function that migrates without its module": (
+        "update: {module: m, migrate: {function: f}}",
+        ["6:38: missing key 'module' [missing_key]"],
+    ),
+    "a function that migrates and has arguments": (
+        "update: {module: m, migrate: {module: x, function: f, args: [1]}}",
+        ["6:63: unknown key 'args'; known: module, function [unknown_key]"],
+    ),
+    "a function that migrates without a name": (
+        "code_change: [{module: m, migrate: {module: x, function: ''}}]",
+        ["6:66: expected text, found an empty text [bad_func]"],
+    ),
+    "a load that migrates": (
+        "load_module: {module: m, migrate: {module: x, function: f}}",
+        [
+            "6:34: unknown key 'migrate'; known: module, depends, pre_purge, post_purge, keep, instances, at"
+            " [unknown_key]"
+        ],
+    ),
     "a place that is none": (
         "load: {module: m, at: here}",
         ["6:31: expected something like anemone.appup.yaml:7:9, found the text 'here' [bad_text]"],

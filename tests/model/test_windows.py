@@ -22,6 +22,7 @@ from relup.model.instructions import (
     RestartNewEmulator,
     Resume,
     Start,
+    StateFunction,
     Stop,
     Suspend,
     Suspension,
@@ -32,6 +33,9 @@ from relup.model.windows import Segment, Window, inverse, segments, split
 POINT = PointOfNoReturn()
 CALL = Apply(Call("shop.ops", "warm"))
 INSIDE = Apply(Call("shop.ops", "note"), window="inside")
+
+
+CONVERTED = CodeChange("down", (ModuleChange("m", migrate=StateFunction("converter", "down")),))
 
 
 def suspend(*modules: str) -> Suspend:
@@ -92,6 +96,14 @@ CASES: dict[str, tuple[list[LowLevel], tuple[Segment, ...]]] = {
     "modules are removed and purged in the window": (
         [POINT, Remove("old"), PurgeModules(("old",)), *component("a")],
         (Window(held("a"), code=(Remove("old"), Load("a")), after=(change("up", "a"),), purges=("old",)),),
+    ),
+    "a function changes states before code of its own module goes": (
+        [POINT, suspend("m"), CONVERTED, Load("converter"), Load("m"), Resume(("m",))],
+        (Window(held("m"), (CONVERTED,), (Load("converter"), Load("m"))),),
+    ),
+    "and where it is loaded first, after that": (
+        [POINT, Load("converter"), suspend("m"), CONVERTED, Resume(("m",))],
+        (Window(held("m"), code=(Load("converter"),), after=(CONVERTED,)),),
     ),
     "down, a dynamic module changes before its load and a static one after it": (
         [

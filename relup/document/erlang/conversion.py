@@ -64,6 +64,7 @@ def write_erlang_appup(data: Mapping[str, Any], comments: Comments | None = None
 def _written(piece: Piece, comments: Comments | None) -> tuple[str, tuple[Diagnostic, ...]]:
     told: list[Diagnostic] = []
     term = reader.decoded(piece, lambda piece: _appup(piece, told))
+    told = list(dict.fromkeys(told))  # an inverse has the places of the list that it comes from
     reader.raise_errors(told)
     return write_terms([term], comments and _moved(comments)), tuple(told)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields as fields_of
 from typing import Any, NamedTuple
 
-from relup.diagnostics import Diagnostic
+from relup.diagnostics import Diagnostic, Location
 from relup.document import instructions
 from relup.document.erlang.fields import (
     APPLICATION,
@@ -157,9 +157,13 @@ def write_instruction(piece: Piece, told: list[Diagnostic]) -> Term:
     where = piece.location or body.location
     data = {key: part.data for key, part in given.items() if any(key == f.name for row in form.rows for f in row)}
     for key in given:
-        if key not in data:
+        if key == "migrate":
+            told.append(_no_migrate(given[key].location or where))
+        elif key not in data:
             message = f"OTP's {name} has no {key!r}; it is left out"
             told.append(Diagnostic("not_in_otp", message, given[key].location or where, severity="warning"))
+    if name == "code_change":
+        told += [_no_migrate(c.location or where) for c in _each(given["changes"]) if _migrates(c)]
     row = _shortest(form, data)
     if row is None:
         data |= _AS_SUPERVISOR
@@ -172,6 +176,21 @@ def write_instruction(piece: Piece, told: list[Diagnostic]) -> Term:
     if not parts:
         return Atom(name)
     return Tuple((Atom(name), Tuple(parts)) if form.nested else (Atom(name), *parts))
+
+
+def _each(changes: Piece) -> Sequence[Piece]:
+    return tuple(changes.items()) if isinstance(changes.data, list) else (changes,)
+
+
+def _migrates(change: Piece) -> bool:
+    return isinstance(change.data, dict) and "migrate" in change.data
+
+
+def _no_migrate(where: Location | None) -> Diagnostic:
+    """Refuse what would leave states as they are, were it left out."""
+    message = "OTP has no `migrate`: only a module's own code_change can change the states of its processes there"
+    hint = "apply the upgrade with relup, or give the module a code_change"
+    return Diagnostic("not_in_otp", message, where, hint=hint)
 
 
 def _named(piece: Piece) -> tuple[str, Piece]:

@@ -49,11 +49,11 @@ def write_otp_relup(relup: OtpRelup) -> str:
 
 
 def not_in_otp(relup: OtpRelup) -> Iterator[Diagnostic]:
-    """Yield, as warnings, what OTP's file cannot say: how a call is taken back, and whether it cuts the window."""
+    """Yield what OTP's file cannot say: how a call is taken back, whether it cuts the window (warnings), `migrate`."""
     for script in (*relup.up, *relup.down):
         for instruction in script.instructions:
             _, told = _term(instruction)
-            yield from (replace(d, location=instruction.location) for d in told)
+            yield from (replace(d, location=d.location or instruction.location) for d in told)
 
 
 # ── reading ────────────────────────────────────────────────────────────────────────────────────────────

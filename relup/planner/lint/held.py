@@ -25,7 +25,7 @@ _MARKS = (b"handle_", b"def init")
 def check_held(scene: Scene) -> Iterator[Diagnostic]:
     """Find servers whose states hold what the upgrade replaces, and that nothing renews."""
     loaded = [m for m, i in scene.loads.items() if not isinstance(i, AddModule)]
-    renewed = {u.module for u in scene.updates() if isinstance(u.change, Advanced)}
+    renewed = {u.module for u in scene.updates() if isinstance(u.change, Advanced) or u.migrate}
     renewed |= {c.module for i in scene.leg.instructions() if isinstance(i, CodeChange) for c in i.changes}
     replaced = _Replaced(scene, frozenset(loaded), sought(loaded))
     for module in scene.before.modules() if loaded else ():

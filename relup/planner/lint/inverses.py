@@ -29,7 +29,6 @@ from relup.model.instructions import (
     RestartApplication,
     RestartEmulator,
     RestartNewEmulator,
-    Soft,
     Update,
 )
 from relup.model.naming import shortened
@@ -122,9 +121,9 @@ def _effects(script: Sequence[Instruction]) -> _Effects:
     calls: dict[str, State] = {}
     for i in script:
         match i:
-            case Update(module, change):
+            case Update(module):
                 loaded[module] = i
-                changed |= {} if isinstance(change, Soft) else {module: None}
+                changed |= {module: None} if i.changes_states else {}
             case LoadModule(module) | AddModule(module) | Load(module):
                 loaded[module] = i
             case DeleteModule(module) | Remove(module):

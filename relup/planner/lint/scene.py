@@ -33,7 +33,8 @@ from relup.planner.applications import by_name, expand
 from relup.planner.check import split
 from relup.planner.legs import Leg
 from relup.planner.lint.classes import Classes
-from relup.planner.order import grouped
+from relup.planner.lower import staying
+from relup.planner.order import grouped, module_instructions
 from relup.planner.sameness import only_comments
 from relup.syntax.difference import Difference, difference
 
@@ -57,7 +58,7 @@ class Scene:
     windows: Mapping[str, int]
     """In which window each module changes; the last one counts."""
     loads: Mapping[str, Instruction]
-    """What loads each module."""
+    """What loads each module; an update that leaves its code as it is loads none."""
     removes: Mapping[str, Instruction]
     calls: tuple[Made, ...]
     stops: tuple[tuple[Stop, int], ...]
@@ -119,10 +120,13 @@ class _Walk:
         halves = [split(script) for script in self.leg.scripts()]
         self.calls += [Made(i, 0) for early, _ in halves for i in early if isinstance(i, Apply)]
         late = [i for _, script in halves for i in script]
-        after, before = by_name(self.leg.after.applications), by_name(self.leg.before.applications)
-        for step in grouped(tuple(expand(late, after, before))):
+        after, before = self.leg.after.applications, self.leg.before.applications
+        expanded = tuple(expand(late, by_name(after), by_name(before)))
+        kept = staying(module_instructions(expanded), after, before)
+        for step in grouped(expanded):
             for i in step if isinstance(step, tuple) else (step,):
-                self.take(i)
+                if not (isinstance(i, Update) and i.module in kept):
+                    self.take(i)
         return Scene(
             self.leg,
             Classes(self.leg.before),

@@ -29,12 +29,13 @@ _VSN = re.compile(rb"^__vsn__\b", re.MULTILINE)
 
 def check_servers(scene: Scene) -> Iterator[Diagnostic]:
     """Find what is wrong with how the modules of servers change."""
-    changed = {c.module for i in scene.leg.instructions() if isinstance(i, CodeChange) for c in i.changes}
+    all_changes = (c for i in scene.leg.instructions() if isinstance(i, CodeChange) for c in i.changes)
+    changed = {c.module for c in all_changes if not c.migrate}
     for module, i in scene.loads.items():
         yield from _vsn_unchanged(scene, module)
         if isinstance(i, AddModule):
             continue
-        advanced = module in changed or (isinstance(i, Update) and isinstance(i.change, Advanced))
+        advanced = module in changed or (isinstance(i, Update) and isinstance(i.change, Advanced) and not i.migrate)
         if scene.leg.after.kind == "beam":
             yield from _beam(scene, module, i) if advanced else ()
             continue
@@ -156,7 +157,7 @@ def _suspended(scene: Scene, module: str, i: Instruction) -> Iterator[Diagnostic
 
 def check_suspensions(scene: Scene) -> Iterator[Diagnostic]:
     """Note updates of modules that no process can have as its own; a child spec may list other modules than its own."""
-    nothing = [u for u in scene.updates() if _defines_none(scene, u)]
+    nothing = [u for u in scene.updates() if not u.migrate and _defines_none(scene, u)]
     both = (scene.before, scene.after) if nothing else ()
     listing = [text for classes in both for text in map(classes.text, classes.modules()) if b"modules" in text]
     for u in nothing:

@@ -17,7 +17,7 @@ from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.errors import BridgeError, Gone
 from relup.targets.beam.terms import Atom, Term
 
-_PARTS = ("applications", "census", "code", "modes", "states", "suspension", "window")
+_PARTS = ("applications", "census", "code", "migration", "modes", "states", "suspension", "window")
 NAME = "relup_agent"
 MODULES = (NAME, *(f"{NAME}_{part}" for part in _PARTS))
 OLDEST = 25

@@ -21,8 +21,8 @@
 -export([start/3]).
 
 -define(MODULES, [
-    relup_agent, relup_agent_applications, relup_agent_census, relup_agent_code, relup_agent_modes,
-    relup_agent_states, relup_agent_suspension, relup_agent_window
+    relup_agent, relup_agent_applications, relup_agent_census, relup_agent_code, relup_agent_migration,
+    relup_agent_modes, relup_agent_states, relup_agent_suspension, relup_agent_window
 ]).
 
 %% ── its life ────────────────────────────────────────────────────────────────────────────────────────────
@@ -162,7 +162,7 @@ handle({suspend, Timeouts}, A) -> relup_agent_suspension:suspend(Timeouts, A);
 handle({load, Number, Side}, A) -> relup_agent_window:load(Number, Side, A);
 handle({change_code, Number, Side, Mode, Changes}, A) ->
     Vsn = fun(M) -> relup_agent_code:old_vsn(M, Mode, Side, maps:get(Number, A#agent.windows)) end,
-    case relup_agent_window:change_code([{M, Vsn(M), Extra, Limit} || {M, Extra, Limit} <- Changes], A) of
+    case relup_agent_window:change_code([{M, Vsn(M), Extra, Limit, By} || {M, Extra, Limit, By} <- Changes], A) of
         %% the answer to the question that comes next, mostly
         {ok, Next} -> handle(verify, Next);
         Failed -> Failed

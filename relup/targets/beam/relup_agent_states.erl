@@ -1,7 +1,7 @@
 %% What runs in the processes themselves: keeping a state aside, putting it back, forgetting it; looking for a mode.
 -module(relup_agent_states).
 
--export([stash/1, unstash/1, forget/1, unstash_later/0, forget_later/0]).
+-export([stash/1, unstash/1, forget/1, unstash_later/0, forget_later/0, lasting/2]).
 -export([look/1, look_no_more/1, undefined_function/3, undefined_lambda/3]).
 
 -define(STATES, '$relup_states').
@@ -58,6 +58,7 @@ undefined_lambda(M, Fun, Args) -> error_handler:undefined_lambda(M, Fun, Args).
 unstash_later() ->
     lasting("
         fun({M, Id, _} = State) ->
+            erase('$relup_migrated'),
             Kept = case get('$relup_states') of undefined -> []; States -> States end,
             case [K || {SameM, SameId, _} = K <- lists:reverse(Kept), SameM =:= M, SameId =:= Id] of
                 _ when length(Kept) =:= 1 -> hd(Kept);
@@ -65,13 +66,16 @@ unstash_later() ->
                 [] -> State
             end;
         (State) ->
+            erase('$relup_migrated'),
             case get('$relup_states') of [Only] -> Only; _ -> State end
         end.").
 
 forget_later() -> lasting("fun(_) -> erase('$relup_states'), throw(relup) end.").
 
-lasting(Text) ->
+lasting(Text) -> lasting(Text, []).
+
+lasting(Text, Bindings) ->
     {ok, Tokens, _} = erl_scan:string(Text),
     {ok, [Expression]} = erl_parse:parse_exprs(Tokens),
-    {value, Fun, _} = erl_eval:expr(Expression, []),
+    {value, Fun, _} = erl_eval:expr(Expression, Bindings),
     Fun.

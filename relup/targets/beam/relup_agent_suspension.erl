@@ -179,7 +179,7 @@ release(#agent{asked = Asked, released = Released, nobody = Nobody} = A) ->
     [P ! {system, {Nobody, P}, resume} || P <- lists:reverse(Asked)],
     A#agent{asked = [], released = Asked ++ Released, watched = maps:values(A#agent.monitors)}.
 
-%% Wait until what was kept is forgotten, for it is the agent's code that forgets; who is busy does so without it, later.
+%% Wait until what was kept is forgotten, for it is the agent's code that forgets; who is busy does so later, without.
 forgotten(#agent{released = Released, watched = Watched, nobody = Nobody} = A) ->
     [demonitor(M, [flush]) || M <- Watched],
     Forget = {replace_state, fun relup_agent_states:forget/1},

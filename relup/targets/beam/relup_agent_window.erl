@@ -35,24 +35,42 @@ exchange(Number, Side, Mode, A) ->
         {{error, Reasons}, Next} -> {[], Reasons, Next}
     end.
 
-%% Let the suspended processes of these modules change their states: {Module, Its vsn before, Extra, Limit}.
+%% Let the suspended processes of these modules change their states: {Module, Its vsn before, Extra, Limit, By},
+%% by the module itself or by a function of another one, {Module, Function}.
 change_code(Changes, #agent{selected = Selected} = A) ->
     change_code(Changes, maps:to_list(Selected), A).
 
 change_code([], _, A) -> {ok, A};
-change_code([{M, Vsn, Extra, Limit} | Rest], Selected, #agent{changed = Changed} = A) ->
+change_code([{M, Vsn, Extra, Limit, By} | Rest], Selected, #agent{changed = Changed} = A) ->
     Batch = make_ref(),
-    Change = {change_code, M, Vsn, Extra},
     Pids = [P || {P, Ms} <- Selected, lists:member(M, Ms)],
-    [P ! {system, {self(), {Batch, P}}, Change} || P <- Pids],
+    case By of
+        itself -> [P ! {system, {self(), {Batch, P}}, {change_code, M, Vsn, Extra}} || P <- Pids];
+        _ -> migrate(Pids, relup_agent_migration:migrating(M, By, Vsn, Extra, Batch), Batch, A)
+    end,
     case collect(Batch, Pids, ?NOW + Limit, A#agent{changed = Pids ++ Changed}) of
         {ok, Answers, Next} ->
-            case [{describe(P), words(Reason)} || {{_, P}, {error, Reason}} <- Answers] of
+            case told(Batch) ++ [{describe(P), failure(R)} || {{_, P}, {error, R}} <- Answers, failure(R) =/= none] of
                 [] -> change_code(Rest, Selected, Next);
                 Failed -> {{failed, M, Failed}, Next}
             end;
         {late, Late, _, Next} -> {{late, M, [describe(P) || P <- Late]}, Next#agent{stuck = Late}}
     end.
+
+%% The answer to the second message tells that the first was handled, without the state being sent along.
+migrate(Pids, Fun, Batch, #agent{nobody = Nobody}) ->
+    Migrate = {replace_state, Fun},
+    Check = {replace_state, fun relup_agent_migration:migrated/1},
+    [begin P ! {system, {Nobody, P}, Migrate}, P ! {system, {self(), {Batch, P}}, Check} end || P <- Pids].
+
+told(Batch) ->
+    receive {Batch, P, Words} -> [{describe(P), Words} | told(Batch)]
+    after 0 -> []
+    end.
+
+failure({callback_failed, _, {throw, relup}}) -> none;
+failure({callback_failed, _, {throw, not_taken}}) -> <<"what it returned is no state that the process takes">>;
+failure(Reason) -> words(Reason).
 
 %% Who runs a module of the window and came up before the load was over, unseen: its state may be of either version.
 between(#agent{unseen = Unseen, modules = Modules}) -> running(Modules, Unseen).

@@ -46,7 +46,12 @@ def loading(number: int, side: Side) -> Request:
 def changing(change: CodeChange, number: int, towards: Side, limits: Limits) -> Request:
     """Let the processes change their states, to those of one side of a window."""
     changes = [
-        (Atom(c.module), to_node(c.extra) if c.extra is not None else [], limits.get(c.module, DEFAULT_LIMIT))
+        (
+            Atom(c.module),
+            to_node(c.extra) if c.extra is not None else [],
+            limits.get(c.module, DEFAULT_LIMIT),
+            (Atom(c.migrate.module), Atom(c.migrate.function)) if c.migrate else Atom("itself"),
+        )
         for c in change.changes
     ]
     return Atom("change_code"), number, _side(towards), Atom(change.mode), changes

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from relup.diagnostics import Diagnostic, Location
 from relup.executor import EffectFailed
+from relup.model.instructions import StateFunction, Suspension
 from relup.model.naming import shortened
 from relup.targets.beam.terms import Term
 
@@ -63,14 +64,26 @@ def silent_ones(who: Iterable[Term]) -> Diagnostic:
     return Diagnostic("supervisor_silent", message)
 
 
-def raised(module: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
-    """Say whose code_change failed; an agent has none but the function that it is given."""
-    message = f"code_change of {module} for {process(who)}: {words(reason)}"
+def what_changes(module: str, by: StateFunction | None) -> str:
+    """Return what was to change the states of a module's processes."""
+    return f"{by.module}:{by.function}, which migrates {module}," if by else f"code_change of {module}"
+
+
+def raised(what: str, who: Term, reason: Term, place: Location | None) -> Diagnostic:
+    """Say for whom *what* changes states failed; an agent has no code_change but the function that it is given."""
+    message = f"{what} for {process(who)}: {words(reason)}"
     unsaid = "{badfun,[]}" in message and "Elixir.Agent.Server" in message
     hint = (
         "an agent calls what extra says: change: {advanced: {tuple: [Elixir.Module, function, []]}}" if unsaid else None
     )
     return Diagnostic("code_change_failed", message, place, hint=hint)
+
+
+def nobody(suspension: Suspension) -> Diagnostic:
+    """Say that a function which migrates states would find none."""
+    message = f"migrate: no process runs {suspension.module!r}, so there is no state that could change"
+    hint = "processes are found by the modules of their child specs, and by what they were started to run"
+    return Diagnostic("nobody_to_migrate", message, suspension.location, "note", hint)
 
 
 def deaths(who: Iterable[Term], what: str) -> Iterator[Diagnostic]:

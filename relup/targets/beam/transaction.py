@@ -6,7 +6,7 @@ instruction a failure belongs to, and who it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
@@ -39,11 +39,13 @@ from relup.targets.beam.saying import (
     deaths,
     holders,
     misunderstood,
+    nobody,
     outside,
     process,
     raised,
     silent_ones,
     unreachable,
+    what_changes,
     words,
 )
 from relup.targets.beam.terms import Atom, Term
@@ -111,6 +113,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             count, said = await self._concerned(segment) if isinstance(segment, Window) else (0, [])
             counts.append(count)
             notes += said
+            notes += [d async for d in self._unfound(segment)] if isinstance(segment, Window) else []
         notes += provided_otherwise(base, goal)
         return Preparation(tuple(counts), tuple(notes))
 
@@ -176,6 +179,17 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         notes = [outside(beyond, place)] if beyond else []
         return count, [*notes, holders(holding, window.code[0].location)] if holding and window.code else notes
 
+    async def _unfound(self, window: Window) -> AsyncIterator[Diagnostic]:
+        """Yield which functions of somebody else would find no state: a module may not be what child specs name."""
+        migrated = {c.module for c in window.changes() if c.migrate}
+        for suspension in window.suspensions:
+            if suspension.module in migrated:
+                match await self._agent.ask(Atom("concerned"), [Atom(suspension.module)], []):
+                    case ("ok", 0, [], [], *_):
+                        yield nobody(suspension)
+                    case _:
+                        pass
+
     def _lingers(self, window: Window, who: Iterable[Term]) -> Diagnostic:
         names = shortened([process(w) for w in who])
         message = f"{names}: their stacks stand in code that is replaced, and a way back would have to kill them"
@@ -240,13 +254,13 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case ("ok" | "born", list(_)) as verified:
                 self._verified = verified
             case ("failed", module, list(failed)):
-                place = self._places.get(str(module))
-                raise EffectFailed(*(raised(str(module), who, reason, place) for who, reason in failed))
+                place, what = self._places.get(str(module)), _what(change, str(module))
+                raise EffectFailed(*(raised(what, who, reason, place) for who, reason in failed))
             case ("late", module, list(late)):
-                place = self._places.get(str(module))
-                message = "code_change of {} for {} did not return in time"
+                place, what = self._places.get(str(module)), _what(change, str(module))
+                message = "{} for {} did not return in time"
                 raise EffectFailed(
-                    *(Diagnostic("code_change_timeout", message.format(module, process(w)), place) for w in late)
+                    *(Diagnostic("code_change_timeout", message.format(what, process(w)), place) for w in late)
                 )
             case other:
                 raise misunderstood(other)
@@ -355,6 +369,10 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 def _config_change_failed(why: Term) -> Diagnostic:
     message = f"applications were not all told what changed in their environments: {words(why)}"
     return Diagnostic("config_change_failed", message, severity="warning")
+
+
+def _what(change: CodeChange, module: str) -> str:
+    return what_changes(module, next((c.migrate for c in change.changes if c.module == module), None))
 
 
 def _concerning(window: Window) -> Iterator[str]:

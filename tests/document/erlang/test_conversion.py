@@ -313,6 +313,20 @@ def test_an_inverse_must_be_derived_before(tmp_path: Path) -> None:
     assert [d.code for d in told] == ["not_in_otp"]
 
 
+def test_what_would_leave_states_as_they_are_is_not_left_out(tmp_path: Path) -> None:
+    steps = (
+        "      - update: {module: m, migrate: {module: x, function: f}}\n"
+        "      - code_change: [a, {module: m, migrate: {module: x, function: f}}]\n"
+    )
+    file = written(tmp_path, "a.appup.yaml", f"application: a\nvsn: 2\nup:\n  - from: 1\n    instructions:\n{steps}")
+    with pytest.raises(InvalidInput) as caught:
+        export_appup(file)
+    assert [(d.code, d.location) for d in caught.value.diagnostics] == [
+        ("not_in_otp", Location(str(file), 6, 38)),
+        ("not_in_otp", Location(str(file), 7, 26)),
+    ]
+
+
 def test_a_name_that_no_atom_has_is_refused() -> None:
     with pytest.raises(InvalidInput) as caught:
         write_erlang_appup(
