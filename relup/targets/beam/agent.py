@@ -1,8 +1,7 @@
 """The agent in the node: brought there for one upgrade, asked, and gone after it.
 
-It is a few modules of Erlang, compiled beforehand, for a node need not have a compiler; a node whose Erlang is older
-than the oldest one that can read them is not sent anything, because a beam that it cannot read would be told in its
-log.
+It is a module of Erlang, compiled beforehand, for a node need not have a compiler; a node whose Erlang is older than
+the oldest one that can read it is not sent anything, because a beam that it cannot read would be told in its log.
 """
 
 from __future__ import annotations
@@ -12,23 +11,21 @@ from contextlib import asynccontextmanager, suppress
 from importlib import resources
 
 from relup.diagnostics import Busy, Diagnostic, Refused
-from relup.targets.beam.asking import evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.errors import BridgeError, Gone
 from relup.targets.beam.terms import Atom, Term
 
-_PARTS = ("applications", "census", "code", "migration", "modes", "states", "suspension", "window")
 NAME = "relup_agent"
-MODULES = (NAME, *(f"{NAME}_{part}" for part in _PARTS))
 OLDEST = 25
 """The oldest OTP that the agent is made for."""
 LEASE = 3_000
 """Milliseconds of silence after which the agent takes everything back and ends."""
 BEATS = 6
 """Heartbeats in a lease."""
+PURGING = 60.0
+"""Seconds for the node to look through its processes for the agent's code."""
 PATIENCE = 3_600.0
 """Seconds for an answer of the agent, which has time limits of its own for each step."""
-_TAKE_AWAY = "[{code:delete(M), code:soft_purge(M)} || M <- Modules]."
 
 
 class Agent:
@@ -88,10 +85,9 @@ async def _require_fitting(bridge: Bridge) -> None:
 
 
 async def _load(bridge: Bridge) -> None:
-    room = resources.files("relup.targets.beam")
-    beams = [(Atom(m), list(b"relup"), room.joinpath(f"{m}.beam").read_bytes()) for m in MODULES]
-    match await bridge.call("code", "atomic_load", [beams]):
-        case "ok":
+    beam = resources.files("relup.targets.beam").joinpath(f"{NAME}.beam").read_bytes()
+    match await bridge.call("code", "load_binary", [Atom(NAME), list(b"relup"), beam]):
+        case ("module", _):
             pass
         case other:
             raise Refused([Diagnostic("agent_refused", f"node {bridge.node} does not load the agent: {other!r}"[:300])])
@@ -105,6 +101,7 @@ async def dismiss(bridge: Bridge) -> None:
         await found.ask(Atom("finish"))
         with suppress(Gone):
             await found.ask(Atom("finish"))  # it is gone when nobody answers
-        await evaluate(bridge, _TAKE_AWAY, {"Modules": [Atom(m) for m in MODULES]})
+        await bridge.call("code", "delete", [Atom(NAME)])
+        await bridge.call("code", "soft_purge", [Atom(NAME)], timeout=PURGING)
     except BridgeError:
         pass

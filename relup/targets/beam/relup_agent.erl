@@ -6,24 +6,26 @@
 %%
 %% Effects take batches: all messages are sent before the first answer is waited for. An old state stays in its own
 %% process, in its dictionary; it is never copied, whatever its size. What processes are asked to call are external
-%% functions, so nobody keeps code of these modules.
+%% functions, so nobody keeps code of this module.
 %%
-%% Here is its life; beside it who is concerned (relup_agent_census), how they are suspended (_suspension), what is done
-%% while they are (_window), code (_code), kept states (_states), what no state holds (_modes) and what
-%% applications are (_applications).
+%% Here is its life, and what it is asked; its parts are files of their own, and one module all the same: for each that
+%% goes, the node looks at every process it has.
 -module(relup_agent).
 
--include("relup_agent.hrl").
-
--import(relup_agent_census, [describe/1, words/1]).
--import(relup_agent_suspension, [died/2, wait/2]).
-
 -export([start/3]).
+%% called in the processes whose states change
+-export([stash/1, unstash/1, forget/1, asked/2, changed/3, migrated/1, look/1, look_no_more/1]).
+-export([undefined_function/3, undefined_lambda/3]).
 
--define(MODULES, [
-    relup_agent, relup_agent_applications, relup_agent_census, relup_agent_code, relup_agent_migration,
-    relup_agent_modes, relup_agent_states, relup_agent_suspension, relup_agent_window
-]).
+-include("relup_agent.hrl").
+-include("relup_agent_census.hrl").
+-include("relup_agent_suspension.hrl").
+-include("relup_agent_code.hrl").
+-include("relup_agent_window.hrl").
+-include("relup_agent_states.hrl").
+-include("relup_agent_migration.hrl").
+-include("relup_agent_modes.hrl").
+-include("relup_agent_applications.hrl").
 
 %% ── its life ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -87,7 +89,7 @@ loop(A) ->
 %% What follows a window is done when everybody goes on, also when nobody is left to ask for it.
 settled(#agent{released = [], watched = [], next = []} = A) -> A;
 settled(#agent{next = Requests} = A) ->
-    {Answers, Next} = lists:mapfoldl(fun attempt/2, relup_agent_suspension:forgotten(A#agent{next = []}), Requests),
+    {Answers, Next} = lists:mapfoldl(fun attempt/2, forgotten(A#agent{next = []}), Requests),
     Next#agent{settled = [Answer || Answer <- Answers, not well(Answer)]}.
 
 %% How long the bridge may still be silent; for ever once the upgrade waits for nothing but to be confirmed.
@@ -113,10 +115,10 @@ doubtful(_, A) -> A.
 %% Take everything back, and end.
 lost(A) ->
     Alone = A#agent{bridge = none, lease = infinity},
-    {{ok, _, _, Remains}, Rolled} = relup_agent_window:rollback(Alone),
+    {{ok, _, _, Remains}, Rolled} = rollback(Alone),
     {More, _} = lists:mapfoldl(fun lead_back/2, settled(Rolled#agent{back = []}), A#agent.back),
     tell(Remains ++ lists:append(More), A),
-    [relup_agent_code:purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
+    [purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
     vanish(),
     exit(normal).
 
@@ -127,7 +129,7 @@ lead_back([Request | Rest], A) ->
     case well(Answer) of
         true -> lead_back(Rest, Next);
         false ->
-            {_, Rolled} = relup_agent_window:rollback(Next),
+            {_, Rolled} = rollback(Next),
             {[remains(Request, Answer)], settled(Rolled)}
     end.
 
@@ -147,22 +149,22 @@ tell(Remains, #agent{owner = Owner}) ->
 
 %% Let somebody who runs no code of the agent take it away.
 vanish() ->
-    Text = "R = monitor(process, P), receive {'DOWN', R, process, P, _} -> ok end,"
-        "[{code:delete(M), code:soft_purge(M)} || M <- Ms].",
+    Text = "R = monitor(process, P), receive {'DOWN', R, process, P, _} -> ok end, "
+        "code:delete(M), code:soft_purge(M).",
     {ok, Tokens, _} = erl_scan:string(Text),
     {ok, Expressions} = erl_parse:parse_exprs(Tokens),
-    spawn(erl_eval, exprs, [Expressions, [{'P', self()}, {'Ms', ?MODULES}]]).
+    spawn(erl_eval, exprs, [Expressions, [{'P', self()}, {'M', ?MODULE}]]).
 
 %% ── requests ────────────────────────────────────────────────────────────────────────────────────────────
 
-handle({prepare, Number, News, Removed}, A) -> relup_agent_code:prepare(Number, News, Removed, A);
-handle({concerned, Modules, Code}, A) -> {relup_agent_census:concerned(Modules, Code), A};
-handle({select, Modules}, A) -> relup_agent_suspension:select(Modules, A);
-handle({suspend, Timeouts}, A) -> relup_agent_suspension:suspend(Timeouts, A);
-handle({load, Number, Side}, A) -> relup_agent_window:load(Number, Side, A);
+handle({prepare, Number, News, Removed}, A) -> prepare(Number, News, Removed, A);
+handle({concerned, Modules, Code}, A) -> {concerned(Modules, Code), A};
+handle({select, Modules}, A) -> select(Modules, A);
+handle({suspend, Timeouts}, A) -> suspend(Timeouts, A);
+handle({load, Number, Side}, A) -> load(Number, Side, A);
 handle({change_code, Number, Side, Mode, Changes}, A) ->
-    Vsn = fun(M) -> relup_agent_code:old_vsn(M, Mode, Side, maps:get(Number, A#agent.windows)) end,
-    case relup_agent_window:change_code([{M, Vsn(M), Extra, Limit, By} || {M, Extra, Limit, By} <- Changes], A) of
+    Vsn = fun(M) -> old_vsn(M, Mode, Side, maps:get(Number, A#agent.windows)) end,
+    case change_code([{M, Vsn(M), Extra, Limit, By} || {M, Extra, Limit, By} <- Changes], A) of
         %% the answer to the question that comes next, mostly
         {ok, Next} -> handle(verify, Next);
         Failed -> Failed
@@ -171,9 +173,9 @@ handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
 handle({stop, Modules}, A) -> stop(Modules, A);
 handle({start, Modules}, A) -> start_again(Modules, A);
 handle(verify, A) ->
-    case relup_agent_window:between(A) of
-        [] -> {{ok, lists:map(fun relup_agent_suspension:late/1, A#agent.died)}, A};
-        Born -> {{born, lists:map(fun relup_agent_census:describe/1, Born)}, A}
+    case between(A) of
+        [] -> {{ok, lists:map(fun late/1, A#agent.died)}, A};
+        Born -> {{born, lists:map(fun describe/1, Born)}, A}
     end;
 handle({leading_back, Request, Back}, A) ->
     case handle(Request, A) of
@@ -181,13 +183,13 @@ handle({leading_back, Request, Back}, A) ->
         Failed -> Failed
     end;
 handle({not_taken_back, _} = Request, A) -> {Request, A};
-handle({resume, Back, Next}, A) -> relup_agent_window:resume(A#agent{back = Back, next = Next});
+handle({resume, Back, Next}, A) -> resume(A#agent{back = Back, next = Next});
 handle({become, Applications, Protocols, Config}, A) ->
-    {relup_agent_applications:become(Applications, Protocols, Config), A};
+    {become(Applications, Protocols, Config), A};
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
-handle(rollback, A) -> relup_agent_window:rollback(A);
+handle(rollback, A) -> rollback(A);
 handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);
-handle({digests, Modules}, A) -> {[{M, relup_agent_code:digest(M)} || M <- Modules], A};
+handle({digests, Modules}, A) -> {[{M, digest(M)} || M <- Modules], A};
 handle(finish, A) -> {ok, A}.
 
 %% The upgrade is done, and goes back by itself unless somebody ends the agent in time. Nobody else is needed for that.
@@ -219,7 +221,7 @@ called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
 
 %% End the processes of modules through their supervisors, and start again those that were ended.
 stop(Modules, #agent{stopped = Stopped} = A) ->
-    {ok, Found, Beyond, _, _} = relup_agent_census:census(Modules),
+    {ok, Found, Beyond, _, _} = census(Modules),
     case Beyond of
         [] ->
             Children = [{S, Id} || {P, _, S} <- Found, {Id, Child, _, _} <- supervisor:which_children(S), Child =:= P],

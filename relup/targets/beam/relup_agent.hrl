@@ -2,6 +2,7 @@
 
 -define(LIMIT, 5000).  % milliseconds for an answer where nobody said another limit (OTP's)
 
+-define(GRACE, 100).  % milliseconds for what nobody waits for any more: who hangs, or is busy
 -define(NOW, erlang:monotonic_time(millisecond)).
 
 -record(agent, {

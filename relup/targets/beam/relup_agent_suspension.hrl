@@ -1,23 +1,22 @@
 %% Suspending the processes of a window, each keeping its state aside, and letting them go on.
--module(relup_agent_suspension).
-
--export([select/2, suspend/2, catch_up/1, collect/4, wait/2, release/1, forgotten/1, died/2, late/1]).
-
--include("relup_agent.hrl").
-
--import(relup_agent_census, [describe/1, hears/1, initial/1]).
 
 %% How often suspending begins again because somebody waits for one who is suspended, and when that is first looked for.
 -define(TRIES, 6).
 -define(PROBE, 5).
 %% What the answers of one process take in the heap, in words.
 -define(WORDS, 120).
-%% How long to wait, at the end, until what was kept is forgotten.
--define(GRACE, 100).
+
+%% What there is to be said before a window: how many it concerns, who of them is in no tree, who cannot be suspended,
+%% who is silent, who stands in the code that is to be replaced, and who holds functions of it.
+concerned(Modules, Code) ->
+    {ok, Found, Beyond, Mute, Silent} = census(Modules),
+    Concerned = maps:from_keys([P || {P, _, _} <- Found ++ Beyond], true),
+    {Lingering, Holding} = lingering(Code, Concerned),
+    {ok, map_size(Concerned), [describe(P) || {P, _, _} <- Beyond], Mute, Silent, Lingering, Holding}.
 
 %% Take the census, and watch whom it found.
 select(Modules, A) ->
-    case relup_agent_census:census(Modules) of
+    case census(Modules) of
         {ok, Found, Beyond, [], []} ->
             Before = A#agent{modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = []},
             Next = watch(Found ++ Beyond, Before),
@@ -60,12 +59,12 @@ settle(Stages, Tries, Start, Limits, A) ->
         {again, Waiting, Late, Batch, Next} ->
             %% the window stays open: what they keep from here on is not to be forgotten after this request
             Resumed = (release(Next))#agent{released = Next#agent.released, watched = Next#agent.watched},
-            Forget = {replace_state, fun relup_agent_states:forget/1},
+            Forget = {replace_state, fun ?MODULE:forget/1},
             [P ! {system, {Next#agent.nobody, P}, Forget} || P <- Next#agent.asked],
             Until = lists:min([Start + limit(P, Limits, Next) || P <- Late]),
             case collect(Batch, Late, Until, Resumed) of
                 {ok, _, Ready} -> settle([Waiting | [S -- Waiting || S <- Stages]], Tries - 1, Start, Limits, Ready);
-                {late, Stuck, _, Ready} -> {{late, lists:map(fun relup_agent_census:describe/1, Stuck)}, Ready}
+                {late, Stuck, _, Ready} -> {{late, lists:map(fun describe/1, Stuck)}, Ready}
             end;
         Other -> Other
     end.
@@ -92,7 +91,7 @@ stage(Batch, Pids, Probe, Tries, Start, Limits, A) ->
     Now = ?NOW,
     Over = [P || P <- Late, Start + limit(P, Limits, Next) =< Now],
     case [describe(P) || {{_, P}, Answer} <- Kept, not is_kept(Answer)] of
-        [] when Over =/= [] -> {{late, lists:map(fun relup_agent_census:describe/1, Over)}, Next};
+        [] when Over =/= [] -> {{late, lists:map(fun describe/1, Over)}, Next};
         [] when Tries > 0, Now >= Probe, Late =/= [] ->
             case [P || P <- Late, waits(P)] of
                 [] -> stage(Batch, Late, infinity, Tries, Start, Limits, Next);
@@ -117,7 +116,7 @@ is_kept(_) -> false.
 
 still(Pids, #agent{nobody = Nobody}) ->
     Batch = make_ref(),
-    Keep = {replace_state, fun relup_agent_states:stash/1},
+    Keep = {replace_state, fun ?MODULE:stash/1},
     [begin P ! {system, {Nobody, Batch}, suspend}, P ! {system, {self(), {Batch, P}}, Keep} end || P <- Pids],
     Batch.
 
@@ -137,7 +136,7 @@ catch_up(Tries, #agent{known = Known, modules = Modules, changed = []} = A) ->
     Wanted = maps:from_keys(Modules, true),
     New = [P || P <- processes(), not is_map_key(P, Known)],
     Next = A#agent{known = maps:merge(Known, maps:from_keys(New, true))},
-    case [{P, [M], relup_agent_census:parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted), hears(P)] of
+    case [{P, [M], parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted), hears(P)] of
         [] -> {ok, Next};
         Born ->
             Before = Next#agent.supervisors,
@@ -182,11 +181,21 @@ release(#agent{asked = Asked, released = Released, nobody = Nobody} = A) ->
 %% Wait until what was kept is forgotten, for it is the agent's code that forgets; who is busy does so later, without.
 forgotten(#agent{released = Released, watched = Watched, nobody = Nobody} = A) ->
     [demonitor(M, [flush]) || M <- Watched],
-    Forget = {replace_state, fun relup_agent_states:forget/1},
-    {_, Busy} = relup_agent_census:ask(lists:usort(Released), system, Forget, ?GRACE),
-    Later = {replace_state, relup_agent_states:forget_later()},
-    [P ! {system, {Nobody, P}, Later} || P <- Busy],
+    Batch = make_ref(),
+    Asked = lists:usort(Released),
+    Forget = {replace_state, fun ?MODULE:forget/1},
+    [P ! {system, {self(), {Batch, P}}, Forget} || P <- Asked],
+    %% many take their time to be asked at all
+    Until = ?NOW + ?GRACE + length(Asked) div 50,
+    Later = {replace_state, forget_later()},
+    [P ! {system, {Nobody, P}, Later} || P <- Asked -- acknowledged(Batch, length(Asked), Until, [])],
     A#agent{released = [], watched = []}.
+
+acknowledged(_, 0, _, Pids) -> Pids;
+acknowledged(Batch, Left, Until, Pids) ->
+    receive {{Batch, P}, _} -> acknowledged(Batch, Left - 1, Until, [P | Pids])
+    after max(0, Until - ?NOW) -> Pids
+    end.
 
 %% Who died is asked for nothing any more.
 died(Pid, #agent{selected = Selected, supervisors = Above, died = Died} = A) ->

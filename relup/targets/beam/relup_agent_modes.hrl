@@ -6,14 +6,7 @@
 %%
 %% So it is made to ask again by a code_change that changes nothing. The code that is to stay has one that would, and
 %% would be called: for a moment the same code is loaded with that function under another name, and what is not there
-%% is looked for in relup_agent_states, by these processes alone.
--module(relup_agent_modes).
-
--export([modes/1, read_again/4]).
-
--include("relup_agent.hrl").
-
--import(relup_agent_census, [describe/1]).
+%% is looked for in this module, by these processes alone.
 
 %% The callback modes of those modules that have one, as they are loaded now.
 modes(Modules) ->
@@ -37,11 +30,11 @@ read_again(Before, Files, Mode, #agent{changed = Changed, selected = Selected, s
 
 read_again({M, File, Binary}, Pids, Mode, A, Failed) ->
     case {code:soft_purge(M), Mode} of
-        {false, soft} -> {[], [{M, stands_in_the_way(relup_agent_code:users(M))} | Failed]};
+        {false, soft} -> {[], [{M, stands_in_the_way(users(M))} | Failed]};
         {Free, _} ->
-            Killed = case Free of true -> []; false -> relup_agent_code:users(M) end,
+            Killed = case Free of true -> []; false -> users(M) end,
             replaced(M, File, without_code_change(Binary)),
-            Late = asked(M, Pids, A),
+            Late = ask_again(M, Pids, A),
             replaced(M, File, Binary),
             code:soft_purge(M),
             {Killed, [{M, <<Name/binary, " did not take up its callback mode">>} || {_, Name, _} <- Late] ++ Failed}
@@ -57,17 +50,17 @@ replaced(M, File, Binary) ->
     {module, M} = code:load_binary(M, File, Binary).
 
 %% Return who did not ask.
-asked(M, Pids, #agent{nobody = Nobody} = A) ->
+ask_again(M, Pids, #agent{nobody = Nobody} = A) ->
     Batch = make_ref(),
-    Look = {replace_state, fun relup_agent_states:look/1},
-    Stop = {replace_state, fun relup_agent_states:look_no_more/1},
+    Look = {replace_state, fun ?MODULE:look/1},
+    Stop = {replace_state, fun ?MODULE:look_no_more/1},
     [begin
         P ! {system, {Nobody, P}, Look},
         P ! {system, {self(), {Batch, P}}, {change_code, M, relup, []}},
         P ! {system, {Nobody, P}, Stop}
      end || P <- Pids],
     Alone = A#agent{bridge = none, lease = infinity},
-    {Answers, Late} = case relup_agent_suspension:collect(Batch, Pids, ?NOW + ?LIMIT, Alone) of
+    {Answers, Late} = case collect(Batch, Pids, ?NOW + ?LIMIT, Alone) of
         {ok, All, _} -> {All, []};
         {late, Missing, Some, _} -> {Some, Missing}
     end,

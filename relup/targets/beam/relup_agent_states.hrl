@@ -1,8 +1,4 @@
 %% What runs in the processes themselves: keeping a state aside, putting it back, forgetting it; looking for a mode.
--module(relup_agent_states).
-
--export([stash/1, unstash/1, forget/1, unstash_later/0, forget_later/0, lasting/2]).
--export([look/1, look_no_more/1, undefined_function/3, undefined_lambda/3]).
 
 -define(STATES, '$relup_states').
 

@@ -1,11 +1,4 @@
 %% The code of an upgrade: both sides of each window are read and checked before it is opened, then exchanged at once.
--module(relup_agent_code).
-
--export([prepare/4, load/3, digest/1, old_vsn/4, modules/2, files/3, users/1, purge/2, other/1]).
-
--include("relup_agent.hrl").
-
--import(relup_agent_census, [describe/1, words/1]).
 
 -record(window, {
     %% {Module, File, Binary} of what comes and of what it replaces, and what code:prepare_loading made of them
@@ -89,7 +82,7 @@ one(Vsn) -> Vsn.
 users(M) -> [describe(P) || P <- processes(), erlang:check_process_code(P, M)].
 
 %% Make one side of a window current, all modules at once.
-load(Number, Side, A) ->
+load_side(Number, Side, A) ->
     #agent{windows = #{Number := Window} = Windows} = A,
     case loaded_meanwhile(Window, Side) =:= [] andalso exchange(Window, Side) of
         {ok, Used} -> {ok, A#agent{loaded = {Number, Side}, windows = Windows#{Number := Used}}};

@@ -1,9 +1,4 @@
 %% What the application controller knows of the applications that change.
--module(relup_agent_applications).
-
--export([become/3]).
-
--import(relup_agent_census, [words/1]).
 
 %% Let applications be what the goal has: {Application, Its ebin, The text of its .app file}; and have the values that
 %% differ, {Application, Key, Was, Is}, each {Value} or {}. A value that is not what it was by the files was set by

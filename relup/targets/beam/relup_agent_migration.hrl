@@ -1,9 +1,4 @@
 %% A function of somebody else changes the states of servers that have no code_change for it.
--module(relup_agent_migration).
-
--export([migrating/5, migrated/1]).
-%% called in the processes themselves
--export([asked/2, changed/3]).
 
 -define(MIGRATED, '$relup_migrated').
 
@@ -11,8 +6,8 @@
 %% process in which that hangs holds no code of the agent. The new state is sent to nobody, whatever its size; that a
 %% function failed is told to the agent, since a gen_event does not tell it.
 migrating(M, {X, F}, Vsn, Extra, Batch) ->
-    Text = "fun(S) -> relup_agent_migration:changed(S, catch apply(F, relup_agent_migration:asked(S, D)), D) end.",
-    relup_agent_states:lasting(Text, [{'D', {M, Vsn, Extra, self(), Batch}}, {'F', fun X:F/3}]).
+    Text = "fun(S) -> relup_agent:changed(S, catch apply(F, relup_agent:asked(S, D)), D) end.",
+    lasting(Text, [{'D', {M, Vsn, Extra, self(), Batch}}, {'F', fun X:F/3}]).
 
 %% The arguments. Of a gen_event each handler has a state, and another module's handler is left alone.
 asked(State, {M, Vsn, Extra, _, _}) ->
@@ -38,7 +33,7 @@ changed(State, Result, {M, _, _, Agent, Batch}) ->
 own(Stack) -> lists:takewhile(fun(Frame) -> element(1, Frame) =/= erl_eval end, Stack).
 
 failed(Reason, Agent, Batch) ->
-    Agent ! {Batch, self(), relup_agent_census:words(Reason)},
+    Agent ! {Batch, self(), words(Reason)},
     throw(relup).
 
 %% Is what was returned the state now? A process with a loop of its own may not have taken it.

@@ -1,23 +1,12 @@
 %% What is done while everybody stands still: new code, changed states, and all of it taken back.
--module(relup_agent_window).
-
--export([load/3, change_code/2, between/1, resume/1, rollback/1]).
-
--include("relup_agent.hrl").
-
--import(relup_agent_census, [describe/1, initial/1, words/1]).
--import(relup_agent_suspension, [collect/4]).
-
-%% How long the others wait no more for a code_change that hangs, before it is said to.
--define(GRACE, 100).
 
 %% Load in the open window: who was born since it was opened is suspended first.
 load(Number, Side, A) ->
-    case relup_agent_suspension:catch_up(A) of
+    case catch_up(A) of
         {ok, Next} ->
             %% on the way down over a window that was resumed, what it replaced still lies in the old slot
-            [code:soft_purge(M) || M <- relup_agent_code:modules(Number, A), erlang:check_old_code(M)],
-            case exchange(Number, Side, soft, Next) of
+            [code:soft_purge(M) || M <- modules(Number, A), erlang:check_old_code(M)],
+            case exchanged(Number, Side, soft, Next) of
                 {_, [], #agent{known = Known} = Loaded} -> {ok, Loaded#agent{unseen = unseen(Known)}};
                 {_, Failed, Now} -> {{error, Failed}, Now}
             end;
@@ -25,12 +14,12 @@ load(Number, Side, A) ->
     end.
 
 %% {Killed, Failed, A}: make one side of a window current, and let those ask for their callback mode that have to.
-exchange(Number, Side, Mode, A) ->
-    Before = relup_agent_modes:modes(relup_agent_code:modules(Number, A)),
-    case relup_agent_code:load(Number, Side, A) of
+exchanged(Number, Side, Mode, A) ->
+    Before = modes(modules(Number, A)),
+    case load_side(Number, Side, A) of
         {ok, Next} ->
-            Files = relup_agent_code:files(Number, Side, Next),
-            {Killed, Failed} = relup_agent_modes:read_again(Before, Files, Mode, Next),
+            Files = files(Number, Side, Next),
+            {Killed, Failed} = read_again(Before, Files, Mode, Next),
             {Killed, Failed, Next};
         {{error, Reasons}, Next} -> {[], Reasons, Next}
     end.
@@ -46,7 +35,7 @@ change_code([{M, Vsn, Extra, Limit, By} | Rest], Selected, #agent{changed = Chan
     Pids = [P || {P, Ms} <- Selected, lists:member(M, Ms)],
     case By of
         itself -> [P ! {system, {self(), {Batch, P}}, {change_code, M, Vsn, Extra}} || P <- Pids];
-        _ -> migrate(Pids, relup_agent_migration:migrating(M, By, Vsn, Extra, Batch), Batch, A)
+        _ -> migrate(Pids, migrating(M, By, Vsn, Extra, Batch), Batch, A)
     end,
     case collect(Batch, Pids, ?NOW + Limit, A#agent{changed = Pids ++ Changed}) of
         {ok, Answers, Next} ->
@@ -60,7 +49,7 @@ change_code([{M, Vsn, Extra, Limit, By} | Rest], Selected, #agent{changed = Chan
 %% The answer to the second message tells that the first was handled, without the state being sent along.
 migrate(Pids, Fun, Batch, #agent{nobody = Nobody}) ->
     Migrate = {replace_state, Fun},
-    Check = {replace_state, fun relup_agent_migration:migrated/1},
+    Check = {replace_state, fun ?MODULE:migrated/1},
     [begin P ! {system, {Nobody, P}, Migrate}, P ! {system, {self(), {Batch, P}}, Check} end || P <- Pids].
 
 told(Batch) ->
@@ -83,11 +72,11 @@ unseen(Known) -> [P || P <- processes(), not is_map_key(P, Known)].
 
 running(Modules, Pids) ->
     Wanted = maps:from_keys(Modules, true),
-    [P || P <- Pids, is_map_key(initial(P), Wanted), not relup_agent_census:is_task(P)].
+    [P || P <- Pids, is_map_key(initial(P), Wanted), not is_task(P)].
 
 %% Let everybody go on; from here on the way back is a downgrade.
 resume(A) ->
-    Released = relup_agent_suspension:release(A),
+    Released = release(A),
     {ok, Released#agent{
         modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, unseen = [], changed = [],
         stuck = [], loaded = none, died = []
@@ -99,17 +88,17 @@ resume(A) ->
 rollback(#agent{loaded = Loaded, changed = Changed, died = Died, stuck = Stuck} = A) ->
     {Killed, Failed, Next} = unload(Loaded, A),
     Gone = [P || {P, _} <- Died],
-    Changing = put_back(lists:usort(Changed) -- (Stuck ++ Gone), fun relup_agent_states:unstash/1, Next),
-    Hanging = put_back(Stuck -- Gone, relup_agent_states:unstash_later(), Next),
+    Changing = put_back(lists:usort(Changed) -- (Stuck ++ Gone), fun ?MODULE:unstash/1, Next),
+    Hanging = put_back(Stuck -- Gone, unstash_later(), Next),
     Late = missing(Changing, ?LIMIT, Next),
     Born = case Loaded of none -> []; _ -> [P || P <- born(Next), not is_map_key(P, Next#agent.selected)] end,
-    Ended = lists:map(fun relup_agent_census:describe/1, Born),
+    Ended = lists:map(fun describe/1, Born),
     [exit(P, kill) || P <- Born],
     {ok, Closed} = resume(Next),
     Hang = missing(Hanging, ?GRACE, Next),
-    relup_agent_code:purge(Loaded, Closed),
+    purge(Loaded, Closed),
     Remains = [words({code, Reason}) || Reason <- Failed] ++ [unrestored(P) || P <- Late ++ Hang],
-    {{ok, lists:map(fun relup_agent_suspension:late/1, Died), Killed ++ Ended, Remains}, Closed}.
+    {{ok, lists:map(fun late/1, Died), Killed ++ Ended, Remains}, Closed}.
 
 unrestored(Pid) ->
     {_, Name, Function} = describe(Pid),
@@ -120,11 +109,11 @@ unrestored(Pid) ->
 
 unload(none, A) -> {[], [], A};
 unload({Number, Side}, A) ->
-    Back = relup_agent_code:other(Side),
-    Modules = relup_agent_code:modules(Number, A),
-    Killed = lists:append([relup_agent_code:users(M) || M <- Modules, not code:soft_purge(M)]),
+    Back = other(Side),
+    Modules = modules(Number, A),
+    Killed = lists:append([users(M) || M <- Modules, not code:soft_purge(M)]),
     [code:purge(M) || M <- Modules],
-    {More, Failed, Next} = exchange(Number, Back, purge, A),
+    {More, Failed, Next} = exchanged(Number, Back, purge, A),
     {Killed ++ More, Failed, Next}.
 
 %% Ask processes to put back their states; the answer to the second message tells of the first, without the state being
@@ -132,7 +121,7 @@ unload({Number, Side}, A) ->
 put_back(Pids, Unstash, #agent{nobody = Nobody}) ->
     Batch = make_ref(),
     Back = {replace_state, Unstash},
-    Forget = {replace_state, fun relup_agent_states:forget/1},
+    Forget = {replace_state, fun ?MODULE:forget/1},
     [begin P ! {system, {Nobody, P}, Back}, P ! {system, {self(), {Batch, P}}, Forget} end || P <- Pids],
     {Batch, Pids}.
 

@@ -1,9 +1,4 @@
 %% Who runs the code that changes: what supervision trees say, and what each process was started to run.
--module(relup_agent_census).
-
--export([census/1, concerned/2, initial/1, parent/1, hears/1, is_task/1, ask/4, describe/1, words/1]).
-
--include("relup_agent.hrl").
 
 %% Who uses these modules: what supervision trees say, and what each process was started by, for either may be silent.
 %% {ok, Found, Beyond, Mute, Silent}: the first two are [{Pid, Modules, Supervisor}], beyond are those that stand in no
@@ -15,7 +10,7 @@ census(Modules) ->
     Using = [{P, Ms, S, Call} || {P, Told, S, Call} <- Trees, (Ms = runs(Call, Told, Wanted)) =/= []],
     Tops = [{P, [M], S, Call} || {P, S, Call} <- Supervisors, M <- [module(Call)], is_map_key(M, Wanted)],
     InTree = maps:from_keys([P || {P, _, _, _} <- Trees] ++ [P || {P, _, _} <- Supervisors], true),
-    Outside = [{P, worker, [], none, call(P)} || P <- processes(), not is_map_key(P, InTree)],
+    Outside = [{P, worker, [], none, initial_call(P)} || P <- processes(), not is_map_key(P, InTree)],
     {Told, Busy} = told(Outside, Handlers),
     Others = [{P, Ms, parent(P), Call} || {P, Said, _, Call} <- Told, (Ms = runs(Call, Said, Wanted)) =/= []],
     Hears = fun({P, _, _, Call}) -> hears(P, Call) end,
@@ -33,14 +28,6 @@ runs({Began, _, _}, Told, Wanted) ->
         [] when is_map_key(Began, Wanted) -> [Began];
         Ms -> Ms
     end.
-
-%% What there is to be said before a window: how many it concerns, who of them is in no tree, who cannot be suspended,
-%% who is silent, who stands in the code that is to be replaced, and who holds functions of it.
-concerned(Modules, Code) ->
-    {ok, Found, Beyond, Mute, Silent} = census(Modules),
-    Concerned = maps:from_list([{P, true} || {P, _, _} <- Found ++ Beyond]),
-    {Lingering, Holding} = lingering(Code, Concerned),
-    {ok, map_size(Concerned), [describe(P) || {P, _, _} <- Beyond], Mute, Silent, Lingering, Holding}.
 
 %% A process for people: how it is called, and where it is.
 describe(Pid) ->
@@ -61,9 +48,9 @@ words(Reason) ->
     unicode:characters_to_binary(io_lib:format("~0tP", [Reason, 20], [{chars_limit, 400}])).
 
 %% The module that a process was started to run, as proc_lib knows it.
-initial(Pid) -> module(call(Pid)).
+initial(Pid) -> module(initial_call(Pid)).
 
-call(Pid) -> proc_lib:translate_initial_call(Pid).
+initial_call(Pid) -> proc_lib:translate_initial_call(Pid).
 
 module({supervisor, M, _}) -> M;
 module({proc_lib, init_p, 5}) -> none;
@@ -82,7 +69,7 @@ parent(Pid) ->
     end.
 
 supervisor(Pid) when is_pid(Pid), node(Pid) =:= node() ->
-    case call(Pid) of
+    case initial_call(Pid) of
         {supervisor, _, _} -> Pid;
         {'Elixir.DynamicSupervisor', _, _} -> Pid;
         _ -> none
@@ -90,7 +77,7 @@ supervisor(Pid) when is_pid(Pid), node(Pid) =:= node() ->
 supervisor(_) -> none.
 
 %% Does it take system messages? What its module is tells of most; the others are looked at, one by one.
-hears(Pid) -> hears(Pid, call(Pid)).
+hears(Pid) -> hears(Pid, initial_call(Pid)).
 
 hears(_, {supervisor, _, _}) -> true;
 hears(_, {gen_event, _, _}) -> true;
@@ -117,14 +104,14 @@ loops(Pid) ->
 trees(Handlers) ->
     Names = [Name || {Name, _, _} <- application:which_applications(?LIMIT)],
     Masters = [M || Name <- Names, M <- [application_controller:get_master(Name)], is_pid(M)],
-    Tops = [{P, supervisor, [], none, call(P)} || M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
+    Tops = [{P, supervisor, [], none, initial_call(P)} || M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
     level(Tops, Handlers, [], [], []).
 
 level([], _, Found, Supervisors, Silent) -> {Found, Supervisors, Silent};
 level(Level, Handlers, Found, Supervisors, Silent) ->
     {Above, Workers} = lists:partition(fun is_supervisor/1, Level),
     {Families, Mute} = ask([P || {P, _, _, _, _} <- Above], '$gen_call', which_children),
-    Children = [{P, Type, Ms, S, call(P)} || {S, List} <- Families, is_list(List), {_, P, Type, Ms} <- List, is_pid(P),
+    Children = [{P, Type, Ms, S, initial_call(P)} || {S, List} <- Families, is_list(List), {_, P, Type, Ms} <- List, is_pid(P),
         node(P) =:= node()],
     {Told, Busy} = told(Workers, Handlers),
     Over = [{P, S, Call} || {P, _, _, S, Call} <- Above],
@@ -172,12 +159,10 @@ knows_children(M) ->
 is_task(P) -> stands_in(P, binary:compile_pattern(<<"('Elixir.Task.Supervised':">>)).
 
 %% Call many servers at once, as gen does; {[{Pid, Answer}], Those that live and did not answer}.
-ask(Pids, Label, Request) -> ask(Pids, Label, Request, ?LIMIT).
-
-ask(Pids, Label, Request, Limit) ->
+ask(Pids, Label, Request) ->
     Batch = make_ref(),
     Monitors = [begin P ! {Label, {self(), {Batch, P}}, Request}, monitor(process, P) end || P <- Pids],
-    {Answers, Silent} = answers(Batch, maps:from_keys(Pids, true), ?NOW + Limit, []),
+    {Answers, Silent} = answers(Batch, maps:from_keys(Pids, true), ?NOW + ?LIMIT, []),
     [demonitor(M, [flush]) || M <- Monitors],
     {Answers, Silent}.
 
