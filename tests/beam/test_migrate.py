@@ -151,7 +151,7 @@ def test_servers_without_a_code_change_are_migrated_up_and_down(beam: Beam, tmp_
 
 FAILING = {
     # for one process of several
-    "third_worker_fails": ("depot_worker", "{no_cage,[{depot_convert,third_worker_fails,3,"),
+    "third_worker_fails": ("depot_worker", "no_cage in depot_convert:third_worker_fails/3 (depot_convert.erl:"),
     # with what is no {ok, State}
     "no_state": ("depot_worker", "{bad_return_value,{"),
     # with a state that would be the end of a gen_statem

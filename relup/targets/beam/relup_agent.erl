@@ -18,6 +18,7 @@
 -export([undefined_function/3, undefined_lambda/3]).
 
 -include("relup_agent.hrl").
+-include("relup_agent_words.hrl").
 -include("relup_agent_census.hrl").
 -include("relup_agent_suspension.hrl").
 -include("relup_agent_code.hrl").

@@ -29,24 +29,6 @@ runs({Began, _, _}, Told, Wanted) ->
         Ms -> Ms
     end.
 
-%% A process for people: how it is called, and where it is.
-describe(Pid) ->
-    Name = case catch process_info(Pid, registered_name) of
-        {registered_name, Registered} -> atom_to_binary(Registered);
-        _ ->
-            Runs = [[" (", atom_to_list(M), ")"] || is_pid(Pid), M <- [initial(Pid)], M =/= none],
-            unicode:characters_to_binary([pid_to_list(Pid) | Runs])
-    end,
-    Function = case catch process_info(Pid, current_function) of
-        {current_function, Current} -> Current;
-        _ -> undefined
-    end,
-    {Pid, Name, Function}.
-
-%% A reason in words; a reason may hold a state of any size.
-words(Reason) ->
-    unicode:characters_to_binary(io_lib:format("~0tP", [Reason, 20], [{chars_limit, 400}])).
-
 %% The module that a process was started to run, as proc_lib knows it.
 initial(Pid) -> module(initial_call(Pid)).
 

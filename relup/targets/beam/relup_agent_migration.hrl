@@ -24,16 +24,12 @@ changed(State, Result, {M, _, _, Agent, Batch}) ->
         {gen_statem, {ok, {_, _} = New}} -> put(?MIGRATED, {New}), New;
         {gen_statem, {ok, Other}} -> failed({not_state_name_and_data, Other}, Agent, Batch);
         {other, {ok, New}} -> put(?MIGRATED, {New}), New;
-        {_, {'EXIT', {Reason, Stack}}} when is_list(Stack) -> failed({Reason, own(Stack)}, Agent, Batch);
-        {_, {'EXIT', Reason}} -> failed(Reason, Agent, Batch);
+        {_, {'EXIT', _} = Exit} -> failed(Exit, Agent, Batch);
         {_, Other} -> failed({bad_return_value, Other}, Agent, Batch)
     end.
 
-%% Where it failed, without how it was called.
-own(Stack) -> lists:takewhile(fun(Frame) -> element(1, Frame) =/= erl_eval end, Stack).
-
 failed(Reason, Agent, Batch) ->
-    Agent ! {Batch, self(), words(Reason)},
+    Agent ! {Batch, self(), why(Reason)},
     throw(relup).
 
 %% Is what was returned the state now? A process with a loop of its own may not have taken it.

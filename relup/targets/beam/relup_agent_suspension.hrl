@@ -203,8 +203,3 @@ died(Pid, #agent{selected = Selected, supervisors = Above, died = Died} = A) ->
         #{Pid := Modules} -> A#agent{selected = maps:remove(Pid, Selected), died = [{Pid, Modules} | Died]};
         _ -> A#agent{supervisors = lists:delete(Pid, Above)}
     end.
-
-%% The dead have no name any more: what they ran says more than their number.
-late({Pid, Modules}) ->
-    Ran = lists:join(", ", [atom_to_binary(M) || M <- Modules]),
-    {Pid, iolist_to_binary(io_lib:format("~ts (~ts)", [pid_to_list(Pid), Ran])), undefined}.

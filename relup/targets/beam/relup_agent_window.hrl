@@ -59,7 +59,7 @@ told(Batch) ->
 
 failure({callback_failed, _, {throw, relup}}) -> none;
 failure({callback_failed, _, {throw, not_taken}}) -> <<"what it returned is no state that the process takes">>;
-failure(Reason) -> words(Reason).
+failure(Reason) -> why(Reason).
 
 %% Who runs a module of the window and came up before the load was over, unseen: its state may be of either version.
 between(#agent{unseen = Unseen, modules = Modules}) -> running(Modules, Unseen).
