@@ -58,7 +58,7 @@ def _values(release: Release, applications: Sequence[str]) -> Values:
     """Return the values of a release: of `sys.config`, and of the `.app` files of these applications."""
     config = _beside(release, "sys.config")
     defaults = chain.from_iterable(_defaults(release, name) for name in applications)
-    return dict(chain(defaults, _configured(config) if config.is_file() else ()))
+    return dict(chain(defaults, *(_configured(file) for file in _files(config))))
 
 
 def _defaults(release: Release, name: str) -> Iterator[Value]:
@@ -74,15 +74,26 @@ def _defaults(release: Release, name: str) -> Iterator[Value]:
             pass
 
 
-def _configured(path: Path) -> Iterator[Value]:
-    """Yield the values of a file, and of the files that it names; a later one replaces an earlier one (config(4))."""
+def _files(config: Path) -> Iterator[Path]:
+    """Yield a `sys.config` and the files that it names, whose values replace its own (config(4))."""
+    if config.is_file():
+        yield config
+        for item in _items(config):
+            if isinstance(item, String):
+                named = config.parent / item.text, config.parent / f"{item.text}.config"
+                yield from (file for file in named if file.is_file())
+
+
+def _items(path: Path) -> Sequence[Term]:
     term = only_term(path)
-    for item in term.items if isinstance(term, List) else ():
+    return term.items if isinstance(term, List) else ()
+
+
+def _configured(path: Path) -> Iterator[Value]:
+    for item in _items(path):
         match item:
             case Tuple((Atom(application), List(pairs, None))):
                 yield from _pairs(application, pairs)
-            case String(other) if (file := path.parent / other).is_file():
-                yield from _configured(file)
             case _:
                 pass
 

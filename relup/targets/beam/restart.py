@@ -23,7 +23,7 @@ from relup.targets.beam.asking import evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
 from relup.targets.beam.deploy import put_beside
-from relup.targets.beam.errors import BridgeError
+from relup.targets.beam.errors import BridgeError, Raised
 from relup.targets.beam.standing import file_of
 from relup.targets.beam.terms import text
 from relup.targets.beam.where import Where
@@ -98,9 +98,13 @@ async def _unpack(bridge: Bridge, where: Where, hop: Relup) -> None:
     """Put the goal where the release handler finds it, with the plan as its relup file, and let it know."""
     goal = hop.goal
     assert where.release is not None
-    put_beside(where.release, goal)
     folder = where.release / "releases"
-    replace_file(folder / goal.vsn / "relup", write_otp_relup(otp_relup(hop)).encode())
+    try:
+        put_beside(where.release, goal)
+        replace_file(folder / goal.vsn / "relup", write_otp_relup(otp_relup(hop)).encode())
+    except OSError as error:
+        message = f"{goal} cannot be put where release_handler looks for it: {error.filename}: {error.strerror}"
+        raise Refused([Diagnostic("install_failed", message)]) from error
     rel = folder / goal.vsn / Path(file_of(goal)).name
     base_rel = folder / hop.base.vsn / Path(file_of(hop.base)).name
     bindings = {name: _characters(value) for name, value in {"Rel": rel, "Base": base_rel, "Dir": folder}.items()}
@@ -113,6 +117,8 @@ async def _install(bridge: Bridge, hop: Relup) -> str | None:
     """Begin the installation; return in words why it did not, None when it did or the node is gone."""
     try:
         answer = await evaluate(bridge, _INSTALL, {"Vsn": _characters(hop.goal.vsn)}, within=_INSTALLING)
+    except Raised as error:
+        return error.in_words
     except BridgeError:
         return None
     return None if answer == "ok" else text(answer)
