@@ -69,3 +69,16 @@ def test_a_code_change_that_hangs_is_named_and_only_that_process_stays_behind(be
             "{current_function, {depot_worker, code_change, 3}}]"
         )
         assert node.ask(f"[sys:get_state(P) || P <- {WORKERS}]") == [(1, 0), (2, 0), (3, 0)]
+
+
+def test_code_whose_file_the_node_does_not_have_is_taken_back_from_the_release(beam: Beam) -> None:
+    """As after an upgrade from another machine."""
+    with beam.depot_node(interval=HOUR, workers=9) as node:
+        node.ask("""
+            {ok, Binary} = file:read_file(code:which(depot_worker)),
+            code:load_binary(depot_worker, "/elsewhere/depot_worker.beam", Binary), code:purge(depot_worker)
+        """)
+        before = node.ask(VIEW)
+        assert upgraded(node, planned(beam.depot["1"], beam.depot["3"])).status == "rolled_back"
+        assert node.ask(VIEW) == before
+        assert upgraded(node, planned(beam.depot["1"], beam.depot["2"])).status == "done"

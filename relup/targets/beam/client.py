@@ -53,6 +53,7 @@ class BeamClient:
         self._where = where
         self._home = beam_home(base, where.node)
         self._given = given
+        self._standing: tuple[Mapping[str, str], Release] | None = None
 
     def ask(self, op: str, on_event: OnEvent | None = None, **fields: Any) -> Any:
         """Answer a request as a Python node does. Raises what it raises."""
@@ -81,7 +82,11 @@ class BeamClient:
                 raise ValueError(f"unknown request {op}")
 
     async def _running(self) -> Release:
-        return standing(self._where, self._home, await applications(self._bridge), self._given)
+        """Return what runs; its files are read again only when the node has come to run something else."""
+        versions = await applications(self._bridge)
+        if self._standing is None or self._standing[0] != versions:
+            self._standing = versions, standing(self._where, self._home, versions, self._given)
+        return self._standing[1]
 
     async def _recorded(self, running: Release) -> Records:
         """Return what is known of the node's releases: what runs says the node, what boots say its files."""

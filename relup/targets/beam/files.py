@@ -65,7 +65,7 @@ def consolidated_folder(release: Release) -> Path | None:
 def ebin_of(application: Application, release: Release) -> Path | None:
     """Return the folder of an application's modules, in which its `.app` file lies too; None when it has none."""
     found = next((release.code.module(m) for m in application.modules), None)
-    return Path(found.path).parent if found else None
+    return Path(found.path).absolute().parent if found else None
 
 
 def _read(module: str, planned: str | None, release: Release) -> Beam | Diagnostic:
@@ -75,6 +75,7 @@ def _read(module: str, planned: str | None, release: Release) -> Beam | Diagnost
         return Diagnostic("missing_beam", message, hint="build the release again")
     protocol = consolidated(release, module)
     path, planned = (protocol, None) if protocol else (Path(known.path), planned)
+    path = path.absolute()  # the node has a folder of its own to begin from
     try:
         found, binary = fingerprint(path), path.read_bytes()
     except OSError as error:

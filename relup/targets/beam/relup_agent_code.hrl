@@ -8,11 +8,12 @@
     prepared = #{}
 }).
 
-%% Ready both directions: the new code, and that which runs, found again in its file and compared by md5.
-prepare(Number, News, Removed, #agent{windows = Windows} = A) ->
+%% Ready both directions: the new code, and that which runs, found again in its file and compared by md5. Where that file
+%% is gone, or never was on this machine, the code may be Known to the controller.
+prepare(Number, News, Removed, Known, #agent{windows = Windows} = A) ->
     Modules = [M || {M, _, _} <- News] ++ Removed,
     Loaded = [M || M <- Modules, code:is_loaded(M) =/= false],
-    Olds = [{M, running(M)} || M <- Loaded],
+    Olds = [{M, old_code(M, Known)} || M <- Loaded],
     Window = #window{new = News, old = [Old || {_, {_, _, _} = Old} <- Olds], removed = Removed},
     Wrong =
         [{not_purged, M, users(M)} || M <- Modules, erlang:check_old_code(M), not code:soft_purge(M)] ++
@@ -33,20 +34,14 @@ unfit(Reason) -> words(Reason).
 prepared([]) -> {ok, none};
 prepared(Files) -> code:prepare_loading(Files).
 
-%% The code of a module that runs, as its file has it; none when no file does.
-running(M) ->
+%% The code of a module that runs, as its file has it, or one that is known; none when neither does.
+old_code(M, Known) ->
     Md5 = M:module_info(md5),
-    case code:which(M) of
-        File when is_list(File) ->
-            case file:read_file(File) of
-                {ok, Binary} ->
-                    case beam_lib:md5(Binary) of
-                        {ok, {M, Md5}} -> {M, File, Binary};
-                        _ -> none
-                    end;
-                _ -> none
-            end;
-        _ -> none
+    Files = [{M, File, Binary} || File <- [code:which(M)], is_list(File), {ok, Binary} <- [file:read_file(File)]],
+    Same = [Old || {Module, _, Binary} = Old <- Files ++ Known, Module =:= M, beam_lib:md5(Binary) =:= {ok, {M, Md5}}],
+    case Same of
+        [First | _] -> First;
+        [] -> none
     end.
 
 digest(M) ->

@@ -60,4 +60,4 @@ def _candidates(where: Where, home: Home, given: Path | None) -> Iterator[Path]:
 
 def file_of(release: Release) -> str:
     """Return the `.rel` file of a release, which tells it from others that share its folder."""
-    return release.location.file if release.location else release.root
+    return str(Path(release.location.file if release.location else release.root).absolute())

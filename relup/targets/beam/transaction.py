@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
-from relup.diagnostics import Diagnostic, Refused
+from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.executor import EffectFailed, Preparation, Side
 from relup.model.instructions import CodeChange, Load, Suspension
 from relup.model.naming import describe, shortened
@@ -130,16 +130,27 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
 
     async def _ready(self, window: Window, files: Mapping[str, Beam]) -> None:
-        beams = [files[c.module] for c in window.code if isinstance(c, Load)]
-        news = [(Atom(b.module), [*map(ord, str(b.path))], b.binary) for b in beams]
+        news = [_sent(files[c.module]) for c in window.code if isinstance(c, Load)]
         gone = [Atom(c.module) for c in window.code if not isinstance(c, Load)]
-        match await self._agent.ask(Atom("prepare"), self._number(window), news, gone):
+        request = Atom("prepare"), self._number(window), news, gone
+        answer = await self._agent.ask(*request, [])
+        match answer:
+            case ("error", list(problems)) if lost := [str(m) for why, m, _ in problems if why == "no_old_code"]:
+                answer = await self._agent.ask(*request, self._known(lost))
+        match answer:
             case "ok":
                 pass
             case ("error", list(problems)):
                 raise Refused([self._unfit(*problem) for problem in problems])
             case other:
                 raise misunderstood(other)
+
+    def _known(self, modules: Sequence[str]) -> list[Term]:
+        """Return the base's code of modules whose files the node does not have, as when they were loaded from here."""
+        try:
+            return [_sent(beam) for beam in read_beams(with_code(self._relup.base), modules).values()]
+        except RelupError:
+            return []
 
     def _unfit(self, reason: Term, module: Term, who: Term) -> Diagnostic:
         name, place = str(module), self._places.get(str(module))
@@ -364,6 +375,10 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             return await self._agent.ask(*request)
         except BridgeError as error:
             raise EffectFailed(error.diagnostic) from error
+
+
+def _sent(beam: Beam) -> Term:
+    return Atom(beam.module), [*map(ord, str(beam.path))], beam.binary
 
 
 def _config_change_failed(why: Term) -> Diagnostic:
