@@ -6,6 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.beam.builds import DEPOT
 from tests.beam.nodes import Beam, BeamNode, copy_release
 from tests.beam.test_contract import HOUR
@@ -66,10 +68,13 @@ def test_a_config_provider_that_differs_is_told_of(commands: Commands, beam: Bea
         assert [d["severity"] for d in told["diagnostics"] if d["code"] == "runtime_config"] == ["note"]
 
 
-def test_a_callback_that_fails_is_told_and_the_upgrade_stays(commands: Commands, beam: Beam, tmp_path: Path) -> None:
+@pytest.mark.parametrize("does", ["erlang:error", "timer:sleep(infinity), element"])
+def test_a_callback_that_fails_or_hangs_is_told_and_the_upgrade_stays(
+    commands: Commands, beam: Beam, tmp_path: Path, does: str
+) -> None:
     goal = configured(beam.depot["2"], tmp_path)
     source = tmp_path / "depot_app.erl"
-    source.write_text(source.read_text().replace("persistent_term:put(told", "erlang:error(told"))
+    source.write_text(source.read_text().replace("persistent_term:put", does))
     subprocess.run(["erlc", "+deterministic", "-o", next(goal.glob("lib/depot-2/ebin")), source], check=True)
     with beam.depot_node(interval=HOUR, workers=5) as node:
         told = commands.run("apply", node.name, goal, "--yes").stdout

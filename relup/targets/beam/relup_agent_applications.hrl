@@ -11,9 +11,19 @@ become(Applications, Protocols, Config) ->
     Loaded = [App || {App, _, _} <- application:loaded_applications()],
     [configure(App, Key, Is) || {App, Key, Was, Is} <- Config, lists:member(App, Loaded), has(App, Key) =:= Was],
     [change(App, term(Text), Ebin) || {App, Ebin, Text} <- Applications, lists:member(App, Loaded)],
-    case application_controller:config_change(Before) of
-        ok -> ok;
-        {error, Reason} -> {failed, words(Reason)}
+    tell_changes(Before).
+
+%% The application controller calls Module:config_change/3 itself, and nobody can end one that hangs.
+tell_changes(Before) ->
+    Tell = fun() -> exit({relup_returned, application_controller:config_change(Before)}) end,
+    {Pid, Monitor} = spawn_monitor(Tell),
+    receive
+        {'DOWN', Monitor, process, Pid, {relup_returned, ok}} -> ok;
+        {'DOWN', Monitor, process, Pid, {relup_returned, {error, Reason}}} -> {failed, words(Reason)};
+        {'DOWN', Monitor, process, Pid, Reason} -> {failed, words(Reason)}
+    after ?LIMIT ->
+        exit(Pid, kill),
+        {failed, <<"a config_change/3 does not return, and the application controller waits for it">>}
     end.
 
 put_first(To, Folder) ->
