@@ -18,6 +18,7 @@ from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.configuration import provided_otherwise
+from relup.targets.beam.environments import Environments
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, read_beams, with_code
 from relup.targets.beam.looking import other_code
@@ -29,6 +30,7 @@ from relup.targets.beam.requests import (
     becoming,
     calling,
     changing,
+    configuring,
     limits_of,
     loading,
     selecting,
@@ -69,6 +71,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._done = False
         self._become: Request = ()
         self._become_again: Request = ()
+        self._environments = Environments()
         """Let applications be what the goal has, and what the base has."""
         self.notes: list[Diagnostic] = []
         """What is to be said though all is done."""
@@ -86,9 +89,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """
         if self._open:
             await self.rollback()
-        elif self._done:
-            with suppress(BridgeError):
-                await self._settle()
+        with suppress(BridgeError):
+            await (self._settle() if self._done else self._environments.take_back(self._agent, self._way_back))
 
     # ── before the window ──────────────────────────────────────────────────────────────────────────────
 
@@ -104,6 +106,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         base, goal = self._relup.base, with_code(self._relup.goal)
         base = with_code(base)
         self._become, self._become_again = becoming(base, goal), becoming(goal, base)
+        self._environments = Environments(configuring(base, goal))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         for window in self._windows:
             await self._ready(window, files)
@@ -199,6 +202,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def select(self, suspensions: Sequence[Suspension]) -> int:
         """Take the census in the node, and watch whom it finds."""
+        await self._begin()
         self._open = True
         self._verified = None
         self._limits = limits_of(suspensions)
@@ -274,6 +278,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         if self._open:
             answer = await self._ask(*request)
         else:
+            await self._begin()
             answer = await self._call_between(cut, request, towards)
         match answer:
             case "ok":
@@ -358,6 +363,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         concerned = {c.module for c in change.changes}
         window = next(w for w in self._windows if concerned <= set(_concerning(w)))
         return changing(change, self._number(window), towards, self._limits)
+
+    async def _begin(self) -> None:
+        try:
+            await self._environments.have(self._agent, self._way_back)
+        except BridgeError as error:
+            raise EffectFailed(error.diagnostic) from error
 
     async def _ask(self, *request: Term) -> Term:
         try:
