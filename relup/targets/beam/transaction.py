@@ -22,6 +22,7 @@ from relup.targets.beam.environments import Environments
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, read_beams, with_code
 from relup.targets.beam.looking import other_code
+from relup.targets.beam.protocols import loaded_as_well, protocols
 from relup.targets.beam.requests import (
     DEFAULT_LIMIT,
     EVER,
@@ -72,6 +73,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._become: Request = ()
         self._become_again: Request = ()
         self._environments = Environments()
+        self._protocols: Mapping[int, Sequence[Beam]] = {}
         """Let applications be what the goal has, and what the base has."""
         self.notes: list[Diagnostic] = []
         """What is to be said though all is done."""
@@ -108,6 +110,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._become, self._become_again = becoming(base, goal), becoming(goal, base)
         self._environments = Environments(configuring(base, goal))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
+        self._protocols = protocols(base, goal, self._windows)
         for window in self._windows:
             await self._ready(window, files)
         self._way_back.windows += len(self._windows)
@@ -117,7 +120,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             counts.append(count)
             notes += said
             notes += [d async for d in self._unfound(segment)] if isinstance(segment, Window) else []
-        notes += provided_otherwise(base, goal)
+        notes += [*provided_otherwise(base, goal), *loaded_as_well(self._protocols)]
         return Preparation(tuple(counts), tuple(notes))
 
     async def _check_base(self) -> None:
@@ -133,7 +136,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
 
     async def _ready(self, window: Window, files: Mapping[str, Beam]) -> None:
-        beams = [files[c.module] for c in window.code if isinstance(c, Load)]
+        beams = [*(files[c.module] for c in window.code if isinstance(c, Load)), *self._beside(window)]
         news = [(Atom(b.module), [*map(ord, str(b.path))], b.binary) for b in beams]
         gone = [Atom(c.module) for c in window.code if not isinstance(c, Load)]
         match await self._agent.ask(Atom("prepare"), self._number(window), news, gone):
@@ -165,7 +168,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def _concerned(self, window: Window) -> tuple[int, list[Diagnostic]]:
         """Return how many processes a window suspends, and what is to be said of them."""
-        modules, code = [Atom(s.module) for s in window.suspensions], [Atom(c.module) for c in window.code]
+        modules = [Atom(s.module) for s in window.suspensions]
+        code = [Atom(c.module) for c in (*window.code, *self._beside(window))]
         match await self._agent.ask(Atom("concerned"), modules, code):
             case ("ok", int(count), list(beyond), list(mute), [], list(lingering), list(holding)):
                 pass
@@ -355,6 +359,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 raise misunderstood(other)
 
     # ── how ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _beside(self, window: Window) -> Sequence[Beam]:
+        return self._protocols.get(self._windows.index(window), ())
 
     def _number(self, window: Window) -> int:
         return self._first + self._windows.index(window)
