@@ -138,12 +138,15 @@ WHICH = '[{list_to_binary(Vsn), Status} || {"depot", Vsn, _, Status} <- release_
 
 
 def test_what_is_confirmed_is_permanent_for_otps_release_handler_too(commands: Commands, beam: Beam) -> None:
-    """On the node that runs, on the one that boots from it, and after a downgrade."""
+    """On the node that runs, when it restarts, on the one that boots from it, and after a downgrade."""
     with beam.depot_node(interval=HOUR, workers=2) as node:
         commands.run("apply", node.name, beam.depot["2"], "--yes")
         assert node.ask(WHICH) == [("1", "permanent")]
         commands.run("confirm", node.name)
         assert node.ask(WHICH) == [("2", "permanent"), ("1", "old")]
+        node.ask("init:restart()")
+        node.wait_for(r"^depot \S+: 2 workers$")
+        assert node.ask("list_to_binary(element(2, init:script_id()))") == "2"
     with beam.depot_node(interval=HOUR, workers=2, vsn="2", again=node) as again:
         assert again.ask("element(2, application:get_key(depot, vsn))") == [ord("2")]
         assert again.ask(WHICH) == [("2", "permanent"), ("1", "old")]
