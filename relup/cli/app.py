@@ -24,6 +24,11 @@ dry_run = click.option("--dry-run", is_flag=True, help="Check and prepare only: 
 allow_irreversible = click.option(
     "--allow-irreversible", is_flag=True, help="Go on although a late failure could not undo early windows."
 )
+allow_restart = click.option(
+    "--allow-restart",
+    is_flag=True,
+    help="BEAM: go on, with --yes or a saved plan, although the node restarts and every state is lost.",
+)
 
 through = click.option(
     "--through",
@@ -204,6 +209,7 @@ def status(node: str | None, as_json: bool) -> None:
 @dry_run
 @confirm_within
 @allow_irreversible
+@allow_restart
 @click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
 @through
 @via
@@ -229,6 +235,7 @@ def apply(new: str, as_json: bool, **wanted: Any) -> None:
 @dry_run
 @confirm_within
 @allow_irreversible
+@allow_restart
 @through
 @via
 @yes

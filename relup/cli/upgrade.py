@@ -51,6 +51,7 @@ class Request:
     through: Sequence[str]
     via: Sequence[str]
     strict: bool = False
+    allow_restart: bool = False
 
 
 def apply(output: Output, request: Request, new: str) -> int:
@@ -196,8 +197,11 @@ def _earlier(records: dict[str, Any], vsn: str | None) -> dict[str, Any]:
 
 def _carry_out(output: Output, client: Client, request: Request, route: Route, *, ask: bool) -> int:
     output.say(route_lines(route))
+    restarts = [*losing_all(route)]
     if ask and not request.yes and not request.dry_run:
-        _ask(route, request.node)
+        _ask(_restart_question(route, request.node) if restarts else f"Apply {route} to {request.node}?")
+    elif restarts and not (request.allow_restart or request.dry_run):
+        raise Refused(_not_allowed(restarts))
     options = {
         "dry_run": request.dry_run,
         "confirm": request.confirm_within,
@@ -228,12 +232,22 @@ def _interruptible(node: str) -> Iterator[None]:
         raise
 
 
-def _ask(route: Route, node: str) -> None:
+def _restart_question(route: Route, node: str) -> str:
+    return f"{route} restarts {node}, and every state in it is lost. Go on?"
+
+
+def _not_allowed(restarts: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Refuse a loss of all states that nobody was asked about: a --yes is meant for upgrades that keep them."""
+    for warning in restarts:
+        yield replace(warning, severity="error", hint="--allow-restart goes on all the same")
+
+
+def _ask(question: str) -> None:
     """Ask whether to go on. Raises `Refused` for a no, and a usage error when there is nobody to ask."""
     if not sys.stdin.isatty():
         raise click.UsageError("not a terminal, so nobody can be asked: say --yes, or apply a saved plan")
     try:
-        agreed = click.confirm(f"Apply {route} to {node}?", err=True)
+        agreed = click.confirm(question, err=True)
     except click.Abort:
         agreed = False
     if not agreed:

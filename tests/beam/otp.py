@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from tests.beam.nodes import BeamNode
+from tests.support import PATIENCE
 
 
 def with_otp_appup(release: Path, folder: Path, appup: Path) -> Path:
@@ -29,3 +32,28 @@ def unpack_beside(node: BeamNode, release: Path, vsn: str, relup: str) -> None:
     (node.root / "releases" / vsn / "relup").write_text(relup)
     known = node.ask(f'release_handler:set_unpacked("{node.root}/releases/{vsn}/depot.rel", [])')
     assert known == ("ok", [ord(c) for c in vsn])
+
+
+_PACK = """
+    [Folder, Ebin] = init:get_plain_arguments(),
+    Path = [Ebin | filelib:wildcard(filename:join([code:lib_dir(), "*", "ebin"]))],
+    Options = [{path, Path}, {variables, [{"OTP", code:lib_dir()}]}, {var_tar, omit}, silent],
+    {ok, systools_make, []} = systools:make_tar(filename:join(Folder, "depot"), Options),
+    halt().
+"""
+
+
+def unpack(node: BeamNode, release: Path, vsn: str, relup: str, folder: Path) -> None:
+    """Let the release handler of *node* unpack an archive of a release of the depot, as `systools` packs one.
+
+    OTP's own applications are not in it: the node has them, and they are the same files for all nodes of a run.
+    """
+    for name in ("depot.rel", "sys.config"):
+        shutil.copy(release / "releases" / vsn / name, folder)
+    shutil.copy(release / "releases" / vsn / "start.boot", folder / "depot.boot")
+    (folder / "relup").write_text(relup)
+    ebin = release / "lib" / f"depot-{vsn}" / "ebin"
+    command = ["erl", "-noshell", "-eval", _PACK, "-extra", folder, ebin]
+    subprocess.run(command, check=True, timeout=PATIENCE, env={**os.environ, "ERL_CRASH_DUMP_SECONDS": "0"})
+    shutil.copy(folder / "depot.tar.gz", node.root / "releases")
+    assert node.ask('release_handler:unpack_release("depot")') == ("ok", [*map(ord, vsn)])

@@ -8,20 +8,31 @@ from pathlib import Path
 
 import pytest
 
+from tests.beam.asking import GONE
+from tests.beam.beside import planned, upgraded
 from tests.beam.builds import DEPOT
-from tests.beam.nodes import Beam, BeamNode, copy_release
+from tests.beam.losing import CUT
+from tests.beam.nodes import Beam, copy_release
 from tests.beam.test_contract import HOUR
 from tests.support import Commands
 
 TOLD = """
 config_change(Changed, New, Removed) -> persistent_term:put(told, {Changed, lists:sort(New), Removed}), ok.
 """
-CONFIG = '[{sasl, [{sasl_error_logger, false}]}, "more.config"].'
+CONFIG = '[{sasl, [{sasl_error_logger, false}]}, {extra, [{key, 7}]}, "more.config"].'
+BEFORE = "[{sasl, [{sasl_error_logger, false}]}, {depot, [{gone, 1}]}]."
+EXTRA = """
+{application, extra, [{description, ""}, {vsn, "1"}, {modules, []}, {registered, []},
+    {applications, [kernel, stdlib]}, {env, [{key, 1}]}]}.
+"""
 MORE = '[{depot, [{color, "red"}, {workers, 7}]}, {kernel, [{relup_test, 1}]}].'
 
 
 def configured(release: Path, folder: Path) -> Path:
-    """Return a release 2 with another `sys.config`, other defaults, and an application that is told of changes."""
+    """Return a release 2 with another `sys.config`, other defaults, one application more, and one that is told.
+
+    Its workers cannot be changed without a value that is new.
+    """
     goal = copy_release(release, folder / "configured", "depot")
     (goal / "releases" / "2" / "sys.config").write_text(CONFIG)
     (goal / "releases" / "2" / "more.config").write_text(MORE)
@@ -29,6 +40,14 @@ def configured(release: Path, folder: Path) -> Path:
     source = (DEPOT / "2" / "depot_app.erl").read_text()
     (folder / "depot_app.erl").write_text(source.replace("stop/1]", "stop/1, config_change/3]") + TOLD)
     subprocess.run(["erlc", "+deterministic", "-o", ebin, folder / "depot_app.erl"], check=True)
+    worker = (DEPOT / "2" / "depot_worker.erl").read_text()
+    needs = "_Extra) ->\n    {ok, 3} = application:get_env(depot, size),"
+    (folder / "depot_worker.erl").write_text(worker.replace("{Id, Jobs}, _Extra) ->", f"{{Id, Jobs}}, {needs}"))
+    subprocess.run(["erlc", "+deterministic", "-o", ebin, folder / "depot_worker.erl"], check=True)
+    (goal / "lib" / "extra-1" / "ebin").mkdir(parents=True)
+    (goal / "lib" / "extra-1" / "ebin" / "extra.app").write_text(EXTRA)
+    rel = goal / "releases" / "2" / "depot.rel"
+    rel.write_text(rel.read_text().replace('{depot,"2"}]', '{depot,"2"},{extra,"1"}]'))
     app, appup = ebin / "depot.app", ebin / "depot.appup"
     app.write_text(app.read_text().replace("{interval, 1000}", "{interval, 5}, {size, 3}"))
     loads = '[{"1", [{load_module, depot_app}, '
@@ -36,28 +55,66 @@ def configured(release: Path, folder: Path) -> Path:
     return goal
 
 
-def environments(node: BeamNode) -> list[object]:
-    keys = ("depot, color", "depot, workers", "depot, interval", "depot, size", "kernel, relup_test")
-    return [node.ask(f"application:get_env({key})") for key in keys]
+KEYS = ("depot, color", "depot, workers", "depot, interval", "depot, size", "depot, gone", "kernel, relup_test")
+ENVIRONMENTS = (
+    f"[case application:get_env(A, K) of {{ok, V}} -> V; O -> O end || {{A, K}} <- [{{{'}, {'.join(KEYS)}}}]]"
+)
+RED = [*map(ord, "red")]
 
 
 def test_values_that_differ_between_the_releases_come_and_go_and_what_was_set_stays(
     commands: Commands, beam: Beam, tmp_path: Path
 ) -> None:
-    """The node was started with other workers and another interval than its files say."""
+    """The node was started with other workers than its files say; what is new is there before new code runs."""
     goal = configured(beam.depot["2"], tmp_path)
     with beam.depot_node(interval=HOUR, workers=9) as node:
-        before = environments(node)
-        assert before == ["undefined", ("ok", 9), ("ok", HOUR), "undefined", "undefined"]
-        commands.run("apply", node.name, beam.depot["3"], "--yes", exit_code=5)
-        assert environments(node) == before
+        node.ask("[application:set_env(depot, K, V) || {K, V} <- [{interval, 1000}, {gone, 1}]]")
+        (node.root / "releases" / "1" / "sys.config").write_text(BEFORE)
+        before = node.ask(ENVIRONMENTS)
+        assert before == ["undefined", 9, 1000, "undefined", 1, "undefined"]
         commands.run("apply", node.name, goal, "--yes")
-        red = [ord(c) for c in "red"]
-        assert environments(node) == [("ok", red), ("ok", 9), ("ok", HOUR), ("ok", 3), ("ok", 1)]
-        assert node.ask("persistent_term:get(told)") == ([], [("color", red), ("size", 3)], [])
+        assert node.ask(ENVIRONMENTS) == [RED, 9, 5, 3, "undefined", 1]
+        told = [("interval", 5)], [("color", RED), ("size", 3)], ["gone"]
+        assert node.ask("persistent_term:get(told)") == told
         assert node.ask("element(2, application:get_key(depot, vsn))") == [ord("2")]
+        assert node.ask("lists:keymember(extra, 1, application:which_applications())") is True
+        assert node.ask("ok = application:stop(extra), ok = application:unload(extra), application:load(extra)") == "ok"
+        assert node.ask("application:get_all_env(extra)") == [("key", 7)]
         commands.run("downgrade", node.name, "--yes")
-        assert environments(node) == before
+        assert node.ask(ENVIRONMENTS) == before
+        assert node.ask("application:load(extra)")[0] == "error"
+        assert node.ask('[P || P <- code:get_path(), string:find(P, "/extra-") =/= nomatch]') == []
+
+
+def test_an_upgrade_that_fails_takes_back_the_values_that_it_came_with(
+    commands: Commands, beam: Beam, tmp_path: Path
+) -> None:
+    """They are there before the window is opened, for what is called first; and some of that cannot be taken back."""
+    goal = configured(beam.depot["2"], tmp_path)
+    (goal / "releases" / "2" / "more.config").write_text(MORE.replace("{workers, 7}", "{size, 4}"))
+    (appup,) = goal.glob("lib/depot-2/ebin/depot.appup")
+    told = "{apply, {persistent_term, put, [told, 1]}}"
+    appup.write_text(appup.read_text().replace('[{"1", [', f'[{{"1", [{told}, '))
+    seen = f"{{{ENVIRONMENTS}, lists:sort(application:loaded_applications())}}"
+    with beam.depot_node(interval=HOUR, workers=9) as node:
+        before = node.ask(seen)
+        failed = commands.run("apply", node.name, goal, "--yes", exit_code=6).stdout
+        assert "{badmatch,{ok,4}}" in failed
+        assert "is not undone" in failed
+        assert node.ask("persistent_term:get(told)") == 1
+        assert node.ask(seen) == before
+
+
+def test_an_upgrade_that_is_lost_takes_back_the_values_that_it_came_with(beam: Beam, tmp_path: Path) -> None:
+    """The node alone takes them back, and ends what it started with them."""
+    goal = configured(beam.depot["2"], tmp_path)
+    seen = f"{{{ENVIRONMENTS}, lists:sort(application:loaded_applications()), code:get_path()}}"
+    with beam.depot_node(interval=HOUR, workers=2) as node:
+        before = node.ask(seen)
+        upgraded(node, planned(beam.depot["1"], goal), "load", f"persistent_term:put(seen, {ENVIRONMENTS}), {CUT[:-1]}")
+        assert node.ask(GONE) == []
+        assert node.ask("persistent_term:get(seen)") == [RED, 2, HOUR, 3, "undefined", 1]
+        assert node.ask(seen) == before
 
 
 def test_a_config_provider_that_differs_is_told_of(commands: Commands, beam: Beam, tmp_path: Path) -> None:
@@ -86,12 +143,15 @@ WHICH = '[{list_to_binary(Vsn), Status} || {"depot", Vsn, _, Status} <- release_
 
 
 def test_what_is_confirmed_is_permanent_for_otps_release_handler_too(commands: Commands, beam: Beam) -> None:
-    """On the node that runs, on the one that boots from it, and after a downgrade."""
+    """On the node that runs, when it restarts, on the one that boots from it, and after a downgrade."""
     with beam.depot_node(interval=HOUR, workers=2) as node:
         commands.run("apply", node.name, beam.depot["2"], "--yes")
         assert node.ask(WHICH) == [("1", "permanent")]
         commands.run("confirm", node.name)
         assert node.ask(WHICH) == [("2", "permanent"), ("1", "old")]
+        node.ask("init:restart()")
+        node.wait_for(r"^depot \S+: 2 workers$")
+        assert node.ask("list_to_binary(element(2, init:script_id()))") == "2"
     with beam.depot_node(interval=HOUR, workers=2, vsn="2", again=node) as again:
         assert again.ask("element(2, application:get_key(depot, vsn))") == [ord("2")]
         assert again.ask(WHICH) == [("2", "permanent"), ("1", "old")]

@@ -14,7 +14,7 @@ from relup.document import read_release
 from relup.planner import find_route
 from tests.beam.builds import ANEMONE
 from tests.beam.nodes import Beam, BeamNode
-from tests.beam.otp import unpack_beside, with_otp_appup
+from tests.beam.otp import unpack, with_otp_appup
 from tests.support import Commands
 
 HOUR = 3_600_000
@@ -112,12 +112,15 @@ def test_a_node_that_ended_leaves_no_process_and_is_started_again_as_the_same(be
         assert same.pid != node.pid
 
 
-def test_otp_takes_the_depot_up_and_down_with_the_relup_that_is_planned_here(commands: Commands, beam: Beam) -> None:
+def test_otp_takes_the_depot_up_and_down_with_the_relup_that_is_planned_here(
+    commands: Commands, beam: Beam, tmp_path: Path
+) -> None:
     """`release_handler` on a target system of its own, with the file of `relup plan --format otp`."""
     with beam.depot_node(workers=20, interval=HOUR) as node:
         before = states(node)
         relup = commands.run("plan", beam.depot["1"], beam.depot["2"], "--format", "otp").stdout
-        unpack_beside(node, beam.depot["2"], "2", relup)
+        unpack(node, beam.depot["2"], "2", relup, tmp_path)
+        assert node.ask('{ok, V, []} = release_handler:check_install_release("2"), list_to_binary(V)') == "1"
         installed = node.ask('{ok, V, []} = release_handler:install_release("2"), list_to_binary(V)')
         assert installed == "1"
         up = states(node)
@@ -127,6 +130,8 @@ def test_otp_takes_the_depot_up_and_down_with_the_relup_that_is_planned_here(com
         assert up["depot_door"] == ("open", {"pushes": 1})
         assert up["depot_news"] == [("depot_tally", False, (1, 1)), ("depot_log", False, {"last": [1], "most": 1})]
         assert sorted(s["id"] for who, s in up.items() if who.startswith("<")) == [*range(1, 21)]
+        assert node.ask('release_handler:make_permanent("2")') == "ok"
+        assert (node.root / "releases" / "start_erl.data").read_text().split()[1] == "2"
         node.ask('{ok, _, []} = release_handler:install_release("1")')
         assert states(node) == before
 

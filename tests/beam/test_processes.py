@@ -55,6 +55,7 @@ STATES = f"""
       room => maps:get(max_children, sys:get_state('Elixir.Zoo.Shifts')),
       bear => maps:get(start, element(2, supervisor:get_childspec('Elixir.Zoo.Keepers', bear))),
       sounds => ['Elixir.Zoo.Loud':sound(X) || X <- [a, 2, []]],
+      words => 'Elixir.String.Chars':impl_for({{}}),
       gate => [gen_statem:call('Elixir.Zoo.Gate', push), gen_statem:call('Elixir.Zoo.Gate', push)],
       modules => [M || M <- ['Elixir.Zoo.Added', 'Elixir.Zoo.Deleted'], code:is_loaded(M) =/= false]}}
 """
@@ -153,6 +154,7 @@ def seen(vsn: int, pushed: int) -> dict[str, Any]:
         "restarts": 10 * vsn,
         "room": 10 * vsn,
         "bear": ("Elixir.Zoo.Animal", "start_link", ["bear" if vsn == 1 else "polar_bear"]),
+        "words": "nil" if vsn == 1 else "Elixir.String.Chars.Tuple",
         "sounds": ["a 1", "nothing", "nothing"] if vsn == 1 else ["a 2", "roarroar", "nothing"],
         "gate": ["opened", "shut"] if vsn == 1 else ["opened_by_2", "shut_by_2"],
         "modules": ["Elixir.Zoo.Deleted"] if vsn == 1 else ["Elixir.Zoo.Added"],

@@ -111,7 +111,7 @@ WANTED: Mapping[str, tuple[ModuleInstruction, str]] = {
     "Sum": (LoadModule("Elixir.Shop.Sum"), ""),
     "Price.Integer": (
         AddModule("Elixir.Shop.Price.Integer"),
-        "  {load_module, 'Elixir.Shop.Price'} loads the one that is not consolidated, which looks for them",
+        "  {load_module, 'Elixir.Shop.Price'} after this loads the one that is not consolidated, which looks for them",
     ),
 }
 

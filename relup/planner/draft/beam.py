@@ -43,12 +43,15 @@ def must_end(module: str, role: Role) -> Iterator[str]:
 
 
 def implementation(module: BeamModule | None) -> Iterator[str]:
-    """Ask for what a new implementation of an Elixir protocol, or one that goes, needs: the protocol itself."""
+    """Say what a new implementation of an Elixir protocol, or one that goes, needs: the protocol itself.
+
+    On a live node it is loaded without being listed. OTP's release handler knows nothing of consolidated protocols.
+    """
     if module and ("__impl__", 1) in module.exports:
         named = next((b for b in module.behaviours), None)
         protocol = f"'{named}'" if named else "PROTOCOL"
-        yield f"{TODO}: it implements a protocol, and consolidated protocols know their implementations: after this,"
-        yield f"  {{load_module, {protocol}}} loads the one that is not consolidated, which looks for them"
+        yield "it implements a protocol: relup loads the consolidated one of the release with it; for release_handler,"
+        yield f"  {{load_module, {protocol}}} after this loads the one that is not consolidated, which looks for them"
 
 
 def _named(role: Role) -> str:

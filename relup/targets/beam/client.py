@@ -168,7 +168,7 @@ class BeamClient:
         was = await self._recorded(running)
         if was.provisional:
             make_permanent(self._where.release, running)
-            await evaluate(self._bridge, _READ_AGAIN)
+            await self._read_again(running)
         records = replace(was, permanent=was.current)
         self._home.create()
         self._home.write(records)
@@ -180,6 +180,10 @@ class BeamClient:
         left = await evaluate(self._bridge, _PURGE, {"Modules": modules})
         lingering = [f"{module}: {text(pid)}" for module, pids in left for pid in pids]
         return {"release": str(records.permanent), "was_provisional": was.provisional, "lingering": lingering}
+
+    async def _read_again(self, running: Release) -> None:
+        folder = [*map(ord, f"{self._where.release}/releases")]
+        await evaluate(self._bridge, _READ_AGAIN, {"Folder": folder, "Vsn": [*map(ord, running.vsn)]})
 
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -255,12 +259,17 @@ _ERLANG = """
     end.
 """
 _READ_AGAIN = """
-    case whereis(release_handler) of
-        undefined -> ok;
-        _ -> supervisor:terminate_child(sasl_sup, release_handler), supervisor:restart_child(sasl_sup, release_handler)
+    case whereis(release_handler) =/= undefined andalso filelib:is_regular(filename:join(Folder, "RELEASES")) of
+        false -> ok;
+        true ->
+            supervisor:terminate_child(sasl_sup, release_handler),
+            supervisor:restart_child(sasl_sup, release_handler),
+            Of = fun(Name) -> filename:join([Folder, Vsn, Name]) end,
+            Sys = case filelib:is_regular(Of("sys.config")) of true -> Of("sys"); false -> false end,
+            init:make_permanent(Of("start"), Sys)
     end.
 """
-"""Lets OTP's release handler read its file again; it keeps nothing else."""
+"""Lets OTP's release handler read its file again, it keeps nothing else; and `init:restart` boot the same release."""
 _PURGE = """
     [{M, [pid_to_list(P) || P <- processes(), erlang:check_process_code(P, M)]} || M <- Modules,
         erlang:check_old_code(M), not code:soft_purge(M)].

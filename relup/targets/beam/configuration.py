@@ -25,10 +25,12 @@ from relup.targets.beam.wire import sent
 
 Value: TypeAlias = tuple[tuple[str, str], terms.Term]
 """An application and a key, and what it has there."""
+Change: TypeAlias = tuple[terms.Term, terms.Term, terms.Term, terms.Term]
+"""An application, a key, and what it was and becomes, each in a tuple of one, or of none."""
 Values: TypeAlias = dict[tuple[str, str], terms.Term]
 
 
-def config_changes(base: Release, goal: Release) -> list[terms.Term]:
+def config_changes(base: Release, goal: Release) -> list[Change]:
     """Return each value that differs: its application, key, and what it was and becomes, `()` for nothing.
 
     Raises `InvalidInput` when a file cannot be read.

@@ -64,8 +64,10 @@ def consolidated_folder(release: Release) -> Path | None:
 
 def ebin_of(application: Application, release: Release) -> Path | None:
     """Return the folder of an application's modules, in which its `.app` file lies too; None when it has none."""
-    found = next((release.code.module(m) for m in application.modules), None)
-    return Path(found.path).absolute().parent if found else None
+    if found := next((release.code.module(m) for m in application.modules), None):
+        return Path(found.path).absolute().parent
+    folder = Path(release.root).absolute() / "lib" / f"{application.name}-{application.vsn}" / "ebin"
+    return folder if is_file(folder / f"{application.name}.app") else None
 
 
 def _read(module: str, planned: str | None, release: Release) -> Beam | Diagnostic:

@@ -185,8 +185,8 @@ handle({leading_back, Request, Back}, A) ->
     end;
 handle({not_taken_back, _} = Request, A) -> {Request, A};
 handle({resume, Back, Next}, A) -> resume(A#agent{back = Back, next = Next});
-handle({become, Applications, Protocols, Config}, A) ->
-    {become(Applications, Protocols, Config), A};
+handle({become, Applications, Protocols, Places, Config}, A) -> become(Applications, Protocols, Places, Config, A);
+handle({configure, Places, Config}, A) -> configure(Places, Config, A);
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
 handle(rollback, A) -> rollback(A);
 handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);
@@ -203,12 +203,13 @@ provisional(Milliseconds, Back, A) ->
 
 %% Call a function where nothing of the agent waits for it: what it prints goes to the node, and the lease goes on.
 call(M, F, Args, Limit, A) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, apply(M, F, Args)}) end),
+    Starts = M =:= application andalso lists:member(F, [start, load, ensure_all_started]),
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, {Starts, apply(M, F, Args)}}) end),
     called(Pid, Monitor, ?NOW + Limit, A).
 
 called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
     receive
-        {'DOWN', Monitor, process, Pid, {relup_returned, _}} -> {ok, A};
+        {'DOWN', Monitor, process, Pid, {relup_returned, Value}} -> {returned(Value), A};
         {'DOWN', Monitor, process, Pid, Reason} -> {{failed, words(Reason)}, A};
         {'DOWN', _, process, Bridge, _} -> exit(Pid, kill), throw({lost, A});
         {heartbeat, _} -> called(Pid, Monitor, Until, A#agent{heard = ?NOW})
@@ -219,6 +220,12 @@ called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
             false -> throw({lost, A})
         end
     end.
+
+%% What a call returns is nobody's business, but for an application that is not there after it.
+returned({true, {error, {already_started, _}}}) -> ok;
+returned({true, {error, {already_loaded, _}}}) -> ok;
+returned({true, {error, Reason}}) -> {failed, words(Reason)};
+returned(_) -> ok.
 
 %% End the processes of modules through their supervisors, and start again those that were ended.
 stop(Modules, #agent{stopped = Stopped} = A) ->

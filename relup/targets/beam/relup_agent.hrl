@@ -31,6 +31,8 @@
     loaded = none,
     died = [],
     stopped = #{},
+    %% what applications had in their environments before any of it was changed; none when nothing was
+    env = none,
     %% what is to be done once everybody goes on, and what of that failed
     next = [],
     settled = []

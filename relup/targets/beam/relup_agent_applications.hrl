@@ -1,17 +1,27 @@
 %% What the application controller knows of the applications that change.
 
-%% Let applications be what the goal has: {Application, Its ebin, The text of its .app file}; and have the values that
-%% differ, {Application, Key, Was, Is}, each {Value} or {}. A value that is not what it was by the files was set by
-%% somebody else, and stays. Those that run are told what changed (Module:config_change/3).
+%% Let applications be found that come, and no longer those that go: {there | gone, Application, Its ebin}; and have the
+%% values that differ: {Application, Key, Was, Is}, each {Value} or {}. A value that is not what it was by the files was
+%% set by somebody else, and stays. Applications that are not loaded find theirs when they are: what they are loaded
+%% with is the application controller's own list, which `persistent` changes too.
+configure(Places, Config, #agent{env = Env} = A) ->
+    Before = case Env of none -> application_controller:prep_config_change(); _ -> Env end,
+    lists:foreach(fun located/1, Places),
+    Loaded = loaded(),
+    Kept = configured(),
+    [put_env(App, Key, Is) || {App, Key, Was, Is} <- Config, has(App, Key, lists:member(App, Loaded), Kept) =:= Was],
+    {ok, A#agent{env = Before}}.
+
+%% Let applications be what the goal has: {Application, Its ebin, The text of its .app file}. Those that run are told
+%% what changed in their environments since the first of them did (Module:config_change/3).
 %% Protocols that nobody called yet are loaded from a folder of their own: {How it ends in the path, What it becomes}.
-become(Applications, Protocols, Config) ->
+become(Applications, Protocols, Places, Config, A) ->
     [put_first(To, Folder) || {Ends, To} <- Protocols, filelib:is_dir(To), Folder <- code:get_path(),
         lists:suffix(Ends, Folder), Folder =/= To],
-    Before = application_controller:prep_config_change(),
-    Loaded = [App || {App, _, _} <- application:loaded_applications()],
-    [configure(App, Key, Is) || {App, Key, Was, Is} <- Config, lists:member(App, Loaded), has(App, Key) =:= Was],
+    {ok, #agent{env = Before} = Next} = configure(Places, Config, A),
+    Loaded = loaded(),
     [change(App, term(Text), Ebin) || {App, Ebin, Text} <- Applications, lists:member(App, Loaded)],
-    tell_changes(Before).
+    {tell_changes(Before), Next#agent{env = none}}.
 
 %% The application controller calls Module:config_change/3 itself, and nobody can end one that hangs.
 tell_changes(Before) ->
@@ -26,22 +36,49 @@ tell_changes(Before) ->
         {failed, <<"a config_change/3 does not return, and the application controller waits for it">>}
     end.
 
+%% What runs keeps its place, whoever started it.
+located({there, _, Ebin}) ->
+    filelib:is_dir(Ebin) andalso not lists:member(Ebin, code:get_path()) andalso code:add_pathz(Ebin);
+located({gone, App, _}) ->
+    case lists:keymember(App, 1, application:which_applications(infinity)) of
+        true -> ok;
+        false -> application:unload(App), code:del_path(App)
+    end.
+
 put_first(To, Folder) ->
     code:add_patha(To),
     code:del_path(Folder).
 
+%% The list that is handed over replaces the controller's own, for all applications; the command line replaces it.
 change(App, Spec, Ebin) ->
-    application_controller:change_application_data([Spec], [{App, application:get_all_env(App)}]),
+    Env = application:get_all_env(App),
+    application_controller:change_application_data([Spec], lists:keystore(App, 1, configured(), {App, Env})),
+    [application:set_env(App, Key, Value) || {Key, Value} <- Env, application:get_env(App, Key) =/= {ok, Value}],
     filelib:is_dir(Ebin) andalso code:replace_path(App, Ebin).
 
-has(App, Key) ->
+loaded() -> [App || {App, _, _} <- application:loaded_applications()].
+
+%% What applications are loaded with beside their defaults; only the controller's state says it, its last field.
+configured() ->
+    State = sys:get_state(application_controller, infinity),
+    case is_tuple(State) andalso element(tuple_size(State), State) of
+        [{App, Env} | _] = Known when is_atom(App), is_list(Env) -> Known;
+        _ -> []
+    end.
+
+has(App, Key, true, _) ->
     case application:get_env(App, Key) of
         {ok, Value} -> {Value};
         undefined -> {}
+    end;
+has(App, Key, false, Kept) ->
+    case lists:keyfind(Key, 1, proplists:get_value(App, Kept, [])) of
+        {Key, Value} -> {Value};
+        false -> {}
     end.
 
-configure(App, Key, {Value}) -> application:set_env(App, Key, Value);
-configure(App, Key, {}) -> application:unset_env(App, Key).
+put_env(App, Key, {Value}) -> application:set_env(App, Key, Value, [{persistent, true}]);
+put_env(App, Key, {}) -> application:unset_env(App, Key, [{persistent, true}]).
 
 term(Text) ->
     {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),

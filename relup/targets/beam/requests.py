@@ -72,7 +72,35 @@ def calling(cut: Cut, limit: int) -> Request | None:
 
 def becoming(base: Release, goal: Release) -> Request:
     """Let the applications be those of *goal*: their names, folders and `.app` files, and the values that differ."""
-    return Atom("become"), [*_changing(base, goal)], [*_protocols(base, goal)], config_changes(base, goal)
+    places, changes = [*_added(base, goal), *_gone(base, goal)], config_changes(base, goal)
+    return Atom("become"), [*_changing(base, goal)], [*_protocols(base, goal)], places, changes
+
+
+def configuring(base: Release, goal: Release) -> tuple[Request, Request] | None:
+    """Have what applications of *goal* need before they begin, and no longer; None where that is nothing.
+
+    Values that the goal has no more are taken away last, when nobody runs code that may ask for them.
+    """
+    there = [change for change in config_changes(base, goal) if change[-1]]
+    back = [(application, key, now, was) for application, key, was, now in there]
+    added = [*_added(base, goal)]
+    if not (there or added):
+        return None
+    return (Atom("configure"), added, there), (Atom("configure"), [*_gone(goal, base)], back)
+
+
+def _added(base: Release, goal: Release) -> Iterator[Term]:
+    """Yield the applications that only *goal* has, and where they are."""
+    for application in goal.applications:
+        if base.application(application.name) is None and (ebin := ebin_of(application, goal)):
+            yield Atom("there"), Atom(application.name), [*map(ord, str(ebin))]
+
+
+def _gone(base: Release, goal: Release) -> Iterator[Term]:
+    """Yield the applications that only *base* has, last first."""
+    for application in reversed(base.applications):
+        if goal.application(application.name) is None:
+            yield Atom("gone"), Atom(application.name), []
 
 
 def _changing(base: Release, goal: Release) -> Iterator[Term]:

@@ -64,6 +64,25 @@ def silent_ones(who: Iterable[Term]) -> Diagnostic:
     return Diagnostic("supervisor_silent", message)
 
 
+def unfit(reason: Term, module: Term, who: Iterable[Term], place: Location | None) -> Diagnostic:
+    """Say why a module cannot be made ready."""
+    name = str(module)
+    match reason:
+        case "not_purged":
+            users = shortened([process(w) for w in who])
+            return Diagnostic("not_purged", f"old code of {name!r} is still in use, by {users}", place)
+        case "sticky":
+            return Diagnostic("sticky_directory", f"{name!r} is of OTP's own, which a running node keeps", place)
+        case "on_load":
+            message = f"{name!r} has an -on_load function: it cannot be loaded together with others, nor taken back"
+            return Diagnostic("on_load", message, place, hint="restart the node for it, or move it to a module apart")
+        case "no_old_code":
+            message = f"the node's own file of {name!r} is gone or holds other code: it could not be taken back"
+            return Diagnostic("no_old_code", message, place)
+        case _:
+            return Diagnostic("bad_code", f"module {name!r} cannot be loaded: {words(reason)}", place)
+
+
 def what_changes(module: str, by: StateFunction | None) -> str:
     """Return what was to change the states of a module's processes."""
     return f"{by.module}:{by.function}, which migrates {module}," if by else f"code_change of {module}"

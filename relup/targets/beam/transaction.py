@@ -18,9 +18,11 @@ from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.configuration import provided_otherwise
+from relup.targets.beam.environments import Environments
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, read_beams, with_code
 from relup.targets.beam.looking import other_code
+from relup.targets.beam.protocols import loaded_as_well, protocols
 from relup.targets.beam.requests import (
     DEFAULT_LIMIT,
     EVER,
@@ -29,6 +31,7 @@ from relup.targets.beam.requests import (
     becoming,
     calling,
     changing,
+    configuring,
     limits_of,
     loading,
     selecting,
@@ -44,6 +47,7 @@ from relup.targets.beam.saying import (
     process,
     raised,
     silent_ones,
+    unfit,
     unreachable,
     what_changes,
     words,
@@ -70,6 +74,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._become: Request = ()
         self._become_again: Request = ()
         """Let applications be what the goal has, and what the base has."""
+        self._environments = Environments()
+        self._protocols: Mapping[int, Sequence[Beam]] = {}
         self.notes: list[Diagnostic] = []
         """What is to be said though all is done."""
         self._verified: Term | None = None
@@ -86,9 +92,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """
         if self._open:
             await self.rollback()
-        elif self._done:
-            with suppress(BridgeError):
-                await self._settle()
+        with suppress(BridgeError):
+            await (self._settle() if self._done else self._environments.take_back(self._agent, self._way_back))
 
     # ── before the window ──────────────────────────────────────────────────────────────────────────────
 
@@ -104,7 +109,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         base, goal = self._relup.base, with_code(self._relup.goal)
         base = with_code(base)
         self._become, self._become_again = becoming(base, goal), becoming(goal, base)
+        self._environments = Environments(configuring(base, goal))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
+        self._protocols = protocols(base, goal, self._windows)
         for window in self._windows:
             await self._ready(window, files)
         self._way_back.windows += len(self._windows)
@@ -114,7 +121,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             counts.append(count)
             notes += said
             notes += [d async for d in self._unfound(segment)] if isinstance(segment, Window) else []
-        notes += provided_otherwise(base, goal)
+        notes += [*provided_otherwise(base, goal), *loaded_as_well(self._protocols)]
         return Preparation(tuple(counts), tuple(notes))
 
     async def _check_base(self) -> None:
@@ -130,7 +137,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
 
     async def _ready(self, window: Window, files: Mapping[str, Beam]) -> None:
-        news = [_sent(files[c.module]) for c in window.code if isinstance(c, Load)]
+        beams = [*(files[c.module] for c in window.code if isinstance(c, Load)), *self._beside(window)]
+        news = [*map(_sent, beams)]
         gone = [Atom(c.module) for c in window.code if not isinstance(c, Load)]
         request = Atom("prepare"), self._number(window), news, gone
         answer = await self._agent.ask(*request, [])
@@ -141,7 +149,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case "ok":
                 pass
             case ("error", list(problems)):
-                raise Refused([self._unfit(*problem) for problem in problems])
+                raise Refused([unfit(why, m, who, self._places.get(str(m))) for why, m, who in problems])
             case other:
                 raise misunderstood(other)
 
@@ -152,28 +160,10 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         except RelupError:
             return []
 
-    def _unfit(self, reason: Term, module: Term, who: Term) -> Diagnostic:
-        name, place = str(module), self._places.get(str(module))
-        match reason:
-            case "not_purged":
-                users = shortened([process(w) for w in who])
-                return Diagnostic("not_purged", f"old code of {name!r} is still in use, by {users}", place)
-            case "sticky":
-                return Diagnostic("sticky_directory", f"{name!r} is of OTP's own, which a running node keeps", place)
-            case "on_load":
-                message = f"{name!r} has an -on_load function: it cannot be loaded together with others, nor taken back"
-                return Diagnostic(
-                    "on_load", message, place, hint="restart the node for it, or move it to a module apart"
-                )
-            case "no_old_code":
-                message = f"the node's own file of {name!r} is gone or holds other code: it could not be taken back"
-                return Diagnostic("no_old_code", message, place)
-            case _:
-                return Diagnostic("bad_code", f"module {name!r} cannot be loaded: {words(reason)}", place)
-
     async def _concerned(self, window: Window) -> tuple[int, list[Diagnostic]]:
         """Return how many processes a window suspends, and what is to be said of them."""
-        modules, code = [Atom(s.module) for s in window.suspensions], [Atom(c.module) for c in window.code]
+        modules = [Atom(s.module) for s in window.suspensions]
+        code = [Atom(c.module) for c in (*window.code, *self._beside(window))]
         match await self._agent.ask(Atom("concerned"), modules, code):
             case ("ok", int(count), list(beyond), list(mute), [], list(lingering), list(holding)):
                 pass
@@ -210,6 +200,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def select(self, suspensions: Sequence[Suspension]) -> int:
         """Take the census in the node, and watch whom it finds."""
+        await self._begin()
         self._open = True
         self._verified = None
         self._limits = limits_of(suspensions)
@@ -285,6 +276,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         if self._open:
             answer = await self._ask(*request)
         else:
+            await self._begin()
             answer = await self._call_between(cut, request, towards)
         match answer:
             case "ok":
@@ -362,6 +354,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     # ── how ──────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _beside(self, window: Window) -> Sequence[Beam]:
+        return self._protocols.get(self._windows.index(window), ())
+
     def _number(self, window: Window) -> int:
         return self._first + self._windows.index(window)
 
@@ -369,6 +364,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         concerned = {c.module for c in change.changes}
         window = next(w for w in self._windows if concerned <= set(_concerning(w)))
         return changing(change, self._number(window), towards, self._limits)
+
+    async def _begin(self) -> None:
+        try:
+            await self._environments.have(self._agent, self._way_back)
+        except BridgeError as error:
+            raise EffectFailed(error.diagnostic) from error
 
     async def _ask(self, *request: Term) -> Term:
         try:

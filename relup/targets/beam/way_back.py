@@ -66,6 +66,14 @@ class WayBack:
         """Note that what was done last is taken back."""
         del self._hop[:1]
 
+    def has_windows(self) -> bool:
+        """Whether processes of this hop run its goal."""
+        return any(len(group) > 1 for group in self._hop)
+
+    def remove(self, group: Group) -> None:
+        """Note that this is taken back, whatever of the hop remains."""
+        self._hop.remove(group)
+
     def close(self, relup: Relup, group: Group) -> None:
         """Note that a hop is made, or another one taken back by it; *group* is the last that takes back this one."""
         if self._made and self._made[-1][0].base == relup.goal:

@@ -19,6 +19,11 @@ if System.fetch_env!("ZOO") == "2" do
     def sound(n), do: String.duplicate("roar", n)
   end
 
+  # of a protocol of Elixir's own, which is in no appup
+  defimpl String.Chars, for: Tuple do
+    def to_string(it), do: inspect(it)
+  end
+
   defmodule Zoo.Added do
     def here, do: true
   end
