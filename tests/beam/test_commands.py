@@ -114,7 +114,7 @@ def test_an_upgrade_that_nobody_confirms_goes_back_by_itself(commands: Commands,
     def status(node: BeamNode) -> Any:
         return json.loads(commands.run("status", node.name, "--json").stdout)
 
-    with beam.anemone_node() as node:
+    with beam.anemone_node(interval=100) as node:
         before = left_behind(node)
         commands.run("apply", node.name, beam.anemone["2"], "--yes", "--confirm", "2")
         assert steps(node, "2") == [2, 2]

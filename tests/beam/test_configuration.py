@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.beam.asking import GONE
-from tests.beam.beside import planned, upgraded
+from tests.beam.beside import VSN, planned, upgraded
 from tests.beam.builds import DEPOT
 from tests.beam.losing import CUT
 from tests.beam.nodes import Beam, copy_release
@@ -114,6 +114,20 @@ def test_an_upgrade_that_is_lost_takes_back_the_values_that_it_came_with(beam: B
         upgraded(node, planned(beam.depot["1"], goal), "load", f"persistent_term:put(seen, {ENVIRONMENTS}), {CUT[:-1]}")
         assert node.ask(GONE) == []
         assert node.ask("persistent_term:get(seen)") == [RED, 2, HOUR, 3, "undefined", 1]
+        assert node.ask(seen) == before
+
+
+def test_an_application_that_is_added_and_does_not_start_fails_the_upgrade(
+    commands: Commands, beam: Beam, tmp_path: Path
+) -> None:
+    goal = configured(beam.depot["2"], tmp_path)
+    app = goal / "lib" / "extra-1" / "ebin" / "extra.app"
+    app.write_text(EXTRA.replace("{modules, []}", "{modules, []}, {mod, {nowhere, []}}"))
+    seen = f"{{{ENVIRONMENTS}, lists:sort(application:loaded_applications()), code:get_path(), {VSN}}}"
+    with beam.depot_node(interval=HOUR, workers=2) as node:
+        before = node.ask(seen)
+        failed = commands.run("apply", node.name, goal, "--yes", exit_code=5).stdout
+        assert "apply application:start('extra', 'permanent') failed: " in failed
         assert node.ask(seen) == before
 
 
