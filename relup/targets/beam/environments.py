@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.requests import Request
+from relup.targets.beam.saying import misunderstood
 from relup.targets.beam.terms import Atom
 from relup.targets.beam.way_back import WayBack
 
@@ -23,10 +24,12 @@ class Environments:
     _are_there: bool = False
 
     async def have(self, agent: Agent, way_back: WayBack) -> None:
-        """Let the node have them, once. Raises `BridgeError` when it cannot be asked."""
+        """Let the node have them, once. Raises `BridgeError` when it cannot be asked, else `EffectFailed`."""
         if self.requests and not self._are_there:
             there, back = self.requests
-            await agent.ask(Atom("leading_back"), there, [[back], *way_back.groups()])
+            answer = await agent.ask(Atom("leading_back"), there, [[back], *way_back.groups()])
+            if answer != "ok":
+                raise misunderstood(answer)
             way_back.add([back])
             self._are_there = True
 

@@ -204,7 +204,11 @@ provisional(Milliseconds, Back, A) ->
 %% Call a function where nothing of the agent waits for it: what it prints goes to the node, and the lease goes on.
 call(M, F, Args, Limit, A) ->
     Starts = M =:= application andalso lists:member(F, [start, load, ensure_all_started]),
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, {Starts, apply(M, F, Args)}}) end),
+    Do = case {M, F, Args} of
+        {application, start, [App, Type]} -> fun() -> start_application(App, Type) end;
+        _ -> fun() -> apply(M, F, Args) end
+    end,
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, {Starts, Do()}}) end),
     called(Pid, Monitor, ?NOW + Limit, A).
 
 called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->

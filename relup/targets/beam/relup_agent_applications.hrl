@@ -5,10 +5,10 @@
 %% set by somebody else, and stays. Applications that are not loaded find theirs when they are: what they are loaded
 %% with is the application controller's own list, which `persistent` changes too.
 configure(Places, Config, #agent{env = Env} = A) ->
+    Kept = configured(),
     Before = case Env of none -> application_controller:prep_config_change(); _ -> Env end,
     lists:foreach(fun located/1, Places),
     Loaded = loaded(),
-    Kept = configured(),
     [put_env(App, Key, Is) || {App, Key, Was, Is} <- Config, has(App, Key, lists:member(App, Loaded), Kept) =:= Was],
     {ok, A#agent{env = Before}}.
 
@@ -56,11 +56,26 @@ change(App, Spec, Ebin) ->
     [application:set_env(App, Key, Value) || {Key, Value} <- Env, application:get_env(App, Key) =/= {ok, Value}],
     filelib:is_dir(Ebin) andalso code:replace_path(App, Ebin).
 
+%% Start an application, which a permanent one that fails would end the node for: it is of its type once it runs.
+start_application(App, Type) ->
+    case application:start(App, temporary) of
+        ok when Type =/= temporary ->
+            sys:replace_state(application_controller, fun(State) -> typed(App, Type, State) end, infinity),
+            ok;
+        Answer -> Answer
+    end.
+
+%% Only one field of the controller's state has it.
+typed(App, Type, State) ->
+    Typed = fun({Name, temporary}) when Name =:= App -> {App, Type}; (Other) -> Other end,
+    list_to_tuple([case is_list(Field) of true -> lists:map(Typed, Field); false -> Field end ||
+        Field <- tuple_to_list(State)]).
+
 loaded() -> [App || {App, _, _} <- application:loaded_applications()].
 
 %% What applications are loaded with beside their defaults; only the controller's state says it, its last field.
 configured() ->
-    State = sys:get_state(application_controller, infinity),
+    State = sys:get_state(application_controller, ?LIMIT),
     case is_tuple(State) andalso element(tuple_size(State), State) of
         [{App, Env} | _] = Known when is_atom(App), is_list(Env) -> Known;
         _ -> []
