@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from relup.document import read_release
@@ -50,6 +51,8 @@ def with_start(node: BeamNode, more: str = "") -> Iterator[None]:
     arguments = f"-sname {node.name} -setcookie {node.cookie} -depot workers 3 -depot interval {HOUR} {more}"
     start.write_text(START.format(root=node.root, arguments=arguments))
     start.chmod(0o755)
+    # heart waits for seconds while there is anything left of the process that ended
+    Thread(target=node.process.process.wait, daemon=True).start()
     try:
         yield
     finally:
