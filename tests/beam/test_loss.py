@@ -17,6 +17,7 @@ import pytest
 
 from tests.beam import losing
 from tests.beam.asking import GONE
+from tests.beam.beside import planned, upgraded
 from tests.beam.builds import DEPOT
 from tests.beam.nodes import Beam, BeamNode
 from tests.beam.test_contract import HOUR, VIEW
@@ -162,3 +163,15 @@ def test_a_command_whose_connection_is_lost_asks_again_what_became_of_the_upgrad
         assert node.ask(VIEW) == before
         (entry,) = json.loads(commands.run("history", node.name, "--json").stdout)
         assert (entry["to"], entry["outcome"]) == ("2", "rolled_back")
+
+
+def test_a_limit_for_heaps_of_the_whole_node_does_not_end_the_agent_in_a_window(beam: Beam) -> None:
+    with beam.depot_node(interval=HOUR, workers=499, arguments=["+hmax", "200000"]) as node:
+        assert upgraded(node, planned(beam.depot["1"], beam.depot["2"])).status == "done"
+        assert (
+            node.ask(
+                "[P || P <- processes(), process_info(P, current_function) =:= "
+                "{current_function, {sys, suspend_loop_hib, 6}}]"
+            )
+            == []
+        )

@@ -34,7 +34,8 @@
 start(Owner, Bridge, Lease) ->
     Tag = make_ref(),
     Self = self(),
-    Options = [monitor, {priority, high}],
+    %% a limit for all of the node's processes (+hmax) would kill the agent while everybody stands still
+    Options = [monitor, {priority, high}, {max_heap_size, 0}],
     {Pid, Monitor} = spawn_opt(fun() -> init({Self, Tag}, Owner, Bridge, Lease) end, Options),
     receive
         {Tag, Answer} ->
