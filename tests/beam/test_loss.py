@@ -167,6 +167,15 @@ def test_a_command_whose_connection_is_lost_asks_again_what_became_of_the_upgrad
         assert (entry["to"], entry["outcome"]) == ("2", "rolled_back")
 
 
+def test_a_loss_as_everybody_is_to_go_on_is_an_outcome_too(beam: Beam) -> None:
+    with beam.depot_node(interval=HOUR, workers=3) as node:
+        before = node.ask(VIEW)
+        outcome = upgraded(node, planned(beam.depot["1"], beam.depot["2"]), "commit", losing.CUT[:-1])
+        assert outcome.status != "done"
+        assert node.ask(GONE) == []
+        assert node.ask(VIEW) == before
+
+
 def test_what_may_take_for_ever_is_waited_for_by_the_agent_alone(beam: Beam) -> None:
     """A call that takes back another has no time limit, and its end is waited for."""
     wait = Call("timer", "sleep", (100,))
