@@ -283,7 +283,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             raise EffectFailed(Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location))
         self._verified = None
         if self._open:
-            answer = await self._ask(*request)
+            answer = await self._ask(Atom("inside"), request, back_from_call(cut, DEFAULT_LIMIT))
         else:
             answer = await self._call_between(cut, request, towards)
         match answer:
