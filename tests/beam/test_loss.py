@@ -10,13 +10,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
+from relup.model.instructions import Apply, Call, PointOfNoReturn
 from tests.beam import losing
 from tests.beam.asking import GONE
+from tests.beam.beside import VSN, planned, upgraded
 from tests.beam.builds import DEPOT
 from tests.beam.nodes import Beam, BeamNode
 from tests.beam.test_contract import HOUR, VIEW
@@ -162,3 +165,39 @@ def test_a_command_whose_connection_is_lost_asks_again_what_became_of_the_upgrad
         assert node.ask(VIEW) == before
         (entry,) = json.loads(commands.run("history", node.name, "--json").stdout)
         assert (entry["to"], entry["outcome"]) == ("2", "rolled_back")
+
+
+def test_a_loss_as_everybody_is_to_go_on_is_an_outcome_too(beam: Beam) -> None:
+    with beam.depot_node(interval=HOUR, workers=3) as node:
+        before = node.ask(VIEW)
+        outcome = upgraded(node, planned(beam.depot["1"], beam.depot["2"]), "commit", losing.CUT[:-1])
+        assert outcome.status != "done"
+        assert node.ask(GONE) == []
+        assert node.ask(VIEW) == before
+
+
+def test_what_may_take_for_ever_is_waited_for_by_the_agent_alone(beam: Beam) -> None:
+    """A call that takes back another has no time limit, and its end is waited for."""
+    wait = Call("timer", "sleep", (100,))
+    with beam.depot_node(interval=HOUR, workers=3) as node:
+        relup = planned(beam.depot["1"], beam.depot["2"])
+        call = Apply(wait, undo=wait)
+        relup = replace(relup, script=(call, *(i for i in relup.script if not isinstance(i, PointOfNoReturn))))
+        upgraded(node, relup, "suspend", losing.CUT[:-1])
+        assert node.ask(GONE) == []
+        assert node.ask(VSN) == (1, "1")
+        node.ask('spawn(fun() -> group_leader(whereis(init), self()), logger:error("that was all") end), ok')
+        node.wait_for("that was all")
+        assert not [line for line in node.process.lines if "taken back" in line]
+
+
+def test_a_limit_for_heaps_of_the_whole_node_does_not_end_the_agent_in_a_window(beam: Beam) -> None:
+    with beam.depot_node(interval=HOUR, workers=499, arguments=["+hmax", "200000"]) as node:
+        assert upgraded(node, planned(beam.depot["1"], beam.depot["2"])).status == "done"
+        assert (
+            node.ask(
+                "[P || P <- processes(), process_info(P, current_function) =:= "
+                "{current_function, {sys, suspend_loop_hib, 6}}]"
+            )
+            == []
+        )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from relup.cli.demo import examples
 from relup.diagnostics import Refused
-from tests.beam.asking import LOADED
+from relup.model.instructions import Apply, Call
+from tests.beam.asking import GONE, LOADED
 from tests.beam.beside import BIRTH, WORKERS, impatient, planned, upgraded
+from tests.beam.losing import CUT
 from tests.beam.nodes import Beam
 from tests.beam.test_contract import HOUR, VIEW
 
@@ -82,3 +85,23 @@ def test_code_whose_file_the_node_does_not_have_is_taken_back_from_the_release(b
         assert upgraded(node, planned(beam.depot["1"], beam.depot["3"])).status == "rolled_back"
         assert node.ask(VIEW) == before
         assert upgraded(node, planned(beam.depot["1"], beam.depot["2"])).status == "done"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_call_in_a_window_is_taken_back_with_it(beam: Beam, lost: bool) -> None:
+    """By its undo, whether a later step fails or nobody is left to ask for it."""
+    call = Apply(
+        Call("application", "set_env", ("depot", "mark", 1)),
+        Call("application", "set_env", ("depot", "mark", 2)),
+        "inside",
+    )
+    fails = Apply(Call("erlang", "error", ("on purpose",)), Call("erlang", "self"), "inside")
+    with beam.depot_node(interval=HOUR, workers=3) as node:
+        before = node.ask(VIEW)
+        relup = planned(beam.depot["1"], beam.depot["2"])
+        relup = replace(relup, script=(*relup.script, call, *(() if lost else (fails,))))
+        outcome = upgraded(node, relup, "call" if lost else "", CUT[:-1])
+        assert outcome.status == ("operator_needed" if lost else "rolled_back"), outcome
+        assert node.ask(GONE) == []
+        assert node.ask(VIEW) == before
+        assert node.ask("application:get_env(depot, mark)") == ("ok", 2)

@@ -34,7 +34,8 @@
 start(Owner, Bridge, Lease) ->
     Tag = make_ref(),
     Self = self(),
-    Options = [monitor, {priority, high}],
+    %% a limit for all of the node's processes (+hmax) would kill the agent while everybody stands still
+    Options = [monitor, {priority, high}, {max_heap_size, 0}],
     {Pid, Monitor} = spawn_opt(fun() -> init({Self, Tag}, Owner, Bridge, Lease) end, Options),
     receive
         {Tag, Answer} ->
@@ -139,7 +140,7 @@ well({ok, _}) -> true;
 well({ok, _, _}) -> true;
 well(_) -> false.
 
-remains({not_taken_back, Call}, _) -> [Call, " is not undone: nothing is known that takes it back"];
+remains({not_taken_back, Call}, _) -> <<Call/binary, " is not undone: nothing is known that takes it back">>;
 remains(Request, Answer) -> words({Request, Answer}).
 
 %% Nobody else is left to be told what could not be taken back.
@@ -171,6 +172,11 @@ handle({change_code, Number, Side, Mode, Changes}, A) ->
         Failed -> Failed
     end;
 handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
+handle({inside, Request, Back}, A) ->
+    case handle(Request, A) of
+        {ok, #agent{called = Called} = Next} -> {ok, Next#agent{called = [Back | Called]}};
+        Failed -> Failed
+    end;
 handle({stop, Modules}, A) -> stop(Modules, A);
 handle({start, Modules}, A) -> start_again(Modules, A);
 handle(verify, A) ->

@@ -26,6 +26,8 @@
     %% who was let go on and may not have forgotten yet what it kept, and the monitors of the window that is over
     released = [],
     watched = [],
+    %% what takes back the calls that were made in it, the last first
+    called = [],
     changed = [],
     stuck = [],
     loaded = none,

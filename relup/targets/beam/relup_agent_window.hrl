@@ -78,13 +78,18 @@ running(Modules, Pids) ->
 resume(A) ->
     Released = release(A),
     {ok, Released#agent{
-        modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, unseen = [], changed = [],
+        modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, unseen = [], called = [],
+        changed = [],
         stuck = [], loaded = none, died = []
     }}.
 
 %% Make the code current that was, put the states back that were changed, and let everybody go on. Who was born under
 %% the code that is taken back is ended: its state is of that code, and its supervisor starts it again under the other.
 %% Nobody waits for a code_change that hangs: what takes it back lies in its mailbox.
+rollback(#agent{called = [Request | Rest]} = A) ->
+    {Answer, Next} = attempt(Request, A#agent{called = Rest}),
+    {{ok, Died, Killed, Remains}, Closed} = rollback(Next),
+    {{ok, Died, Killed, [remains(Request, Answer) || not well(Answer)] ++ Remains}, Closed};
 rollback(#agent{loaded = Loaded, changed = Changed, died = Died, stuck = Stuck} = A) ->
     {Killed, Failed, Next} = unload(Loaded, A),
     Gone = [P || {P, _} <- Died],

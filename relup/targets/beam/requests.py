@@ -19,8 +19,8 @@ Limits: TypeAlias = Mapping[str, int]
 """Milliseconds by module."""
 DEFAULT_LIMIT = 5_000
 """Milliseconds for a process to suspend, to change its state, or for a call (OTP's)."""
-EVER = 2**40
-"""Milliseconds for what may take as long as it likes."""
+EVER = 2**31
+"""Milliseconds for what may take as long as it likes; Erlang waits for no longer than 2**32 (`timeout_value`)."""
 
 
 def selecting(suspensions: Iterable[Suspension]) -> Request:

@@ -274,7 +274,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             raise EffectFailed(Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location))
         self._verified = None
         if self._open:
-            answer = await self._ask(*request)
+            answer = await self._ask(Atom("inside"), request, back_from_call(cut, DEFAULT_LIMIT))
         else:
             await self._begin()
             answer = await self._call_between(cut, request, towards)
@@ -325,8 +325,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             way_back.close(self._relup, [self._become_again])
         # with a deadline, the way back is given up by whoever confirms
         back = [] if way_back.is_over and self._agent.confirm_within is None else way_back.groups()
+        self._open = False  # whoever is lost from here on is answered by what the agent made of it
         await self._ask(Atom("resume"), back, [self._become] if self._final else [])
-        self._open, self._loaded, self._done = False, None, self._final
+        self._loaded, self._done = None, self._final
 
     async def _settle(self) -> None:
         """Wait until applications are told what changed, and leave the agent the way back where it may be needed."""
