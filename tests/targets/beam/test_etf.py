@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relup.targets.beam.bridge import Bridge
@@ -17,8 +17,8 @@ from relup.targets.beam.terms import Atom, Improper, Opaque, Pairs, Term, text
 from tests.support import NodeProcess
 from tests.targets.beam.nodes import World, own_host
 
-BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""How long a machine takes that has other work says nothing of terms."""
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+"""hypothesis describes the longest names below when it feels like it."""
 NAMES = ["ok", "", "Elixir.Counter", "åäö", "日本", "x" * 255, "日" * 255]
 ATOMS = st.one_of(st.sampled_from(NAMES), st.text("aé日 '", max_size=6))
 EDGES = [256, -1, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 2**2040 - 1, 2**2040, -(2**2048)]
@@ -60,7 +60,7 @@ def compound(terms: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
 TERMS = st.recursive(LEAVES, compound, max_leaves=12)
 
 
-@settings(BUSY, max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(TERMS)
 def test_what_is_encoded_is_decoded_as_the_same_term(term: Term) -> None:
     data = encode(term)
@@ -69,7 +69,7 @@ def test_what_is_encoded_is_decoded_as_the_same_term(term: Term) -> None:
     assert encode(found) == data  # 1, 1.0 and True are told apart, which == does not
 
 
-@settings(BUSY, max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(TERMS.map(encode), st.data())
 def test_a_term_that_is_cut_off_or_followed_by_more_is_refused(data: bytes, draw: st.DataObject) -> None:
     for bad in (data[: draw.draw(st.integers(0, len(data) - 1))], data + b"j"):
@@ -77,14 +77,14 @@ def test_a_term_that_is_cut_off_or_followed_by_more_is_refused(data: bytes, draw
             decode(bad)
 
 
-@settings(BUSY, max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(TERMS.map(encode), st.integers(0), st.binary(min_size=1, max_size=3))
 def test_damaged_terms_are_refused_or_are_other_terms(data: bytes, at: int, put: bytes) -> None:
     at %= len(data)
     refused_or_exact(data[:at] + put + data[at + len(put) :])
 
 
-@settings(BUSY)
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_refused_or_are_a_term(data: bytes) -> None:
     refused_or_exact(b"\x83" + data)
