@@ -12,11 +12,14 @@ from relup.targets.beam.agent import LEASE
 from relup.targets.beam.asking import applications, evaluate
 from relup.targets.beam.connect import connect
 from relup.targets.beam.errors import BridgeError
+from relup.targets.beam.looking import other_code
+from relup.targets.beam.terms import Atom
 from relup.targets.beam.where import Where
 
 _CONNECTING = 10.0
 _TAKING_BACK = 60.0
 """Seconds for the node to take back what it can; calls have time limits of their own."""
+_LOADED = "[{M, M:module_info(md5)} || M <- Modules, erlang:module_loaded(M)]."
 _ENDED = """
     Ended = fun() -> case whereis(relup_agent) of
         undefined -> true;
@@ -33,17 +36,24 @@ async def found_after_loss(where: Where, route: Route, outcome: Outcome) -> Outc
         async with connect(where, timeout=_CONNECTING) as bridge:
             await evaluate(bridge, _ENDED, within=_TAKING_BACK)
             running = await applications(bridge)
+            modules = [Atom(m) for m in _differing(route.base, route.goal)]
+            found = await evaluate(bridge, _LOADED, {"Modules": modules})
     except (RelupError, BridgeError) as error:
         why = error.diagnostics if isinstance(error, RelupError) else (error.diagnostic,)
         said = dict.fromkeys((*outcome.diagnostics, *why, _UNKNOWN))
         return replace(outcome, status="operator_needed", diagnostics=tuple(said))
-    if _is(route.goal, route.base, running):
+    loaded = {str(module): md5.hex() for module, md5 in found}
+    is_base, is_goal = (
+        _is(release, other, running) and _has_code(release, loaded)
+        for release, other in ((route.base, route.goal), (route.goal, route.base))
+    )
+    if is_goal and not is_base:
         return replace(outcome, status="done", diagnostics=(_note(f"the node runs {route.goal} all the same"),))
     lost = dict.fromkeys(outcome.diagnostics)
-    if _is(route.base, route.goal, running):
+    if is_base and not is_goal:
         taken_back = _note(f"the node went back to {route.base} by itself; what it could not take back is in its log")
         return replace(outcome, status="rolled_back", diagnostics=(*lost, taken_back))
-    message = f"the node runs neither {route.base} nor {route.goal}; what it could not take back is in its log"
+    message = f"the node does not run {route.base} alone, nor {route.goal}: what it could not take back is in its log"
     return replace(outcome, status="operator_needed", diagnostics=(*lost, Diagnostic("not_taken_back", message)))
 
 
@@ -52,6 +62,18 @@ def _is(release: Release, other: Release, running: dict[str, str]) -> bool:
     theirs = {a.name: a.vsn for a in other.applications}
     differing = {a.name: a.vsn for a in release.applications if theirs.get(a.name, a.vsn) != a.vsn}
     return all(running.get(name) == vsn for name, vsn in differing.items())
+
+
+def _differing(base: Release, goal: Release) -> list[str]:
+    """Return the modules whose code differs between two releases."""
+    before, after = base.fingerprints(), goal.fingerprints()
+    return sorted(m for m in {*before, *after} if before.get(m) != after.get(m))
+
+
+def _has_code(release: Release, loaded: dict[str, str]) -> bool:
+    """Whether what is loaded of the modules that differ is the release's; what is not loaded is nobody's."""
+    known = release.fingerprints()
+    return all(m in known for m in loaded) and not [*other_code(release, known, loaded)]
 
 
 def _note(message: str) -> Diagnostic:

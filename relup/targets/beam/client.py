@@ -162,13 +162,17 @@ class BeamClient:
 
     async def _confirm(self) -> dict[str, Any]:
         """Let a restart boot what runs, and drop the old code that nobody's stack stands in."""
-        if await self._goes_back_in() is not None:
-            await dismiss(self._bridge)
         running = await self._running()
         was = await self._recorded(running)
         if was.provisional:
             make_permanent(self._where.release, running)
             await self._read_again(running)
+        if await self._goes_back_in() is not None:
+            await dismiss(self._bridge)
+        if (now := await self._running()) != running:
+            make_permanent(self._where.release, now)
+            await self._read_again(now)
+            raise Refused([Diagnostic("too_late", f"the node went back to {now} by itself: its time was over")])
         records = replace(was, permanent=was.current)
         self._home.create()
         self._home.write(records)

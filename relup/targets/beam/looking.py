@@ -75,7 +75,7 @@ _LOOK = """
     Keys = [registered_name, message_queue_len, current_function, status],
     Show = fun(P, M) -> case process_info(P, Keys) of undefined -> [];
         Values -> [list_to_tuple([pid_to_list(P), M, lists:flatten(Vsn(M)) | [V || {_, V} <- Values]])] end end,
-    Found = [{P, M} || P <- processes(), M <- [Initial(P)], is_map_key(M, Wanted)],
+    Found = [{P, M} || P <- processes(), M <- [Initial(P)], is_map_key(M, Wanted), erlang:module_loaded(M)],
     Loaded = [M || M <- Every, erlang:module_loaded(M)],
     Shown = lists:append([Show(P, M) || {P, M} <- lists:sublist(Found, Most)]),
     {os:getpid(), erlang:system_info(process_count), Owner, Shown,

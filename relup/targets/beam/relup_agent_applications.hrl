@@ -5,35 +5,48 @@
 %% set by somebody else, and stays. Applications that are not loaded find theirs when they are: what they are loaded
 %% with is the application controller's own list, which `persistent` changes too.
 configure(Places, Config, #agent{env = Env} = A) ->
-    Kept = configured(),
+    case in_time(fun() -> {ok, values(Places, Config, Env)} end) of
+        {ok, Before} -> {ok, A#agent{env = Before}};
+        Failed -> {Failed, A}
+    end.
+
+%% What environments were before the first of these changes.
+values(Places, Config, Env) ->
     Before = case Env of none -> application_controller:prep_config_change(); _ -> Env end,
     lists:foreach(fun located/1, Places),
     Loaded = loaded(),
+    Kept = configured(),
     [put_env(App, Key, Is) || {App, Key, Was, Is} <- Config, has(App, Key, lists:member(App, Loaded), Kept) =:= Was],
-    {ok, A#agent{env = Before}}.
+    Before.
 
 %% Let applications be what the goal has: {Application, Its ebin, The text of its .app file}. Those that run are told
 %% what changed in their environments since the first of them did (Module:config_change/3).
 %% Protocols that nobody called yet are loaded from a folder of their own: {How it ends in the path, What it becomes}.
-become(Applications, Protocols, Places, Config, A) ->
+become(Applications, Protocols, Places, Config, #agent{env = Env} = A) ->
     [put_first(To, Folder) || {Ends, To} <- Protocols, filelib:is_dir(To), Folder <- code:get_path(),
         lists:suffix(Ends, Folder), Folder =/= To],
-    {ok, #agent{env = Before} = Next} = configure(Places, Config, A),
-    Loaded = loaded(),
-    [change(App, term(Text), Ebin) || {App, Ebin, Text} <- Applications, lists:member(App, Loaded)],
-    {tell_changes(Before), Next#agent{env = none}}.
+    Become = fun() ->
+        Before = values(Places, Config, Env),
+        Loaded = loaded(),
+        [change(App, term(Text), Ebin) || {App, Ebin, Text} <- Applications, lists:member(App, Loaded)],
+        application_controller:config_change(Before)
+    end,
+    Answer = case in_time(Become) of
+        {error, Reason} -> {failed, words(Reason)};
+        Other -> Other
+    end,
+    {Answer, A#agent{env = none}}.
 
-%% The application controller calls Module:config_change/3 itself, and nobody can end one that hangs.
-tell_changes(Before) ->
-    Tell = fun() -> exit({relup_returned, application_controller:config_change(Before)}) end,
-    {Pid, Monitor} = spawn_monitor(Tell),
+%% The application controller calls Module:config_change/3 itself: while one hangs, nobody is answered, and nobody can
+%% end it. Who asks is another process than the agent, which goes on.
+in_time(Ask) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, Ask()}) end),
     receive
-        {'DOWN', Monitor, process, Pid, {relup_returned, ok}} -> ok;
-        {'DOWN', Monitor, process, Pid, {relup_returned, {error, Reason}}} -> {failed, words(Reason)};
+        {'DOWN', Monitor, process, Pid, {relup_returned, Value}} -> Value;
         {'DOWN', Monitor, process, Pid, Reason} -> {failed, words(Reason)}
     after ?LIMIT ->
         exit(Pid, kill),
-        {failed, <<"a config_change/3 does not return, and the application controller waits for it">>}
+        {failed, <<"the application controller does not answer: a config_change/3 may not return">>}
     end.
 
 %% What runs keeps its place, whoever started it.

@@ -57,10 +57,9 @@ class WayBack:
         """Return all of it, from here to where the upgrade began."""
         return [*self._hop, *(group for _, groups in reversed(self._made) for group in groups)]
 
-    def add(self, group: Group | None) -> None:
-        """Note what takes back what is done now, if there is something."""
-        if group:
-            self._hop.insert(0, group)
+    def add(self, group: Group) -> None:
+        """Note what takes back what is done now."""
+        self._hop.insert(0, group)
 
     def drop(self) -> None:
         """Note that what was done last is taken back."""
@@ -92,11 +91,11 @@ def back_from_call(cut: Cut, limit: int) -> Request:
     return back or (Atom("not_taken_back"), describe(cut).encode())
 
 
-def back_from_window(window: Window, number: int, relup: Relup) -> Group | None:
-    """Return the downgrade of a window that is resumed; None where no appup says how."""
+def back_from_window(window: Window, number: int, relup: Relup) -> Group:
+    """Return the downgrade of a window that is resumed; where no appup says how, it only says so, and fails."""
     back, lost = inverse(window, relup.way_back or ())
     if lost:
-        return None
+        return [(Atom("not_taken_back"), f"the window of {', '.join(lost)}".encode())]
     limits = limits_of(back.suspensions)
     return [
         selecting(back.suspensions),
