@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,6 +16,11 @@ from typing import TypeAlias
 
 import pytest
 
+from relup.document import read_release
+from relup.planner import plan
+from relup.targets.beam.errors import Gone
+from relup.targets.beam.transaction import BeamTransaction
+from relup.targets.beam.way_back import WayBack
 from tests.beam import losing
 from tests.beam.asking import GONE
 from tests.beam.builds import DEPOT
@@ -162,3 +168,18 @@ def test_a_command_whose_connection_is_lost_asks_again_what_became_of_the_upgrad
         assert node.ask(VIEW) == before
         (entry,) = json.loads(commands.run("history", node.name, "--json").stdout)
         assert (entry["to"], entry["outcome"]) == ("2", "rolled_back")
+
+
+def test_a_window_that_an_agent_undid_by_itself_is_no_second_failure(beam: Beam) -> None:
+    """Its lease had run out while its controller and the bridge stood still; they ask it again when they go on."""
+
+    class Left:
+        async def ask(self, *_request: object) -> None:
+            raise Gone("the process relup_agent", "noproc", "noproc")
+
+    async def failing() -> None:
+        route = plan(read_release(beam.depot["1"]), read_release(beam.depot["2"]))
+        async with BeamTransaction(Left(), route, WayBack(1)) as transaction:  # type: ignore[arg-type]
+            transaction._open = True
+
+    asyncio.run(failing())

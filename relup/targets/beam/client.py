@@ -134,7 +134,7 @@ class BeamClient:
         owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
         outcome = await install(route, target, owner=owner, emit=emit, clock=time.monotonic, options=chosen)
         outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *target.notes))
-        if self._bridge.is_lost:
+        if self._bridge.is_lost or any(d.code == "process_gone" for d in outcome.diagnostics):
             outcome = await found_after_loss(self._where, route, outcome)
         if outcome.status != "ready":
             goal = route.hops[-1].goal

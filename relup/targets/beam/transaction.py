@@ -85,7 +85,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         That is decided then, and done by the agent, whether or not anybody hears of it.
         """
         if self._open:
-            await self.rollback()
+            # whoever leaves it open has failed already and says so; an agent that is gone has undone it by itself
+            with suppress(EffectFailed):
+                await self.rollback()
         elif self._done:
             with suppress(BridgeError):
                 await self._settle()
