@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
 import click
 
+from relup.cli import INTERRUPTED
 from relup.cli.output import finish
 from relup.cli.reach import beam_options
 
@@ -48,7 +50,19 @@ library = click.option(
 via = click.option("--via", multiple=True, metavar="VSN", help="A version that the route must pass.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Interruptible(click.Group):
+    """Ends with our own exit code when the user interrupts what comes before a command's work."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Interruptible, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="relup", message="relup %(version)s")
 @click.pass_context
 def relup(context: click.Context) -> None:

@@ -12,9 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
+from relup.cli import INTERRUPTED
 from relup.diagnostics import Diagnostic, InvalidInput, RelupError
-
-INTERRUPTED = 130
 
 
 def echo(text: str, *, err: bool = False) -> None:

@@ -143,3 +143,11 @@ def test_the_exit_code_is_true_when_nobody_reads(
 def test_code_is_no_document(releases: Path) -> None:
     said = run("check", releases / "1" / "shop" / "worker.py", exit_code=3).output
     assert "this is code, and no appup, release or plan" in said
+
+
+def test_ctrl_c_before_a_command_is_at_work_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_arguments: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("relup.cli.app.finish", interrupted)
+    assert run("demo", exit_code=130).output == "interrupted\n"

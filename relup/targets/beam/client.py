@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from relup.diagnostics import Diagnostic, InvalidInput, Refused
+from relup.diagnostics import Diagnostic, InvalidInput, Refused, RelupError
 from relup.document.route import route_from_data
 from relup.executor import Event, Options, Outcome, install
 from relup.model.instructions import SyncNodes
@@ -92,7 +92,11 @@ class BeamClient:
         """Return what is known of the node's releases: what runs says the node, what boots say its files."""
         current = Installed(running.name, running.vsn, file_of(running))
         known = self._home.records()
-        if known is None or known.current != current:
+        if known is not None and known.installed[-1] == current:
+            known = replace(known, current=current)  # who began that upgrade may not have lived to see its end
+        elif known is not None and known.current == current and current in known.installed:
+            known = replace(known, installed=known.installed[: known.installed.index(current) + 1])  # or that it failed
+        else:
             known = Records(current, current, (current,))
         root = self._where.release
         boots = (start_erl(root)[1] if root else "") or (await booted(self._bridge))[1]
@@ -132,9 +136,24 @@ class BeamClient:
                 on_event({"phase": event.phase, "message": event.message})
 
         owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
-        outcome = await install(route, target, owner=owner, emit=emit, clock=time.monotonic, options=chosen)
+        if not chosen.dry_run:
+            self._intend(records, route.goal)
+        try:
+            outcome = await install(
+                route,
+                target,
+                owner=owner,
+                emit=emit,
+                clock=time.monotonic,
+                options=chosen,
+                interrupted=lambda outcome: self._write(records, route, outcome, owner),
+            )
+        except RelupError:
+            if not chosen.dry_run:
+                self._home.write(records)
+            raise
         outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *target.notes))
-        if self._bridge.is_lost:
+        if self._bridge.is_lost or any(d.code == "process_gone" for d in outcome.diagnostics):
             outcome = await found_after_loss(self._where, route, outcome)
         if outcome.status != "ready":
             goal = route.hops[-1].goal
@@ -153,6 +172,12 @@ class BeamClient:
         if not dry_run:
             self._write(records, route, outcome, _owner())
         return outcome_to_data(outcome)
+
+    def _intend(self, records: Records, goal: Release) -> None:
+        """Let the goal be known, so that whoever comes after a loss finds its files."""
+        wanted = Installed(goal.name, goal.vsn, file_of(goal))
+        self._home.create()
+        self._home.write(replace(records, installed=(*(i for i in records.installed if i != wanted), wanted)))
 
     def _write(self, records: Records, route: Route, outcome: Outcome, owner: str) -> None:
         self._home.create()

@@ -91,7 +91,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         That is decided then, and done by the agent, whether or not anybody hears of it.
         """
         if self._open:
-            await self.rollback()
+            # whoever leaves it open has failed already and says so; an agent that is gone has undone it by itself
+            with suppress(EffectFailed):
+                await self.rollback()
         with suppress(BridgeError):
             await (self._settle() if self._done else self._environments.take_back(self._agent, self._way_back))
 
