@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from relup.targets.beam.bridge import Bridge
-from relup.targets.beam.terms import Atom, Term, text
+from relup.targets.beam.terms import Atom, Term, characters, text
 
 
 async def evaluate(
@@ -16,7 +16,7 @@ async def evaluate(
 
     Raises `Raised` when they are none, or when they raise.
     """
-    _, tokens, _ = await bridge.call("erl_scan", "string", [[*map(ord, source)]])
+    _, tokens, _ = await bridge.call("erl_scan", "string", [characters(source)])
     _, expressions = await bridge.call("erl_parse", "parse_exprs", [tokens])
     bound = [(Atom(name), value) for name, value in (bindings or {}).items()]
     _, value, _ = await bridge.call("erl_eval", "exprs", [expressions, bound], timeout=within)

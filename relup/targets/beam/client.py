@@ -32,6 +32,7 @@ from relup.targets.beam.deploy import make_permanent
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.erts import start_erl
 from relup.targets.beam.looking import look
+from relup.targets.beam.release_handler import read_again
 from relup.targets.beam.restart import install_by_restart
 from relup.targets.beam.standing import beam_home, file_of, standing
 from relup.targets.beam.target import BeamNode
@@ -190,13 +191,11 @@ class BeamClient:
         running = await self._running()
         was = await self._recorded(running)
         if was.provisional:
-            make_permanent(self._where.release, running)
-            await self._read_again(running)
+            await self._let_boot(running)
         if await self._goes_back_in() is not None:
             await dismiss(self._bridge)
         if (now := await self._running()) != running:
-            make_permanent(self._where.release, now)
-            await self._read_again(now)
+            await self._let_boot(now)
             raise Refused([Diagnostic("too_late", f"the node went back to {now} by itself: its time was over")])
         records = replace(was, permanent=was.current)
         self._home.create()
@@ -210,9 +209,10 @@ class BeamClient:
         lingering = [f"{module}: {text(pid)}" for module, pids in left for pid in pids]
         return {"release": str(records.permanent), "was_provisional": was.provisional, "lingering": lingering}
 
-    async def _read_again(self, running: Release) -> None:
-        folder = [*map(ord, f"{self._where.release}/releases")]
-        await evaluate(self._bridge, _READ_AGAIN, {"Folder": folder, "Vsn": [*map(ord, running.vsn)]})
+    async def _let_boot(self, release: Release) -> None:
+        """Let the next boot start *release*, and OTP's release handler know of it. Raises `Refused`."""
+        root = make_permanent(self._where.release, release)
+        await read_again(self._bridge, root / "releases", release.vsn)
 
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -287,18 +287,6 @@ _ERLANG = """
         Class:Reason -> {failed, Show("~ts: ~0tp", [Class, Reason])}
     end.
 """
-_READ_AGAIN = """
-    case whereis(release_handler) =/= undefined andalso filelib:is_regular(filename:join(Folder, "RELEASES")) of
-        false -> ok;
-        true ->
-            supervisor:terminate_child(sasl_sup, release_handler),
-            supervisor:restart_child(sasl_sup, release_handler),
-            Of = fun(Name) -> filename:join([Folder, Vsn, Name]) end,
-            Sys = case filelib:is_regular(Of("sys.config")) of true -> Of("sys"); false -> false end,
-            init:make_permanent(Of("start"), Sys)
-    end.
-"""
-"""Lets OTP's release handler read its file again, it keeps nothing else; and `init:restart` boot the same release."""
 _PURGE = """
     [{M, [pid_to_list(P) || P <- processes(), erlang:check_process_code(P, M)]} || M <- Modules,
         erlang:check_old_code(M), not code:soft_purge(M)].

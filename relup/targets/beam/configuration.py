@@ -44,6 +44,11 @@ def config_changes(base: Release, goal: Release) -> list[Change]:
     ]
 
 
+def turned(changes: Sequence[Change]) -> list[Change]:
+    """Return what takes *changes* back."""
+    return [(application, key, now, was) for application, key, was, now in changes]
+
+
 def provided_otherwise(base: Release, goal: Release) -> Iterator[Diagnostic]:
     """Say that a config provider's file differs: it is evaluated when a node boots, and not while it runs."""
     before, after = (_beside(release, "runtime.exs") for release in (base, goal))

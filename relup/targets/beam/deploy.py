@@ -19,8 +19,11 @@ from relup.targets.beam.standing import file_of
 from relup.targets.durable import replace_file
 
 
-def make_permanent(root: Path | None, goal: Release) -> None:
-    """Let the folder *root* of a node's release boot *goal*. Raises `Refused` where the deployment has to do that."""
+def make_permanent(root: Path | None, goal: Release) -> Path:
+    """Let the folder *root* of a node's release boot *goal*; return it.
+
+    Raises `Refused` where the deployment has to do that.
+    """
     if root is None or not (root / "releases" / "start_erl.data").is_file():
         raise Refused([_elsewhere(goal, "the folder of the node's release is not on this machine")])
     if not any((folder / f"erts-{goal.erts}").is_dir() for folder in (root, Path(goal.root))):
@@ -33,6 +36,7 @@ def make_permanent(root: Path | None, goal: Release) -> None:
         raise Refused([_elsewhere(goal, f"{error.filename}: {error.strerror}")]) from error
     except InvalidInput as error:
         raise Refused([_elsewhere(goal, str(error.diagnostics[0]))]) from error
+    return root
 
 
 def put_beside(root: Path, goal: Release) -> None:

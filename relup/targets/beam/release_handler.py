@@ -16,7 +16,7 @@ from relup.targets.beam.asking import evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.errors import BridgeError, Raised
 from relup.targets.beam.standing import file_of
-from relup.targets.beam.terms import text
+from relup.targets.beam.terms import characters, text
 from relup.targets.beam.where import Where
 
 Begun: TypeAlias = Literal["restarting", "refused", "crashed"]
@@ -100,7 +100,7 @@ async def make_known(bridge: Bridge, releases: Path, base: Release, goal: Releas
         "Dir": releases,
         "Vsn": goal.vsn,
     }
-    bindings = {name: _characters(value) for name, value in places.items()}
+    bindings = {name: characters(value) for name, value in places.items()}
     try:
         answer = await evaluate(bridge, _KNOWN, bindings, within=_INSTALLING)
     except Raised as error:
@@ -111,7 +111,7 @@ async def make_known(bridge: Bridge, releases: Path, base: Release, goal: Releas
 async def install(bridge: Bridge, vsn: str) -> tuple[Begun, str]:
     """Let it install a release; return what came of it, and in words why it failed."""
     try:
-        how, why = await evaluate(bridge, _INSTALL, {"Vsn": _characters(vsn)}, within=_INSTALLING)
+        how, why = await evaluate(bridge, _INSTALL, {"Vsn": characters(vsn)}, within=_INSTALLING)
     except Raised as error:
         return "crashed", error.in_words
     except BridgeError:  # it answers, and the node may be gone before the answer is here
@@ -119,10 +119,18 @@ async def install(bridge: Bridge, vsn: str) -> tuple[Begun, str]:
     return how, text(why)
 
 
-def _characters(value: Path | str) -> list[int]:
-    return [*map(ord, str(value))]
+async def read_again(bridge: Bridge, releases: Path, vsn: str) -> None:
+    """Let it read `RELEASES` in the folder *releases* again, it keeps nothing else; `init:restart` boots *vsn* then.
+
+    A node without that file is left as it is.
+    """
+    await evaluate(bridge, _READ_AGAIN, {"Dir": characters(releases), "Vsn": characters(vsn)})
 
 
+_AGAIN = """
+    Again = fun() ->
+        supervisor:terminate_child(sasl_sup, release_handler), supervisor:restart_child(sasl_sup, release_handler) end,
+"""
 _ABLE = """
     Set = fun(Key, Other) -> case application:get_env(sasl, Key) of {ok, Value} -> Value; undefined -> Other() end end,
     Root = code:root_dir(),
@@ -131,13 +139,25 @@ _ABLE = """
     {whereis(release_handler) =/= undefined, whereis(heart) =/= undefined, Set(static_emulator, fun() -> false end),
         Root, Folder, case filelib:is_regular(Start) of true -> Start; false -> "" end}.
 """
-_KNOWN = """
+_READ_AGAIN = (
+    _AGAIN
+    + """
+    case whereis(release_handler) =/= undefined andalso filelib:is_regular(filename:join(Dir, "RELEASES")) of
+        false -> ok;
+        true ->
+            Again(),
+            Of = fun(Name) -> filename:join([Dir, Vsn, Name]) end,
+            Sys = case filelib:is_regular(Of("sys.config")) of true -> Of("sys"); false -> false end,
+            init:make_permanent(Of("start"), Sys)
+    end.
+"""
+)
+_KNOWN = (
+    _AGAIN
+    + """
     case filelib:is_regular(filename:join(Dir, "RELEASES")) of
         true -> ok;
-        false ->
-            ok = release_handler:create_RELEASES(code:root_dir(), Dir, Base, []),
-            supervisor:terminate_child(sasl_sup, release_handler),
-            supervisor:restart_child(sasl_sup, release_handler)
+        false -> ok = release_handler:create_RELEASES(code:root_dir(), Dir, Base, []), Again()
     end,
     Words = fun(Reason) -> unicode:characters_to_binary(io_lib:format("~0tp", [Reason])) end,
     Set = case [S || {_, V, _, S} <- release_handler:which_releases(), V =:= Vsn] of
@@ -149,6 +169,7 @@ _KNOWN = """
         {error, R} -> Words(R)
     end.
 """
+)
 _INSTALL = """
     Words = fun(Reason) -> unicode:characters_to_binary(io_lib:format("~0tp", [Reason])) end,
     GoesOn = fun() -> is_list(catch release_handler:which_releases()) andalso init:get_status() end,

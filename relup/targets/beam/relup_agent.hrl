@@ -15,7 +15,8 @@
     %% what leads back to the base should the bridge be lost between two windows: groups of requests, the first to be
     %% done first; a group is a call, or a window
     back = [],
-    %% of the open window: its modules, modules by process, monitors by process, all processes before it, and who came up until load
+    %% of the open window: its modules, modules by process, monitors by process, all processes before it, and who came
+    %% up until its load
     modules = [],
     selected = #{},
     supervisors = [],

@@ -86,15 +86,16 @@ loops(Pid) ->
 trees(Handlers) ->
     Names = [Name || {Name, _, _} <- application:which_applications(?LIMIT)],
     Masters = [M || Name <- Names, M <- [application_controller:get_master(Name)], is_pid(M)],
-    Tops = [{P, supervisor, [], none, initial_call(P)} || M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
+    Tops = [{P, supervisor, [], none, initial_call(P)} ||
+        M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
     level(Tops, Handlers, [], [], []).
 
 level([], _, Found, Supervisors, Silent) -> {Found, Supervisors, Silent};
 level(Level, Handlers, Found, Supervisors, Silent) ->
     {Above, Workers} = lists:partition(fun is_supervisor/1, Level),
     {Families, Mute} = ask([P || {P, _, _, _, _} <- Above], '$gen_call', which_children),
-    Children = [{P, Type, Ms, S, initial_call(P)} || {S, List} <- Families, is_list(List), {_, P, Type, Ms} <- List, is_pid(P),
-        node(P) =:= node()],
+    Children = [{P, Type, Ms, S, initial_call(P)} ||
+        {S, List} <- Families, is_list(List), {_, P, Type, Ms} <- List, is_pid(P), node(P) =:= node()],
     {Told, Busy} = told(Workers, Handlers),
     Over = [{P, S, Call} || {P, _, _, S, Call} <- Above],
     level(Children, Handlers, Told ++ Found, Over ++ Supervisors, Mute ++ Busy ++ Silent).

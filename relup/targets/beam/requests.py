@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from relup.executor import Side
 from relup.model.instructions import Apply, Call, CodeChange, Start, Stop, Suspension
 from relup.model.release import Release
 from relup.model.windows import Cut
-from relup.targets.beam.configuration import config_changes
+from relup.targets.beam.configuration import Change, turned
 from relup.targets.beam.files import consolidated_folder, ebin_of
-from relup.targets.beam.terms import Atom, Term
+from relup.targets.beam.terms import Atom, Term, characters
 from relup.targets.beam.wire import to_node
 
 Request: TypeAlias = tuple[Term, ...]
@@ -70,30 +70,29 @@ def calling(cut: Cut, limit: int) -> Request | None:
             return None
 
 
-def becoming(base: Release, goal: Release) -> Request:
+def becoming(base: Release, goal: Release, changes: Sequence[Change]) -> Request:
     """Let the applications be those of *goal*: their names, folders and `.app` files, and the values that differ."""
-    places, changes = [*_added(base, goal), *_gone(base, goal)], config_changes(base, goal)
-    return Atom("become"), [*_changing(base, goal)], [*_protocols(base, goal)], places, changes
+    places = [*_added(base, goal), *_gone(base, goal)]
+    return Atom("become"), [*_changing(base, goal)], [*_protocols(base, goal)], places, [*changes]
 
 
-def configuring(base: Release, goal: Release) -> tuple[Request, Request] | None:
+def configuring(base: Release, goal: Release, changes: Sequence[Change]) -> tuple[Request, Request] | None:
     """Have what applications of *goal* need before they begin, and no longer; None where that is nothing.
 
     Values that the goal has no more are taken away last, when nobody runs code that may ask for them.
     """
-    there = [change for change in config_changes(base, goal) if change[-1]]
-    back = [(application, key, now, was) for application, key, was, now in there]
+    there = [change for change in changes if change[-1]]
     added = [*_added(base, goal)]
     if not (there or added):
         return None
-    return (Atom("configure"), added, there), (Atom("configure"), [*_gone(goal, base)], back)
+    return (Atom("configure"), added, there), (Atom("configure"), [*_gone(goal, base)], turned(there))
 
 
 def _added(base: Release, goal: Release) -> Iterator[Term]:
     """Yield the applications that only *goal* has, and where they are."""
     for application in goal.applications:
         if base.application(application.name) is None and (ebin := ebin_of(application, goal)):
-            yield Atom("there"), Atom(application.name), [*map(ord, str(ebin))]
+            yield Atom("there"), Atom(application.name), characters(ebin)
 
 
 def _gone(base: Release, goal: Release) -> Iterator[Term]:
@@ -108,13 +107,13 @@ def _changing(base: Release, goal: Release) -> Iterator[Term]:
         before, ebin = base.application(application.name), ebin_of(application, goal)
         if before and before.vsn != application.vsn and ebin:
             file = ebin / f"{application.name}.app"
-            yield Atom(application.name), [*map(ord, str(ebin))], file.read_bytes()
+            yield Atom(application.name), characters(ebin), file.read_bytes()
 
 
 def _protocols(base: Release, goal: Release) -> Iterator[Term]:
     """Yield the folder of protocols with all that implements them: a mix release has it first in its path."""
     if (folder := consolidated_folder(goal)) and base.vsn != goal.vsn:
-        yield [*map(ord, f"releases/{base.vsn}/{folder.name}")], [*map(ord, str(folder))]
+        yield characters(f"releases/{base.vsn}/{folder.name}"), characters(folder)
 
 
 def _side(side: Side) -> Atom:

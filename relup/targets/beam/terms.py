@@ -12,6 +12,7 @@ way back what they meant on the way here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 Term: TypeAlias = Any
@@ -53,6 +54,11 @@ class Pairs:
     """
 
     items: tuple[tuple[Term, Term], ...]
+
+
+def characters(value: Path | str) -> list[Term]:
+    """Return what is a string in Erlang, the inverse of `text`: folders and versions are strings there."""
+    return [*map(ord, str(value))]
 
 
 def text(term: Term) -> str:

@@ -17,7 +17,7 @@ from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
-from relup.targets.beam.configuration import provided_otherwise
+from relup.targets.beam.configuration import config_changes, provided_otherwise, turned
 from relup.targets.beam.environments import Environments
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, read_beams, with_code
@@ -52,7 +52,7 @@ from relup.targets.beam.saying import (
     what_changes,
     words,
 )
-from relup.targets.beam.terms import Atom, Term
+from relup.targets.beam.terms import Atom, Term, characters
 from relup.targets.beam.way_back import Group, WayBack, back_from_call, back_from_window
 
 
@@ -108,10 +108,10 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def _prepared(self, segments: Sequence[Segment]) -> Preparation:
         await self._check_base()
-        base, goal = self._relup.base, with_code(self._relup.goal)
-        base = with_code(base)
-        self._become, self._become_again = becoming(base, goal), becoming(goal, base)
-        self._environments = Environments(configuring(base, goal))
+        base, goal = with_code(self._relup.base), with_code(self._relup.goal)
+        changes = config_changes(base, goal)
+        self._become, self._become_again = becoming(base, goal, changes), becoming(goal, base, turned(changes))
+        self._environments = Environments(configuring(base, goal, changes))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         self._protocols = protocols(base, goal, self._windows)
         for window in self._windows:
@@ -382,7 +382,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
 
 def _sent(beam: Beam) -> Term:
-    return Atom(beam.module), [*map(ord, str(beam.path))], beam.binary
+    return Atom(beam.module), characters(beam.path), beam.binary
 
 
 def _config_change_failed(why: Term) -> Diagnostic:
