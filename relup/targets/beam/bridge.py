@@ -80,11 +80,13 @@ class Bridge:
         await self._child.say((0, (Atom("send"), Atom(name), term)))
 
     async def heartbeat(self, name: str, milliseconds: int) -> None:
-        """Let the bridge send `{heartbeat, Pid}` to a registered process steadily, the first at once; 0 ends it.
+        """Let `{heartbeat, Pid}` be sent to a registered process steadily, the first at once; 0 ends it.
 
-        The bridge does it by itself, also while everything here is busy, and for as long as this process lives.
+        A thread of this process and the bridge do it by themselves, also while everything else here is busy; who
+        stops this process stops it too.
         """
-        await self._ask((Atom("heartbeat"), Atom(name), milliseconds), "the bridge", 5.0)
+        await self._ask((Atom("heartbeat"), Atom(name)), "the bridge", 5.0)
+        self._child.pulse.every(milliseconds / 1_000 or None)
 
     @property
     def is_lost(self) -> bool:

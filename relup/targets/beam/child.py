@@ -11,12 +11,13 @@ import asyncio
 import os
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.targets.beam.etf import BadTerm, decode, encode
+from relup.targets.beam.pulse import Pulse
 from relup.targets.beam.terms import Term
 from relup.targets.beam.where import Where
 
@@ -36,10 +37,11 @@ _COOKIE = ("-setcookie", "relup")
 
 @dataclass(slots=True)
 class Child:
-    """A bridge that runs, and the two ends of its pipe."""
+    """A bridge that runs, and the ends of its pipes."""
 
     process: Process
     frames: asyncio.StreamReader
+    pulse: Pulse
     printed: bytearray = field(default_factory=bytearray)
     drained: asyncio.Task[None] | None = None
 
@@ -82,10 +84,10 @@ class Child:
         return f"{how}: {text}" if text else how
 
 
-def command(where: Where, reply_fd: int, patience: float) -> tuple[str, ...]:
+def command(where: Where, reply_fd: int, pulse_fd: int, patience: float) -> tuple[str, ...]:
     """Return the command of a bridge, which tells nobody the cookie, nor the node it goes to."""
     setup = ("-kernel", "net_setuptime", str(max(1, min(120, round(patience)))))
-    last = ("-pa", str(_HERE), *where.erl_args, "-s", "relup_bridge", "main", str(reply_fd))
+    last = ("-pa", str(_HERE), *where.erl_args, "-s", "relup_bridge", "main", str(reply_fd), str(pulse_fd))
     return (*where.erts.command, *_QUIET, *_APART, *_NO_RELEASES, *_COOKIE, *setup, *last)
 
 
@@ -95,30 +97,29 @@ async def running(where: Where, patience: float) -> AsyncIterator[Child]:
 
     Raises `Refused` when the Erlang that was found cannot be started.
     """
-    reading, writing = os.pipe()
-    transport: asyncio.BaseTransport | None = None
-    try:
+    reading, replies = os.pipe()
+    felt, beating = os.pipe()
+    async with AsyncExitStack() as stack:
+        pulse = Pulse(beating)
+        stack.callback(pulse.close)
         frames = asyncio.StreamReader(limit=2**20)
-        file = os.fdopen(reading, "rb", buffering=0)
-        protocol = asyncio.StreamReaderProtocol(frames)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, file)
-        process = await _started(where, writing, patience)
-    except BaseException:
-        os.close(writing)
-        transport.close() if transport else os.close(reading)
-        raise
-    os.close(writing)
-    child = Child(process, frames)
-    child.drained = asyncio.create_task(_drain(child))
-    try:
+        file = stack.enter_context(os.fdopen(reading, "rb", buffering=0))
+        try:
+            protocol = asyncio.StreamReaderProtocol(frames)
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, file)
+            stack.callback(transport.close)
+            process = await _started(where, replies, felt, patience)
+        finally:
+            os.close(replies)
+            os.close(felt)
+        child = Child(process, frames, pulse)
+        child.drained = asyncio.create_task(_drain(child))
+        stack.push_async_callback(_end, child)
         yield child
-    finally:
-        await _end(child)
-        transport.close()
 
 
-async def _started(where: Where, reply_fd: int, patience: float) -> Process:
-    argv = command(where, reply_fd, patience)
+async def _started(where: Where, reply_fd: int, pulse_fd: int, patience: float) -> Process:
+    argv = command(where, reply_fd, pulse_fd, patience)
     try:
         return await asyncio.create_subprocess_exec(
             *argv,
@@ -126,7 +127,7 @@ async def _started(where: Where, reply_fd: int, patience: float) -> Process:
             stdout=PIPE,
             stderr=STDOUT,
             env=dict(where.erts.environ),
-            pass_fds=(reply_fd,),
+            pass_fds=(reply_fd, pulse_fd),
             start_new_session=True,
         )
     except OSError as error:

@@ -72,9 +72,9 @@ loop(A) ->
     receive
         {heartbeat, _} ->
             loop(A#agent{heard = ?NOW});
-        {'$gen_call', From, Request} ->
+        {'$gen_call', {Courier, Tag}, Request} ->
             {Reply, Next} = attempt(Request, A),
-            gen:reply(From, Reply),
+            erlang:send(Courier, {Tag, Reply}, [noconnect]),  % who is cut off is not looked for
             Request =:= finish orelse loop(settled(Next#agent{heard = ?NOW}));
         {'DOWN', _, process, Pid, _} when Pid =:= A#agent.bridge ->
             lost(A);
@@ -125,15 +125,21 @@ lost(A) ->
     exit(normal).
 
 %% Carry out a group of requests; when one of them fails the window that they opened is rolled back.
-lead_back([], A) -> {[], settled(A)};
-lead_back([Request | Rest], A) ->
-    {Answer, Next} = attempt(Request, A),
-    case well(Answer) of
-        true -> lead_back(Rest, Next);
-        false ->
+lead_back(Requests, A) ->
+    {Answers, Next} = in_turn(Requests, A),
+    case [Wrong || {_, Answer} = Wrong <- lists:zip(lists:sublist(Requests, length(Answers)), Answers), not well(Answer)] of
+        [] -> {[], settled(Next)};
+        [{Request, Answer}] ->
             {_, Rolled} = rollback(Next),
             {[remains(Request, Answer)], settled(Rolled)}
     end.
+
+%% Carry out requests one after the other as long as they go well; the answers of those that were.
+in_turn([], A) -> {[], A};
+in_turn([Request | Rest], A) ->
+    {Answer, Next} = attempt(Request, A),
+    {Answers, Last} = in_turn([R || R <- Rest, well(Answer)], Next),
+    {[Answer | Answers], Last}.
 
 well(ok) -> true;
 well({ok, _}) -> true;
@@ -171,6 +177,7 @@ handle({change_code, Number, Side, Mode, Changes}, A) ->
         {ok, Next} -> handle(verify, Next);
         Failed -> Failed
     end;
+handle({in_turn, Requests}, A) -> in_turn(Requests, A);
 handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
 handle({inside, Request, Back}, A) ->
     case handle(Request, A) of

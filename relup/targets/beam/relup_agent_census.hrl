@@ -1,5 +1,8 @@
 %% Who runs the code that changes: what supervision trees say, and what each process was started to run.
 
+-define(FEW, 1000).  % processes that are asked one after the other
+-define(ASKERS, 4).
+
 %% Who uses these modules: what supervision trees say, and what each process was started by, for either may be silent.
 %% {ok, Found, Beyond, Mute, Silent}: the first two are [{Pid, Modules, Supervisor}], beyond are those that stand in no
 %% tree; mute ones have no ear for system messages; silent ones did not answer what they have as children or handlers.
@@ -10,7 +13,7 @@ census(Modules) ->
     Using = [{P, Ms, S, Call} || {P, Told, S, Call} <- Trees, (Ms = runs(Call, Told, Wanted)) =/= []],
     Tops = [{P, [M], S, Call} || {P, S, Call} <- Supervisors, M <- [module(Call)], is_map_key(M, Wanted)],
     InTree = maps:from_keys([P || {P, _, _, _} <- Trees] ++ [P || {P, _, _} <- Supervisors], true),
-    Outside = [{P, worker, [], none, initial_call(P)} || P <- processes(), not is_map_key(P, InTree)],
+    Outside = with_calls([{P, worker, [], none} || P <- processes(), not is_map_key(P, InTree)]),
     {Told, Busy} = told(Outside, Handlers),
     Others = [{P, Ms, parent(P), Call} || {P, Said, _, Call} <- Told, (Ms = runs(Call, Said, Wanted)) =/= []],
     Hears = fun({P, _, _, Call}) -> hears(P, Call) end,
@@ -33,6 +36,23 @@ runs({Began, _, _}, Told, Wanted) ->
 initial(Pid) -> module(initial_call(Pid)).
 
 initial_call(Pid) -> proc_lib:translate_initial_call(Pid).
+
+with_calls(All) ->
+    Calls = initial_calls([P || {P, _, _, _} <- All]),
+    lists:zipwith(fun({P, Type, Ms, S}, Call) -> {P, Type, Ms, S, Call} end, All, Calls).
+
+%% To ask a process is to wait for it, so of many several ask at once.
+initial_calls(Pids) when length(Pids) =< ?FEW -> lists:map(fun initial_call/1, Pids);
+initial_calls(Pids) ->
+    Ask = fun(Some) -> fun() -> exit({relup_returned, lists:map(fun initial_call/1, Some)}) end end,
+    Askers = [spawn_opt(Ask(Some), [monitor, {max_heap_size, 0}]) || Some <- parts(Pids, length(Pids) div ?ASKERS + 1)],
+    Calls = fun(Monitor) -> receive {'DOWN', Monitor, process, _, Reason} -> {relup_returned, Some} = Reason, Some end end,
+    lists:append([Calls(Monitor) || {_, Monitor} <- Askers]).
+
+parts(All, Size) when length(All) =< Size -> [All];
+parts(All, Size) ->
+    {Some, Others} = lists:split(Size, All),
+    [Some | parts(Others, Size)].
 
 module({supervisor, M, _}) -> M;
 module({proc_lib, init_p, 5}) -> none;
@@ -86,16 +106,15 @@ loops(Pid) ->
 trees(Handlers) ->
     Names = [Name || {Name, _, _} <- application:which_applications(?LIMIT)],
     Masters = [M || Name <- Names, M <- [application_controller:get_master(Name)], is_pid(M)],
-    Tops = [{P, supervisor, [], none, initial_call(P)} ||
-        M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
-    level(Tops, Handlers, [], [], []).
+    Tops = [{P, supervisor, [], none} || M <- Masters, {P, _} <- [application_master:get_child(M)], is_pid(P)],
+    level(with_calls(Tops), Handlers, [], [], []).
 
 level([], _, Found, Supervisors, Silent) -> {Found, Supervisors, Silent};
 level(Level, Handlers, Found, Supervisors, Silent) ->
     {Above, Workers} = lists:partition(fun is_supervisor/1, Level),
     {Families, Mute} = ask([P || {P, _, _, _, _} <- Above], '$gen_call', which_children),
-    Children = [{P, Type, Ms, S, initial_call(P)} ||
-        {S, List} <- Families, is_list(List), {_, P, Type, Ms} <- List, is_pid(P), node(P) =:= node()],
+    Children = with_calls([{P, Type, Ms, S} ||
+        {S, List} <- Families, is_list(List), {_, P, Type, Ms} <- List, is_pid(P), node(P) =:= node()]),
     {Told, Busy} = told(Workers, Handlers),
     Over = [{P, S, Call} || {P, _, _, S, Call} <- Above],
     level(Children, Handlers, Told ++ Found, Over ++ Supervisors, Mute ++ Busy ++ Silent).

@@ -5,14 +5,15 @@
 %% gives it, listens to nobody, and starts no connection by itself: a node that went away and came back is another one.
 %%
 %% Three processes, so that none waits for another: the door reads the pipe, and ends everything at once when its other end
-%% is gone; the courier talks with the processes of the node, in the order in which it was told to; the heart beats.
+%% is gone; the courier talks with the processes of the node, in the order in which it was told to; the heart passes on
+%% what it feels of relup's pulse, which comes over a pipe of its own: it stops when relup is stopped.
 %% Each call has a process of its own. Whoever has an answer writes it to the pipe itself. What a process of the node sends
 %% to the courier is an event, but for {Reference, _}: that is taken for an answer to a request that was given up.
 %%
 %%   relup says    {Id, {connect, Node, OwnName, Domain, Cookie}}
 %%                 {Id, {call, Module, Function, Arguments}}    erpc:call/4
 %%                 {Id, {request, Name, Term}}                  gen_server:call/2: {'$gen_call', From, Term}
-%%                 {Id, {heartbeat, Name, Milliseconds}}        {heartbeat, Courier}, steadily; 0 stops it
+%%                 {Id, {heartbeat, Name}}                      {heartbeat, Courier} at each beat of the pulse
 %%                 {Id, {send, Name, Term}}                     no answer
 %%                 {Id, cancel}                                 nobody waits for this one any more; no answer
 %%   it answers    {reply, Id, {ok, Term} | {raised, Class, Reason, InWords, Stack} | {gone, Reason, InWords}
@@ -27,10 +28,10 @@
 -define(WORDS, 400).
 -define(STACK, 8000).
 
-%% `-s relup_bridge main FD`: the boot goes on when this returns.
-main([Fd]) ->
+%% `-s relup_bridge main FD PULSE`: the boot goes on when this returns.
+main([Fd, Pulse]) ->
     spawn(fun() ->
-        try door(list_to_integer(atom_to_list(Fd)))
+        try door(list_to_integer(atom_to_list(Fd)), list_to_integer(atom_to_list(Pulse)))
         catch _:Reason -> failed(Reason)  % a node without its door would outlive relup
         end
     end).
@@ -41,31 +42,34 @@ failed(Reason) ->
 
 %% ── the door ──────────────────────────────────────────────────────────────
 
-door(Fd) ->
+door(Fd, Pulse) ->
     process_flag(trap_exit, true),
     ok = os:set_signal(sigterm, default),  % an orderly shutdown would look like the end of the node
     _ = code:del_path("."),  % what lies where relup was started is not OTP's
     Port = open_port({fd, 0, Fd}, [binary, eof, {packet, 4}]),
     Key = make_ref(),
-    Courier = spawn_link(fun() -> courier(#{port => Port, key => Key, node => none, heart => none, ids => #{}, refs => #{}}) end),
+    Heart = spawn_opt(fun() -> heart(Pulse) end, [link, {priority, high}]),
+    Courier = spawn_link(fun() ->
+        courier(#{port => Port, key => Key, node => none, heart => Heart, ids => #{}, refs => #{}})
+    end),
     frame(Port, {ready, list_to_binary(erlang:system_info(otp_release))}),
-    door(Port, #{courier => Courier, key => Key, node => none, calls => #{}}).
+    listen(Port, #{courier => Courier, key => Key, node => none, calls => #{}}).
 
-door(Port, #{calls := Calls} = State) ->
+listen(Port, #{calls := Calls} = State) ->
     receive
         {Port, {data, Frame}} ->
             {Id, What} = binary_to_term(Frame),
-            door(Port, open(What, Id, Port, State));
+            listen(Port, open(What, Id, Port, State));
         {Port, eof} ->
             erlang:halt(0, [{flush, false}]);
         {'DOWN', Ref, process, _, _} ->
-            door(Port, State#{calls := maps:filter(fun(_, {_, R}) -> R =/= Ref end, Calls)});
+            listen(Port, State#{calls := maps:filter(fun(_, {_, R}) -> R =/= Ref end, Calls)});
         {connected, Node} ->
-            door(Port, State#{node := Node});
+            listen(Port, State#{node := Node});
         {'EXIT', Port, _} ->
             erlang:halt(1, [{flush, false}]);
         {'EXIT', _, normal} ->
-            door(Port, State);
+            listen(Port, State);
         {'EXIT', _, Reason} ->
             failed(Reason)
     end.
@@ -205,14 +209,10 @@ carry({{request, Name, Term}, Id}, #{node := Node, ids := Ids, refs := Refs} = S
     Ref = erlang:monitor(process, {Name, Node}),
     {Name, Node} ! {'$gen_call', {self(), Ref}, Term},
     State#{ids := Ids#{Id => Ref}, refs := Refs#{Ref => Id}};
-carry({{heartbeat, Name, Every}, Id}, #{port := Port, node := Node, heart := Old} = State) ->
-    Old =:= none orelse (Old ! stop),
-    Courier = self(),
-    Heart = Every > 0 andalso spawn_opt(
-        fun() -> beat({Name, Node}, Courier, Every, erlang:monotonic_time(millisecond)) end,
-        [link, {priority, high}]),
+carry({{heartbeat, Name}, Id}, #{port := Port, node := Node, heart := Heart} = State) ->
+    Heart ! {beat_for, {Name, Node}, self()},
     reply(Port, Id, {ok, ok}),
-    State#{heart := case Heart of false -> none; _ -> Heart end};
+    State;
 carry({cancel, Id}, #{ids := Ids} = State) ->
     case Ids of
         #{Id := Ref} ->
@@ -227,15 +227,14 @@ forget(Ref, #{ids := Ids, refs := Refs} = State) ->
 
 %% ── the heart ─────────────────────────────────────────────────────────────
 
-%% Kept to the clock: a beat that had to wait does not put off all that follow.
-beat(To, Courier, Every, At) ->
-    _ = erlang:send(To, {heartbeat, Courier}, [noconnect]),
-    Now = erlang:monotonic_time(millisecond),
-    Next = max(At + Every, Now),
+heart(Pulse) ->
+    Port = open_port({fd, Pulse, Pulse}, [in, binary, {packet, 4}]),
+    feel(Port, fun() -> ok end).
+
+feel(Port, Beat) ->
     receive
-        stop -> ok
-    after Next - Now ->
-        beat(To, Courier, Every, Next)
+        {beat_for, To, Courier} -> feel(Port, fun() -> erlang:send(To, {heartbeat, Courier}, [noconnect]) end);
+        {Port, {data, _}} -> Beat(), feel(Port, Beat)
     end.
 
 %% ── frames ────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from relup.model.instructions import Apply, Call, CodeChange, Start, Stop, Suspe
 from relup.model.release import Release
 from relup.model.windows import Cut
 from relup.targets.beam.configuration import Change, turned
-from relup.targets.beam.files import consolidated_folder, ebin_of
+from relup.targets.beam.files import Beam, consolidated_folder, ebin_of
 from relup.targets.beam.terms import Atom, Term, characters
 from relup.targets.beam.wire import to_node
 
@@ -21,6 +21,11 @@ DEFAULT_LIMIT = 5_000
 """Milliseconds for a process to suspend, to change its state, or for a call (OTP's)."""
 EVER = 2**31
 """Milliseconds for what may take as long as it likes; Erlang waits for no longer than 2**32 (`timeout_value`)."""
+
+
+def sent(beam: Beam) -> Term:
+    """Return code as the agent takes it."""
+    return Atom(beam.module), characters(beam.path), beam.binary
 
 
 def selecting(suspensions: Iterable[Suspension]) -> Request:

@@ -110,6 +110,12 @@ def deaths(who: Iterable[Term], what: str) -> Iterator[Diagnostic]:
     return (Diagnostic("died_in_window", f"{process(p)} {what}: its state is lost", severity="warning") for p in who)
 
 
+def config_change_failed(why: Term) -> Diagnostic:
+    """Say that applications run in other environments than they know."""
+    message = f"applications were not all told what changed in their environments: {words(why)}"
+    return Diagnostic("config_change_failed", message, severity="warning")
+
+
 def words(reason: Term) -> str:
     """Return a reason as the agent put it."""
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

@@ -6,14 +6,14 @@ instruction a failure belongs to, and who it was.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
-from relup.diagnostics import Diagnostic, Refused, RelupError
+from relup.diagnostics import Diagnostic, Refused
 from relup.executor import EffectFailed, Preparation, Side
 from relup.model.instructions import CodeChange, Load, Suspension
-from relup.model.naming import describe, shortened
+from relup.model.naming import describe
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, segments
 from relup.targets.beam.agent import Agent
@@ -21,7 +21,7 @@ from relup.targets.beam.configuration import config_changes, provided_otherwise,
 from relup.targets.beam.environments import Environments
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, read_beams, with_code
-from relup.targets.beam.looking import other_code
+from relup.targets.beam.preparing import check_base, concerned, ready, unfound
 from relup.targets.beam.protocols import loaded_as_well, protocols
 from relup.targets.beam.requests import (
     DEFAULT_LIMIT,
@@ -39,21 +39,20 @@ from relup.targets.beam.requests import (
 )
 from relup.targets.beam.saying import (
     busy,
+    config_change_failed,
     deaths,
-    holders,
     misunderstood,
-    nobody,
-    outside,
     process,
     raised,
     silent_ones,
-    unfit,
     unreachable,
     what_changes,
     words,
 )
-from relup.targets.beam.terms import Atom, Term, characters
+from relup.targets.beam.terms import Atom, Term
 from relup.targets.beam.way_back import Group, WayBack, back_from_call, back_from_window
+
+_VERIFY: Request = (Atom("verify"),)
 
 
 class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
@@ -78,8 +77,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._protocols: Mapping[int, Sequence[Beam]] = {}
         self.notes: list[Diagnostic] = []
         """What is to be said though all is done."""
-        self._verified: Term | None = None
-        """What became of the processes until the last effect, where nobody needs to be asked again."""
+        self._ahead: list[tuple[Request, Term]] = []
+        """What was answered already to the questions that come next."""
         self._loaded: Window | None = None
         way_back.begin()
 
@@ -107,96 +106,30 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             raise Refused([error.diagnostic]) from error
 
     async def _prepared(self, segments: Sequence[Segment]) -> Preparation:
-        await self._check_base()
+        await check_base(self._agent, self._relup)
         base, goal = with_code(self._relup.base), with_code(self._relup.goal)
         changes = config_changes(base, goal)
         self._become, self._become_again = becoming(base, goal, changes), becoming(goal, base, turned(changes))
         self._environments = Environments(configuring(base, goal, changes))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         self._protocols = protocols(base, goal, self._windows)
+        said = list[Diagnostic]()
         for window in self._windows:
-            await self._ready(window, files)
+            beams = [*(files[c.module] for c in window.code if isinstance(c, Load)), *self._beside(window)]
+            said += [d async for d in ready(self._agent, self._number(window), window, beams, base)]
         self._way_back.windows += len(self._windows)
-        counts, notes = [], list[Diagnostic]()
+        counts = []
         for segment in segments:
-            count, said = await self._concerned(segment) if isinstance(segment, Window) else (0, [])
+            count, more = await self._concerned(segment) if isinstance(segment, Window) else (0, [])
             counts.append(count)
-            notes += said
-            notes += [d async for d in self._unfound(segment)] if isinstance(segment, Window) else []
-        notes += [*provided_otherwise(base, goal), *loaded_as_well(self._protocols)]
-        return Preparation(tuple(counts), tuple(notes))
-
-    async def _check_base(self) -> None:
-        """Compare the code that runs of the applications that change; those that do not may have been patched."""
-        base, goal = self._relup.base, self._relup.goal
-        changing = [a for a in base.applications if (g := goal.application(a.name)) is None or g.vsn != a.vsn]
-        planned = {m: digest for a in changing for m, digest in a.fingerprints.items()}
-        running = dict(await self._agent.ask(Atom("digests"), [Atom(m) for m in planned]))
-        loaded = {m: digest.hex() for m, digest in running.items() if isinstance(digest, bytes)}
-        other = [*other_code(base, planned, loaded)]
-        if other:
-            message = f"the node runs other code of {shortened(other)} than the plan's base {base}"
-            raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
-
-    async def _ready(self, window: Window, files: Mapping[str, Beam]) -> None:
-        beams = [*(files[c.module] for c in window.code if isinstance(c, Load)), *self._beside(window)]
-        news = [*map(_sent, beams)]
-        gone = [Atom(c.module) for c in window.code if not isinstance(c, Load)]
-        request = Atom("prepare"), self._number(window), news, gone
-        answer = await self._agent.ask(*request, [])
-        match answer:
-            case ("error", list(problems)) if lost := [str(m) for why, m, _ in problems if why == "no_old_code"]:
-                answer = await self._agent.ask(*request, self._known(lost))
-        match answer:
-            case "ok":
-                pass
-            case ("error", list(problems)):
-                raise Refused([unfit(why, m, who, self._places.get(str(m))) for why, m, who in problems])
-            case other:
-                raise misunderstood(other)
-
-    def _known(self, modules: Sequence[str]) -> list[Term]:
-        """Return the base's code of modules whose files the node does not have, as when they were loaded from here."""
-        try:
-            return [_sent(beam) for beam in read_beams(with_code(self._relup.base), modules).values()]
-        except RelupError:
-            return []
+            said += more
+        if wrong := [d for d in said if d.severity == "error"]:
+            raise Refused(wrong)
+        return Preparation(tuple(counts), (*said, *provided_otherwise(base, goal), *loaded_as_well(self._protocols)))
 
     async def _concerned(self, window: Window) -> tuple[int, list[Diagnostic]]:
-        """Return how many processes a window suspends, and what is to be said of them."""
-        modules = [Atom(s.module) for s in window.suspensions]
-        code = [Atom(c.module) for c in (*window.code, *self._beside(window))]
-        match await self._agent.ask(Atom("concerned"), modules, code):
-            case ("ok", int(count), list(beyond), list(mute), [], list(lingering), list(holding)):
-                pass
-            case ("ok", _, _, _, list(silent), _, _):
-                raise Refused([silent_ones(silent)])
-            case other:
-                raise misunderstood(other)
-        place = window.suspensions[0].location if window.suspensions else None
-        stand = {entry[0] for entry in lingering}
-        wrong = [self._lingers(window, lingering)] if lingering else []
-        wrong += [unreachable(who, place) for who in mute if who[0] not in stand]
-        if wrong:
-            raise Refused(wrong)
-        notes = [outside(beyond, place)] if beyond else []
-        return count, [*notes, holders(holding, window.code[0].location)] if holding and window.code else notes
-
-    async def _unfound(self, window: Window) -> AsyncIterator[Diagnostic]:
-        """Yield which functions of somebody else would find no state: a module may not be what child specs name."""
-        migrated = {c.module for c in window.changes() if c.migrate}
-        for suspension in window.suspensions:
-            if suspension.module in migrated:
-                match await self._agent.ask(Atom("concerned"), [Atom(suspension.module)], []):
-                    case ("ok", 0, [], [], *_):
-                        yield nobody(suspension)
-                    case _:
-                        pass
-
-    def _lingers(self, window: Window, who: Iterable[Term]) -> Diagnostic:
-        names = shortened([process(w) for w in who])
-        message = f"{names}: their stacks stand in code that is replaced, and a way back would have to kill them"
-        return Diagnostic("lingering", message, next((c.location for c in window.code), None))
+        count, said = await concerned(self._agent, window, self._beside(window))
+        return count, [*said, *[d async for d in unfound(self._agent, window)]]
 
     # ── the window ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,7 +137,6 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """Take the census in the node, and watch whom it finds."""
         await self._begin()
         self._open = True
-        self._verified = None
         self._limits = limits_of(suspensions)
         match await self._ask(*selecting(suspensions)):
             case ("ok", int(count)):
@@ -232,8 +164,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
                 raise misunderstood(other)
 
     async def load(self, window: Window) -> None:
-        """Make the new code current, all modules at once."""
-        await self._exchange(window, "goal")
+        """Make the new code current, all modules at once.
+
+        The changes of states that follow are asked for with it: each question alone is a way there and back.
+        """
+        changes = [self._changing(change, "goal") for change in window.after]
+        await self._exchange(window, "goal", changes)
         self._loaded = window
 
     async def unload(self, window: Window) -> None:
@@ -241,9 +177,10 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         await self._exchange(window, "base")
         self._loaded = None
 
-    async def _exchange(self, window: Window, side: Side) -> None:
-        self._verified = None
-        match await self._ask(*loading(self._number(window), side)):
+    async def _exchange(self, window: Window, side: Side, then: Sequence[Request] = ()) -> None:
+        answer, *more = await self._ask(Atom("in_turn"), [loading(self._number(window), side), *then])
+        self._ahead = [*zip(then, more, strict=False)]
+        match answer:
             case "ok":
                 pass
             case ("error", list(reasons)):
@@ -254,9 +191,9 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Let the suspended processes change their states, all at once for each module."""
-        match await self._ask(*self._changing(change, towards)):
+        match await self._next(self._changing(change, towards)):
             case ("ok" | "born", list(_)) as verified:
-                self._verified = verified
+                self._ahead = self._ahead or [(_VERIFY, verified)]
             case ("failed", module, list(failed)):
                 place, what = self._places.get(str(module)), _what(change, str(module))
                 raise EffectFailed(*(raised(what, who, reason, place) for who, reason in failed))
@@ -274,7 +211,6 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         request = calling(cut, DEFAULT_LIMIT if self._open else EVER)
         if request is None:
             raise EffectFailed(Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location))
-        self._verified = None
         if self._open:
             answer = await self._ask(Atom("inside"), request, back_from_call(cut, DEFAULT_LIMIT))
         else:
@@ -300,7 +236,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that nobody was born into the window unseen; return who died."""
-        match self._verified or await self._ask(Atom("verify")):
+        match await self._next(_VERIFY):
             case ("ok", list(died)):
                 message = "{} died in the window: its state is lost; what replaces it starts at the version after it"
                 return [Diagnostic("died_in_window", message.format(process(p)), severity="warning") for p in died]
@@ -335,7 +271,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """Wait until applications are told what changed, and leave the agent the way back where it may be needed."""
         match await self._agent.ask(Atom("settled")):
             case list(failed):
-                self.notes += [_config_change_failed(why) for _, why in failed]
+                self.notes += [config_change_failed(why) for _, why in failed]
             case other:
                 raise misunderstood(other)
         if self._way_back.is_over:
@@ -374,20 +310,20 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         except BridgeError as error:
             raise EffectFailed(error.diagnostic) from error
 
+    async def _next(self, request: Request) -> Term:
+        match self._ahead:
+            case [(asked, answer), *more] if asked == request:
+                self._ahead = more
+                return answer
+            case _:
+                return await self._ask(*request)
+
     async def _ask(self, *request: Term) -> Term:
+        self._ahead = []
         try:
             return await self._agent.ask(*request)
         except BridgeError as error:
             raise EffectFailed(error.diagnostic) from error
-
-
-def _sent(beam: Beam) -> Term:
-    return Atom(beam.module), characters(beam.path), beam.binary
-
-
-def _config_change_failed(why: Term) -> Diagnostic:
-    message = f"applications were not all told what changed in their environments: {words(why)}"
-    return Diagnostic("config_change_failed", message, severity="warning")
 
 
 def _what(change: CodeChange, module: str) -> str:
