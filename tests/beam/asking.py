@@ -54,6 +54,12 @@ GONE = f"""
     Wait(1500)
 """
 """Waits until there are none; asks for those that stay."""
+STANDS_BY = """
+    Is = fun() -> {_, D} = process_info(whereis(relup_agent), dictionary), lists:keymember(deadline, 1, D) end,
+    Wait = fun W(0) -> Is(); W(N) -> Is() orelse receive after 5 -> W(N - 1) end end,
+    Wait(1500)
+"""
+"""Waits until the agent is there for nothing but its deadline; asks whether it is."""
 
 
 class Asker:

@@ -86,9 +86,10 @@ async def upgrade(where: Where, route: Route, effect: str, loss: str) -> None:
             await evaluate(bridge, CUT)
         elif loss == "controller":
             os.kill(os.getpid(), signal.SIGKILL)
-        elif loss == "silence":
+        elif loss in ("silence", "standstill"):
             print(os.getpid(), *bridges(), flush=True)
-            signal.pause()  # until whoever began this kills it
+            # until whoever began this kills it
+            signal.pause() if loss == "silence" else os.kill(os.getpid(), signal.SIGSTOP)
 
     async with connect(where) as bridge:
         target = LosingTarget(bridge, len(route.hops))

@@ -131,3 +131,34 @@ def test_an_upgrade_that_nobody_confirms_goes_back_by_itself(commands: Commands,
         assert status(node)["goes_back_in"] is None
         assert left_behind(node) == before
         assert steps(node, "2") == [2, 2]
+
+
+def test_a_deadline_is_kept_when_the_downgrade_is_refused_and_ends_with_one_that_is_done(
+    commands: Commands, beam: Beam
+) -> None:
+    def goes_back_in() -> float | None:
+        left: float | None = json.loads(commands.run("status", node.name, "--json").stdout)["goes_back_in"]
+        return left
+
+    folder = "filename:dirname(code:which('Elixir.Counter'))"
+    with beam.anemone_node(interval=100) as node:
+        before = left_behind(node)
+        commands.run("apply", node.name, beam.anemone["2"], "--yes", "--confirm", "600")
+        node.ask(f"code:stick_dir({folder})")
+        assert "sticky" in commands.run("downgrade", node.name, "--yes", exit_code=4).stderr
+        node.ask(f"code:unstick_dir({folder})")
+        left = goes_back_in()
+        assert left is not None
+        assert left < 600
+        assert "ready" in commands.run("downgrade", node.name, "--dry-run").stdout
+        assert steps(node, "2") == [2, 2]
+        assert goes_back_in() is not None
+        commands.run("downgrade", node.name, "--yes")
+        assert steps(node, "1") == [1, 1]
+        assert left_behind(node) == before
+        commands.run("apply", node.name, beam.anemone["2"], "--yes", "--confirm", "600")
+        commands.run("downgrade", node.name, "--dry-run")
+        node.ask("relup_agent ! expired")  # as when the time is over
+        assert steps(node, "1") == [1, 1]
+        assert node.ask(GONE) == []
+        assert left_behind(node) == before

@@ -18,7 +18,7 @@ import pytest
 
 from relup.model.instructions import Apply, Call, PointOfNoReturn
 from tests.beam import losing
-from tests.beam.asking import GONE
+from tests.beam.asking import GONE, STANDS_BY
 from tests.beam.beside import VSN, planned, upgraded
 from tests.beam.builds import DEPOT
 from tests.beam.nodes import Beam, BeamNode
@@ -45,8 +45,8 @@ Lost: TypeAlias = Callable[[str, str], AbstractContextManager[None]]
 
 
 @contextmanager
-def losing_upgrades(node: BeamNode, *releases: Path) -> Iterator[Lost]:
-    """Yield what lets a controller lose something at a step of an upgrade, and sees that the agent is gone then."""
+def losing_upgrades(node: BeamNode, *releases: Path, ends: str = f"begin {GONE} end =:= []") -> Iterator[Lost]:
+    """Yield what lets a controller lose something at a step of an upgrade, and sees how it *ends* for the agent."""
     command = [sys.executable, losing.__file__, node.name, node.cookie, *releases]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as controllers:
@@ -59,9 +59,9 @@ def losing_upgrades(node: BeamNode, *releases: Path) -> Iterator[Lost]:
             says.write(f"{step} {loss}\n")
             says.flush()
             stopped = [int(pid) for pid in told.readline().split()]
-            assert bool(stopped) == (loss == "silence")
+            assert bool(stopped) == (loss in ("silence", "standstill"))
             try:
-                assert node.ask(GONE) == []
+                assert node.ask(ends) is True
                 yield
             finally:
                 for pid in stopped:
@@ -87,12 +87,13 @@ def test_whoever_is_lost_at_whatever_step_the_node_goes_back_by_itself(beam: Bea
                 assert node.ask(VIEW) == before, step
 
 
-def test_a_bridge_that_falls_silent_is_waited_for_as_long_as_the_lease(beam: Beam) -> None:
+@pytest.mark.parametrize("loss", ["silence", "standstill"])
+def test_a_bridge_or_a_controller_that_is_stopped_is_waited_for_as_long_as_the_lease(beam: Beam, loss: str) -> None:
     with beam.depot_node(interval=HOUR, workers=5) as node:
         before = node.ask(VIEW)
         with (
             losing_upgrades(node, beam.depot["1"], beam.depot["2"]) as lost,
-            lost("change_code", "silence"),
+            lost("change_code", loss),
         ):
             assert node.ask(VIEW) == before
 
@@ -112,6 +113,22 @@ def test_a_loss_between_two_windows_leads_back_over_the_first(beam: Beam, tmp_pa
         with losing_upgrades(node, beam.depot["1"], goal) as lost, lost("call", "controller"):
             for was, now in zip(before, node.ask(VIEW), strict=True):
                 assert was == now
+
+
+def test_a_downgrade_that_is_lost_leaves_the_node_as_it_was_with_its_deadline(commands: Commands, beam: Beam) -> None:
+    with beam.depot_node(interval=HOUR, workers=5) as node:
+        before = node.ask(VIEW)
+        commands.run("apply", node.name, beam.depot["2"], "--yes", "--confirm", "600")
+        commands.run("downgrade", node.name, "--dry-run")  # which purges what nobody runs any more
+        provisional = node.ask(VIEW)
+        assert provisional != before
+        with losing_upgrades(node, beam.depot["2"], node.root, ends=STANDS_BY) as lost:
+            for step in ("suspend", "change_code", "verify"):
+                with lost(step, "controller"):
+                    assert node.ask(VIEW) == provisional, step
+        node.ask("relup_agent ! expired")  # as when the time is over
+        assert node.ask(GONE) == []
+        assert node.ask(VIEW) == before
 
 
 def third(depot: Path, folder: Path) -> Path:

@@ -31,10 +31,12 @@ PATIENCE = 3_600.0
 class Agent:
     """The agent, while it is in the node."""
 
-    def __init__(self, bridge: Bridge, confirm_within: float | None = None) -> None:
+    def __init__(self, bridge: Bridge, confirm_within: float | None = None, windows: int | None = None) -> None:
+        """Speak to the agent of a node; *windows*: how many it knows already, as one that waits for a deadline does."""
         self.bridge = bridge
         self.confirm_within = confirm_within
-        self.stays = False
+        self.windows = windows or 0
+        self.stays = windows is not None
         """Whether it stays in the node when the block ends, until the upgrade is confirmed or goes back."""
 
     async def ask(self, *request: Term) -> Term:
@@ -42,11 +44,11 @@ class Agent:
         what = request if len(request) > 1 else request[0]
         return await self.bridge.request(NAME, what, timeout=PATIENCE)
 
-    async def until_confirmed(self, back: Sequence[Term]) -> None:
-        """Let it carry out *back* by itself unless it is dismissed in time, where the upgrade has a deadline."""
+    async def done(self, back: Sequence[Term]) -> None:
+        """Let it carry out *back* by itself unless it is dismissed in time; where there is no deadline it may go."""
+        self.stays = self.confirm_within is not None
         if self.confirm_within is not None:
             await self.ask(Atom("provisional"), round(self.confirm_within * 1_000), list(back))
-            self.stays = True
 
 
 @asynccontextmanager
@@ -58,22 +60,46 @@ async def agent(bridge: Bridge, owner: str, confirm_within: float | None = None)
     await _require_fitting(bridge)
     if await bridge.call("erlang", "whereis", [Atom(NAME)]) == "undefined":
         await _load(bridge)
-    match await bridge.call(NAME, "start", [owner.encode(), bridge.pid, LEASE]):
-        case ("ok", _):
-            pass
-        case ("busy", bytes(holder)):
-            raise Busy([Diagnostic("busy", f"an upgrade is running on node {bridge.node!r}: {holder.decode()}")])
-        case other:
-            raise Refused([Diagnostic("agent_refused", f"the agent does not run on {bridge.node}: {other!r}"[:300])])
+    found = await _begun(bridge, owner, confirm_within)
     await bridge.heartbeat(NAME, LEASE // BEATS)
-    found = Agent(bridge, confirm_within)
     try:
         yield found
     finally:
-        if found.stays:
-            await bridge.heartbeat(NAME, 0)
-        else:
-            await dismiss(bridge)
+        await (_leave(found) if found.stays else dismiss(bridge))
+
+
+async def _begun(bridge: Bridge, owner: str, confirm_within: float | None) -> Agent:
+    match await bridge.call(NAME, "start", [owner.encode(), bridge.pid, LEASE]):
+        case ("ok", _):
+            return Agent(bridge, confirm_within)
+        case ("busy", (bytes(holder), False)):
+            raise _busy(bridge, holder)
+        case ("busy", (_, True)):
+            return await _adopted(bridge, owner)
+        case other:
+            raise Refused([Diagnostic("agent_refused", f"the agent does not run on {bridge.node}: {other!r}"[:300])])
+
+
+async def _adopted(bridge: Bridge, owner: str) -> Agent:
+    """Take over the agent of an upgrade that would go back by itself: its deadline waits for as long."""
+    match await bridge.request(NAME, (Atom("adopt"), owner.encode(), bridge.pid, LEASE)):
+        case ("ok", int(windows)):
+            return Agent(bridge, windows=windows)
+        case ("busy", bytes(holder)):
+            raise _busy(bridge, holder)
+        case other:
+            raise Refused([Diagnostic("agent_refused", f"the agent does not run on {bridge.node}: {other!r}"[:300])])
+
+
+def _busy(bridge: Bridge, holder: bytes) -> Busy:
+    return Busy([Diagnostic("busy", f"an upgrade is running on node {bridge.node!r}: {holder.decode()}")])
+
+
+async def _leave(found: Agent) -> None:
+    """Leave it alone in the node, to wait for its deadline; when the connection is gone it does so by itself."""
+    with suppress(BridgeError):
+        await found.ask(Atom("give_back"))
+        await found.bridge.heartbeat(NAME, 0)
 
 
 async def _require_fitting(bridge: Bridge) -> None:
@@ -101,6 +127,7 @@ async def dismiss(bridge: Bridge) -> None:
         await found.ask(Atom("finish"))
         with suppress(Gone):
             await found.ask(Atom("finish"))  # it is gone when nobody answers
+        await bridge.call("code", "soft_purge", [Atom(NAME)], timeout=PURGING)
         await bridge.call("code", "delete", [Atom(NAME)])
         await bridge.call("code", "soft_purge", [Atom(NAME)], timeout=PURGING)
     except BridgeError:

@@ -123,12 +123,9 @@ class BeamClient:
         running = await self._running()
         if any(restarting(route)):
             return await self._restart(route, running, dry_run=options["dry_run"])
-        if await self._goes_back_in() is not None:
-            if route.direction == "up":
-                message = f"{running} is not confirmed yet and may go back by itself"
-                raise Refused([Diagnostic("unconfirmed", message, hint="confirm it or downgrade first")])
-            if not options["dry_run"]:
-                await dismiss(self._bridge)
+        if await self._goes_back_in() is not None and route.direction == "up":
+            message = f"{running} is not confirmed yet and may go back by itself"
+            raise Refused([Diagnostic("unconfirmed", message, hint="confirm it or downgrade first")])
         records = await self._recorded(running)
         chosen = Options(options["dry_run"], options["allow_irreversible"], options["strict"])
 

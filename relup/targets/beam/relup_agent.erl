@@ -58,15 +58,13 @@ init({Starter, Tag}, Owner, Bridge, Lease) ->
             Starter ! {Tag, {busy, holder()}}
     end.
 
+%% Whose agent there is, and whether it only waits for a deadline.
 holder() ->
-    case whereis(?MODULE) of
-        undefined -> <<"somebody">>;
-        Pid ->
-            case process_info(Pid, dictionary) of
-                {dictionary, Entries} -> proplists:get_value(owner, Entries, <<"somebody">>);
-                undefined -> <<"somebody">>
-            end
-    end.
+    Entries = case catch process_info(whereis(?MODULE), dictionary) of
+        {dictionary, Known} -> Known;
+        _ -> []
+    end,
+    {proplists:get_value(owner, Entries, <<"somebody">>), proplists:is_defined(deadline, Entries)}.
 
 loop(A) ->
     receive
@@ -80,8 +78,8 @@ loop(A) ->
             lost(A);
         {'DOWN', _, process, Pid, _} ->
             loop(died(Pid, A));
-        expired ->
-            lost(A);
+        expired when A#agent.lease =:= infinity ->
+            lost(A#agent{due = none});
         _ ->
             loop(A)
     after silence(A) ->
@@ -114,15 +112,19 @@ doubtful({suspend, _}, #agent{selected = Selected, supervisors = Above} = A) ->
 doubtful({change_code, _, _, _, _}, #agent{selected = Selected} = A) -> A#agent{changed = maps:keys(Selected)};
 doubtful(_, A) -> A.
 
-%% Take everything back, and end.
+%% Take everything back, and end; or wait for the deadline again that was waited for before.
 lost(A) ->
     Alone = A#agent{bridge = none, lease = infinity},
     {{ok, _, _, Remains}, Rolled} = rollback(Alone),
-    {More, _} = lists:mapfoldl(fun lead_back/2, settled(Rolled#agent{back = []}), A#agent.back),
+    {More, Back} = lists:mapfoldl(fun lead_back/2, settled(Rolled#agent{back = []}), A#agent.back),
     tell(Remains ++ lists:append(More), A),
-    [purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
-    vanish(),
-    exit(normal).
+    case A#agent.due of
+        none ->
+            [purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
+            vanish(),
+            exit(normal);
+        _ -> loop(waiting(Back))
+    end.
 
 %% Carry out a group of requests; when one of them fails the window that they opened is rolled back.
 lead_back(Requests, A) ->
@@ -158,7 +160,7 @@ tell(Remains, #agent{owner = Owner}) ->
 %% Let somebody who runs no code of the agent take it away.
 vanish() ->
     Text = "R = monitor(process, P), receive {'DOWN', R, process, P, _} -> ok end, "
-        "code:delete(M), code:soft_purge(M).",
+        "code:soft_purge(M), code:delete(M), code:soft_purge(M).",
     {ok, Tokens, _} = erl_scan:string(Text),
     {ok, Expressions} = erl_parse:parse_exprs(Tokens),
     spawn(erl_eval, exprs, [Expressions, [{'P', self()}, {'M', ?MODULE}]]).
@@ -191,10 +193,11 @@ handle(verify, A) ->
         [] -> {{ok, lists:map(fun late/1, A#agent.died)}, A};
         Born -> {{born, lists:map(fun describe/1, Born)}, A}
     end;
-handle({leading_back, Request, Back}, A) ->
-    case handle(Request, A) of
-        {ok, Next} -> {ok, Next#agent{back = Back}};
-        Failed -> Failed
+handle({leading_back, Request, Back}, #agent{back = Before} = A) ->
+    %% should it be lost meanwhile, it may have been done
+    case handle(Request, A#agent{back = Back}) of
+        {ok, Next} -> {ok, Next};
+        {Failed, Next} -> {Failed, Next#agent{back = Before}}
     end;
 handle({not_taken_back, _} = Request, A) -> {Request, A};
 handle({resume, Back, Next}, A) -> resume(A#agent{back = Back, next = Next});
@@ -202,15 +205,28 @@ handle({become, Applications, Protocols, Places, Config}, A) -> become(Applicati
 handle({configure, Places, Config}, A) -> configure(Places, Config, A);
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
 handle(rollback, A) -> rollback(A);
-handle({provisional, Milliseconds, Back}, A) -> provisional(Milliseconds, Back, A);
+handle({provisional, Milliseconds, Back}, A) -> {ok, waiting(A#agent{due = {?NOW + Milliseconds, Back}})};
+handle({adopt, Owner, Bridge, Lease}, #agent{due = {_, _}, lease = infinity} = A) -> adopt(Owner, Bridge, Lease, A);
+handle({adopt, _, _, _}, A) -> {{busy, A#agent.owner}, A};
+handle(give_back, A) -> {ok, waiting(A)};
+handle(decided, A) -> {ok, A#agent{due = none}};
 handle({digests, Modules}, A) -> {[{M, digest(M)} || M <- Modules], A};
 handle(finish, A) -> {ok, A}.
 
+%% ── a deadline ──────────────────────────────────────────────────────────────────────────────────────────
+
 %% The upgrade is done, and goes back by itself unless somebody ends the agent in time. Nobody else is needed for that.
-provisional(Milliseconds, Back, A) ->
-    put(deadline, ?NOW + Milliseconds),
-    erlang:send_after(Milliseconds, self(), expired),
-    {ok, A#agent{back = Back, bridge = none, lease = infinity}}.
+waiting(#agent{due = {At, Back}} = A) ->
+    put(deadline, At),
+    erlang:send_after(At, self(), expired, [{abs, true}]),
+    A#agent{back = Back, bridge = none, lease = infinity}.
+
+%% Somebody else wants to lead it back in time. Until that is done, or given up, nothing expires.
+adopt(Owner, Bridge, Lease, #agent{windows = Windows} = A) ->
+    put(owner, Owner),
+    erase(deadline),
+    monitor(process, Bridge),
+    {{ok, lists:max([0 | maps:keys(Windows)])}, A#agent{owner = Owner, bridge = Bridge, lease = Lease, back = []}}.
 
 %% ── calls ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,7 +237,10 @@ call(M, F, Args, Limit, A) ->
         {application, start, [App, Type]} -> fun() -> start_application(App, Type) end;
         _ -> fun() -> apply(M, F, Args) end
     end,
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, {Starts, Do()}}) end),
+    apart(fun() -> {Starts, Do()} end, Limit, A).
+
+apart(Do, Limit, A) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, Do()}) end),
     called(Pid, Monitor, ?NOW + Limit, A).
 
 called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
@@ -244,21 +263,41 @@ returned({true, {error, {already_loaded, _}}}) -> ok;
 returned({true, {error, Reason}}) -> {failed, words(Reason)};
 returned(_) -> ok.
 
-%% End the processes of modules through their supervisors, and start again those that were ended.
+%% End the processes of modules through their supervisors. Who is to be started again is known before the first is ended:
+%% a child may take its time to end, and whoever asks for it may be lost meanwhile.
 stop(Modules, #agent{stopped = Stopped} = A) ->
     {ok, Found, Beyond, _, _} = census(Modules),
-    case Beyond of
+    Above = lists:usort([S || {_, _, S} <- Found, S =/= none]),
+    Ids = maps:from_list([{P, {S, Id}} || S <- Above, {Id, P, _, _} <- supervisor:which_children(S), Id =/= undefined]),
+    case [describe(P) || {P, _, _} <- Found ++ Beyond, not is_map_key(P, Ids)] of
         [] ->
-            Children = [{S, Id} || {P, _, S} <- Found, {Id, Child, _, _} <- supervisor:which_children(S), Child =:= P],
-            Ended = [C || {S, Id} = C <- Children, supervisor:terminate_child(S, Id) =:= ok],
-            {ok, A#agent{stopped = Stopped#{Modules => Ended}}};
-        _ ->
-            {{failed, words({no_supervisor, [describe(P) || {P, _, _} <- Beyond]})}, A}
+            Children = [maps:get(P, Ids) || {P, _, _} <- Found],
+            Before = A#agent{stopped = Stopped#{Modules => Children}},
+            case apart(fun() -> all(fun supervisor:terminate_child/2, Children) end, ?EVER, Before) of
+                {ok, Next} -> {ok, Next};
+                {Failed, Next} -> {Failed, element(2, start_again(Modules, Next))}
+            end;
+        Lost -> {{failed, not_started_again(Lost)}, A}
     end.
 
 start_again(Modules, #agent{stopped = Stopped} = A) ->
-    Results = [supervisor:restart_child(S, Id) || {S, Id} <- maps:get(Modules, Stopped, [])],
-    case [R || {error, R} <- Results] of
-        [] -> {ok, A#agent{stopped = maps:remove(Modules, Stopped)}};
-        Reasons -> {{failed, words(Reasons)}, A}
+    Start = fun(S, Id) ->
+        case supervisor:restart_child(S, Id) of
+            {error, running} -> ok;
+            Answer -> Answer
+        end
+    end,
+    case apart(fun() -> all(Start, maps:get(Modules, Stopped, [])) end, ?EVER, A) of
+        {ok, Next} -> {ok, Next#agent{stopped = maps:remove(Modules, Stopped)}};
+        Failed -> Failed
     end.
+
+all(Do, Children) ->
+    case [Reason || {S, Id} <- Children, {error, Reason} <- [Do(S, Id)]] of
+        [] -> {true, ok};
+        Reasons -> {true, {error, Reasons}}
+    end.
+
+not_started_again(Processes) ->
+    Names = lists:join(", ", [Name || {_, Name, _} <- Processes]),
+    unicode:characters_to_binary([Names, " would be lost: no supervisor could start it again as the same child"]).

@@ -1,5 +1,6 @@
 %% What the agent knows: of the connection, of the windows that are ready, and of the one that is open.
 
+-define(EVER, 16#7fffffff).  % milliseconds for what may take as long as it likes
 -define(LIMIT, 5000).  % milliseconds for an answer where nobody said another limit (OTP's)
 
 -define(GRACE, 100).  % milliseconds for what nobody waits for any more: who hangs, or is busy
@@ -15,9 +16,12 @@
     %% what leads back to the base should the bridge be lost between two windows: groups of requests, the first to be
     %% done first; a group is a call, or a window
     back = [],
+    %% of an upgrade that is done and not confirmed: when it goes back, and over which groups
+    due = none,
     %% of the open window: its modules, modules by process, monitors by process, all processes before it, and who came
     %% up until its load
     modules = [],
+    limits = #{},
     selected = #{},
     supervisors = [],
     monitors = #{},

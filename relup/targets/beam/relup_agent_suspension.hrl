@@ -49,7 +49,7 @@ watch(All, #agent{selected = Before, supervisors = Above, monitors = Monitors} =
 %% Who waits in a call to one that is suspended does not get to suspend. Then all go on, until those that waited have
 %% their answers, and it begins again with them: callers before whom they call.
 suspend(Limits, #agent{selected = Selected, supervisors = Above} = A) ->
-    case settle([Above ++ maps:keys(Selected)], ?TRIES, ?NOW, Limits, A#agent{asked = []}) of
+    case settle([Above ++ maps:keys(Selected)], ?TRIES, ?NOW, Limits, A#agent{asked = [], limits = Limits}) of
         {ok, #agent{selected = Still} = Next} -> {{ok, map_size(Still)}, Next};
         Failed -> Failed
     end.
@@ -142,7 +142,7 @@ catch_up(Tries, #agent{known = Known, modules = Modules, changed = []} = A) ->
             Before = Next#agent.supervisors,
             Watching = watch(Born, Next),
             Joining = [P || {P, _, _} <- Born] ++ (Watching#agent.supervisors -- Before),
-            case stages([Joining], 0, ?NOW, #{}, Watching) of
+            case stages([Joining], 0, ?NOW, A#agent.limits, Watching) of
                 {ok, Joined} -> catch_up(Tries - 1, Joined);
                 Failed -> Failed
             end

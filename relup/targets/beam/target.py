@@ -34,6 +34,7 @@ class BeamNode:
     async def hold(self, owner: str) -> AsyncIterator[None]:
         """Bring the agent, which is the lock: raises `Busy` naming who has one there."""
         async with agent(self.bridge, owner, self._confirm_within) as self._agent:
+            self._way_back.windows = self._agent.windows
             yield
 
     async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:

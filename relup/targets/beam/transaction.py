@@ -262,9 +262,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         if self._final:
             way_back.close(self._relup, [self._become_again])
         # with a deadline, the way back is given up by whoever confirms
-        back = [] if way_back.is_over and self._agent.confirm_within is None else way_back.groups()
+        decided = way_back.is_over and self._agent.confirm_within is None
+        after = [self._become] if self._final else []
         self._open = False  # whoever is lost from here on is answered by what the agent made of it
-        await self._ask(Atom("resume"), back, [self._become] if self._final else [])
+        await self._ask(
+            Atom("resume"), [] if decided else way_back.groups(), [*after, Atom("decided")] if decided else after
+        )
         self._loaded, self._done = None, self._final
 
     async def _settle(self) -> None:
@@ -275,7 +278,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             case other:
                 raise misunderstood(other)
         if self._way_back.is_over:
-            await self._agent.until_confirmed(self._way_back.groups())
+            await self._agent.done(self._way_back.groups())
 
     async def rollback(self) -> Sequence[Diagnostic]:
         """Put code and states back and resume. Raises `EffectFailed` with what remains."""
