@@ -76,6 +76,10 @@ def test_a_restart_boots_the_old_release_until_the_new_one_is_confirmed(commands
         assert steps(again, "1") == [1, 1]
         assert status(again) == ("0.1.0", "0.1.0", False)
         commands.run("apply", again.name, beam.anemone["2"], "--yes")
+        other = node.root / "lib" / "anemone-0.2.0"
+        other.mkdir()
+        assert f"{other} is there already" in commands.run("confirm", again.name, exit_code=4).stderr
+        other.rmdir()
         assert "0.2.0 is permanent now" in commands.run("confirm", again.name).stdout
         assert status(again) == ("0.2.0", "0.2.0", False)
         assert (node.root / "releases" / "COOKIE").read_bytes() == cookie
@@ -86,10 +90,12 @@ def test_a_restart_boots_the_old_release_until_the_new_one_is_confirmed(commands
 
 def test_expressions_are_evaluated_in_the_language_of_the_node(commands: Commands, beam: Beam) -> None:
     with beam.anemone_node(interval=3_600_000) as node:
-        assert commands.run("rpc", node.name, "Enum.map([1, 2], & &1 * 2)").stdout == "[2, 4]\n"
+        told = commands.run("rpc", node.name, 'IO.puts("so: ☕"); Enum.map([1, 2], & &1 * 2)')
+        assert (told.stdout, told.stderr) == ("[2, 4]\n", "so: ☕\n")
         assert "foo(" in commands.run("rpc", node.name, "foo(", exit_code=3).stderr
     with beam.depot_node(interval=3_600_000) as node:
-        assert commands.run("rpc", node.name, "{1, [X || X <- [2]]}.").stdout == "{1,[2]}\n"
+        told = commands.run("rpc", node.name, 'io:format("~p and ", [so]), {1, [X || X <- [2]]}.')
+        assert (told.stdout, told.stderr) == ("{1,[2]}\n", "so and ")
         assert "syntax error" in commands.run("rpc", node.name, "foo(", exit_code=3).stderr
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from relup.diagnostics import Diagnostic, InvalidInput, Refused, RelupError
+from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.document.route import route_from_data
 from relup.executor import Event, Options, Outcome, install
 from relup.model.instructions import SyncNodes
@@ -24,7 +24,7 @@ from relup.model.release import Release
 from relup.model.route import Route
 from relup.planner.emulator import restarting
 from relup.targets.beam.after_loss import found_after_loss
-from relup.targets.beam.agent import PATIENCE, dismiss
+from relup.targets.beam.agent import dismiss
 from relup.targets.beam.asking import applications, booted, evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
@@ -34,6 +34,7 @@ from relup.targets.beam.erts import start_erl
 from relup.targets.beam.looking import look
 from relup.targets.beam.release_handler import read_again
 from relup.targets.beam.restart import install_by_restart
+from relup.targets.beam.shell import evaluated
 from relup.targets.beam.standing import beam_home, file_of, standing
 from relup.targets.beam.target import BeamNode
 from relup.targets.beam.terms import Atom, text
@@ -76,7 +77,8 @@ class BeamClient:
             case "confirm":
                 return await self._confirm()
             case "evaluate":
-                return await self._evaluate(fields["source"])
+                output, value = await evaluated(self._bridge, fields["source"])
+                return {"output": output, "value": value}
             case "stop":
                 return await self._stop()
             case _:
@@ -228,15 +230,6 @@ class BeamClient:
             "applications": [{"name": a.name, "vsn": a.vsn} for a in running.applications],
         }
 
-    async def _evaluate(self, source: str) -> dict[str, str | None]:
-        """Evaluate Elixir where the node has it, else Erlang, and return what its shell would show."""
-        elixir = await self._bridge.call("code", "is_loaded", [Atom("Elixir.Code")])
-        text_of_it = _ELIXIR if elixir else _ERLANG
-        how, shown = await evaluate(self._bridge, text_of_it, {"Source": source.encode()}, within=PATIENCE)
-        if how != "ok":
-            raise InvalidInput([Diagnostic("evaluation_failed", text(shown))])
-        return {"output": "", "value": text(shown)}
-
     async def _stop(self) -> dict[str, Any]:
         pid = int(text(await self._bridge.call("os", "getpid")))
         await self._bridge.call("init", "stop")
@@ -266,24 +259,6 @@ def _owner() -> str:
     return f"{os.environ.get('USER') or os.geteuid()} (process {os.getpid()} on {os.uname().nodename})"
 
 
-_ELIXIR = """
-    try 'Elixir.Code':eval_string(Source) of {Value, _} -> {ok, 'Elixir.Kernel':inspect(Value)}
-    catch Class:Reason:Stack -> {failed, 'Elixir.Exception':format_banner(Class, Reason, Stack)} end.
-"""
-_ERLANG = """
-    Text = string:trim(string:trim(unicode:characters_to_list(Source)), trailing, "."),
-    Fail = fun({_, Module, Reason}) -> throw({unread, Module:format_error(Reason)}) end,
-    Show = fun(Format, Term) -> unicode:characters_to_binary(io_lib:format(Format, Term)) end,
-    try
-        Tokens = case erl_scan:string(Text ++ " .") of {ok, Ts, _} -> Ts; {error, Scanned, _} -> Fail(Scanned) end,
-        Parsed = case erl_parse:parse_exprs(Tokens) of {ok, Es} -> Es; {error, Read} -> Fail(Read) end,
-        {value, Value, _} = erl_eval:exprs(Parsed, []),
-        {ok, Show("~tp", [Value])}
-    catch
-        throw:{unread, Said} -> {failed, Show("~ts", [Said])};
-        Class:Reason -> {failed, Show("~ts: ~0tp", [Class, Reason])}
-    end.
-"""
 _PURGE = """
     [{M, [pid_to_list(P) || P <- processes(), erlang:check_process_code(P, M)]} || M <- Modules,
         erlang:check_old_code(M), not code:soft_purge(M)].

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
+from relup.document.erlang.fingerprint import fingerprint
 from relup.model.release import Release
 from relup.targets.beam.files import ebin_of, with_code
 from relup.targets.beam.releases_file import note_permanent
@@ -40,7 +41,17 @@ def make_permanent(root: Path | None, goal: Release) -> Path:
 
 
 def put_beside(root: Path, goal: Release) -> None:
-    """Copy what *goal* consists of into the folder of a node's release; what is there already stays."""
+    """Copy what *goal* consists of into the folder of a node's release; what is there already stays.
+
+    Raises `Refused` with nothing copied when that is something else.
+    """
+    goal = with_code(goal)
+    if others := [*_others(root, goal)]:
+        message = (
+            f"{goal} cannot be put into {root}: {', '.join(map(str, others))} is there already and differs from it"
+        )
+        hint = "the deployment has to clear that up; what runs goes on"
+        raise Refused([Diagnostic("not_bootable", message, hint=hint)])
     for source, target in _folders(root, goal):
         if not target.exists():
             _copy(source, target)
@@ -48,7 +59,6 @@ def put_beside(root: Path, goal: Release) -> None:
 
 def _folders(root: Path, goal: Release) -> Iterator[tuple[Path, Path]]:
     """Yield the folders that the release consists of, and where they belong; its version's own folder is the last."""
-    goal = with_code(goal)
     emulator = Path(goal.root) / f"erts-{goal.erts}"
     if emulator.is_dir():
         yield emulator, root / emulator.name
@@ -57,6 +67,21 @@ def _folders(root: Path, goal: Release) -> Iterator[tuple[Path, Path]]:
         if ebin is not None:
             yield ebin.parent, root / "lib" / f"{application.name}-{application.vsn}"
     yield Path(file_of(goal)).parent, root / "releases" / goal.vsn
+
+
+def _others(root: Path, goal: Release) -> Iterator[Path]:
+    """Yield what lies in the folder of a node's release under names of *goal*, and is not what it has."""
+    for application in goal.applications:
+        there = root / "lib" / f"{application.name}-{application.vsn}"
+        if there.is_dir() and any(
+            fingerprint(there / "ebin" / f"{module}.beam") != digest
+            for module, digest in application.fingerprints.items()
+        ):
+            yield there
+    wanted = Path(file_of(goal))
+    there = root / "releases" / goal.vsn / wanted.name
+    if there.parent.is_dir() and not (there.is_file() and there.read_bytes() == wanted.read_bytes()):
+        yield there
 
 
 def _copy(source: Path, target: Path) -> None:
