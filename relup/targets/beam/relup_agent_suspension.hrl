@@ -41,6 +41,7 @@ watch(All, #agent{selected = Before, supervisors = Above, monitors = Monitors} =
     Over = lists:usort(Above ++ [S || {_, _, S} <- All, S =/= none, not is_map_key(S, Selected)]),
     New = [P || P <- maps:keys(Found) ++ Over, not is_map_key(P, Monitors)],
     Watched = maps:from_list([{P, monitor(process, P)} || P <- New]),
+    put(selected, Selected),
     A#agent{selected = Selected, supervisors = Over, monitors = maps:merge(Monitors, Watched)}.
 
 %% Suspend all, and let each keep its state aside; the answer to the second tells of the first. One time limit runs for

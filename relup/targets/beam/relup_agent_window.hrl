@@ -77,6 +77,7 @@ running(Modules, Pids) ->
 %% Let everybody go on; from here on the way back is a downgrade.
 resume(A) ->
     Released = release(A),
+    erase(selected),
     {ok, Released#agent{
         modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, unseen = [], called = [],
         changed = [],

@@ -5,7 +5,7 @@ describe(Pid) ->
     Name = case catch process_info(Pid, registered_name) of
         {registered_name, Registered} -> atom_to_binary(Registered);
         _ ->
-            Runs = [[" (", atom_to_list(M), ")"] || is_pid(Pid), M <- [initial(Pid)], M =/= none],
+            Runs = [[" (", atom_to_list(M), ")"] || is_pid(Pid), M <- [ran(Pid)], M =/= none],
             unicode:characters_to_binary([pid_to_list(Pid) | Runs])
     end,
     Function = case catch process_info(Pid, current_function) of
@@ -13,6 +13,13 @@ describe(Pid) ->
         _ -> undefined
     end,
     {Pid, Name, Function}.
+
+%% Of whom a window concerns it is known: in the dictionary of such a process lies its state, of any size.
+ran(Pid) ->
+    case get(selected) of
+        #{Pid := [M | _]} -> M;
+        _ -> initial(Pid)
+    end.
 
 %% A reason in words; a reason may hold a state of any size.
 words(Reason) ->
