@@ -82,7 +82,7 @@ def _note(message: str) -> Diagnostic:
 
 _UNKNOWN = Diagnostic(
     "outcome_unknown",
-    f"unless all was done, a node that goes on takes everything back by itself within {LEASE / 1000:g} s; one that ended "
-    "boots its permanent release",
+    f"unless all was done, a node that goes on takes everything back by itself within {LEASE / 1000:g} s; "
+    "one that ended boots its permanent release",
     hint="`relup status NODE` says which release runs",
 )
