@@ -268,13 +268,14 @@ def downgrade(vsn: str | None, as_json: bool, **wanted: Any) -> None:
 
 @relup.command()
 @node
+@click.option("--number", type=click.IntRange(min=0), help="Only what the upgrade of that number led to.")
 @as_json
 @beam_options
-def confirm(node: str, as_json: bool) -> None:
+def confirm(node: str, number: int | None, as_json: bool) -> None:
     """Make the running release the one a restart boots."""
     from relup.cli.live import confirm as work
 
-    finish(as_json, lambda output: work(output, node))
+    finish(as_json, lambda output: work(output, node, number))
 
 
 @relup.command()

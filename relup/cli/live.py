@@ -37,10 +37,10 @@ def status(output: Output, node: str | None) -> int:
     return 0
 
 
-def confirm(output: Output, node: str) -> int:
-    """Make the running release permanent."""
+def confirm(output: Output, node: str, number: int | None = None) -> int:
+    """Make the running release permanent: whatever runs, or what the upgrade of that *number* led to."""
     with connect(node) as client:
-        found = client.ask("confirm")
+        found = client.ask("confirm", number=number)
     word = "is permanent now" if found["was_provisional"] else "was permanent already"
     output.result(found, [f"{found['release']} {word}", *_lingering(found["lingering"])])
     return 0

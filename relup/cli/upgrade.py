@@ -68,14 +68,14 @@ def _apply(output: Output, request: Request, new: str, home: Home) -> int:
     with connect(request.node) as client:
         if isinstance(wanted, Route):
             _check(output, wanted, losing_all(wanted), strict=request.strict)
-            return _carry_out(output, client, request, adopted(wanted, unpacked(), home.releases), ask=False)
-        running = _running(client.ask("releases"), wanted)
+            return _carry_out(output, client, request, adopted(wanted, unpacked(), home.releases))
+        running = _running(known := client.ask("releases"), wanted)
         route = _route(output, request, running, wanted)
         if route.base.vsn == route.goal.vsn:
             output.result({"status": "nothing_to_do"}, [f"{request.node} runs {running} already"])
             return 0
         _check(output, route, chain(_of_appups(route), losing_all(route)), strict=request.strict)
-        return _carry_out(output, client, request, route, ask=True)
+        return _carry_out(output, client, request, route, known["number"])
 
 
 def _of_appups(route: Route) -> Iterator[Diagnostic]:
@@ -108,7 +108,7 @@ def downgrade(output: Output, request: Request, vsn: str | None) -> int:
         goal = _recorded(_earlier(records, vsn), "which ran before")
         route = _way_down(output, request, running, goal)
         output.say(map(str, losing_all(route)))
-        return _carry_out(output, client, request, route, ask=True)
+        return _carry_out(output, client, request, route, records["number"])
 
 
 def _unpack(home: Home) -> Path:
@@ -183,8 +183,7 @@ def _route(
 
 def _earlier(records: dict[str, Any], vsn: str | None) -> dict[str, Any]:
     """Return the release to go down to: the one of that vsn, or the one that ran before the current."""
-    current = records["current"]
-    before = [i for i in records["installed"] if i != current]
+    current, before = records["current"], records["way_back"]
     wanted = [i for i in before if vsn is None or i["vsn"] == vsn]
     if wanted:
         found: dict[str, Any] = wanted[-1]
@@ -195,10 +194,11 @@ def _earlier(records: dict[str, Any], vsn: str | None) -> dict[str, Any]:
     raise Refused([Diagnostic("no_such_release", message)])
 
 
-def _carry_out(output: Output, client: Client, request: Request, route: Route, *, ask: bool) -> int:
+def _carry_out(output: Output, client: Client, request: Request, route: Route, number: int | None = None) -> int:
+    """Show a plan and apply it; one that was made just now, after the upgrade of that *number*, is asked about."""
     output.say(route_lines(route))
     restarts = [*losing_all(route)]
-    if ask and not request.yes and not request.dry_run:
+    if number is not None and not request.yes and not request.dry_run:
         _ask(_restart_question(route, request.node) if restarts else f"Apply {route} to {request.node}?")
     elif restarts and not (request.allow_restart or request.dry_run):
         raise Refused(_not_allowed(restarts))
@@ -214,6 +214,7 @@ def _carry_out(output: Output, client: Client, request: Request, route: Route, *
             lambda event: show(f"{event['phase']}: {event['message']}"),
             plan=route_to_data(route),
             options=options,
+            number=number,
         )
     outcome = outcome_from_data(data)
     known = [d for warnings in (route.warnings, *(hop.warnings for hop in route.hops)) for d in warnings]

@@ -104,6 +104,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         words = (f"{r['name']} {r['vsn']} {r['status']}" for r in kept)
         yield f"  releases   {shortened(tuple(words))}"
     yield f"  runs       {', '.join(a['name'] + ' ' + a['vsn'] for a in status['applications']) or 'no application'}"
+    if status.get("number"):
+        yield f"  number     {status['number']}, of the upgrade that was begun last"
     if status["upgrading"]:
         yield f"  upgrading  now, by {status['upgrading']}"
     if status["old_code"]:
@@ -127,24 +129,35 @@ def _process_line(process: dict[str, Any]) -> str:
 
 
 def history_lines(entries: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Describe what was done on a node, oldest first."""
+    """Describe what was done on a node, oldest first, and what of that cannot be read."""
     for entry in entries:
+        if entry["what"] == "left_out":
+            yield f"{'?' * 19}  {_left_out(entry)}"
+            continue
         at = datetime.fromtimestamp(entry["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        what = entry["what"]
-        if "outcome" in entry:
-            windows = ", ".join(f"{ms:.1f} ms" for ms in entry["windows_ms"])
-            path = " → ".join([entry["from"], *entry.get("via", ()), entry["to"]])
-            yield (
-                f"{at}  {what} {path}: {entry['outcome']}"
-                f" ({entry['processes']} process(es){', ' + windows if windows else ''}) by {entry['who']}"
-            )
-            yield from (f"                     {line}" for line in entry["because"])
-        elif what == "begin":
-            yield f"{at}  begin {entry['release']} → {entry['to']} by {entry['who']}"
-        else:
-            yield f"{at}  {what} {entry['release']} by {entry['who']}" + (
-                f": {entry['error']}" if "error" in entry else ""
-            )
+        yield f"{at}  {_done(entry)} by {entry['who']}" + (", not on disk yet" if entry.get("unwritten") else "")
+        why = (*entry.get("because", ()), *entry.get("found", ()), *((entry["error"],) if "error" in entry else ()))
+        yield from (f"                     {line}" for line in why)
+
+
+def _left_out(entry: dict[str, Any]) -> str:
+    """Say what stands in a history where an entry should be."""
+    if entry["offset"] is None:
+        return f"left out: {entry['why']}"
+    return f"left out: {entry['bytes']} bytes from byte {entry['offset']} on ({entry['why']})"
+
+
+def _done(entry: dict[str, Any]) -> str:
+    """Say what was done in an entry, with its number and the plan where it was an upgrade."""
+    number = f"number {entry['number']}" if "number" in entry else ""
+    if "outcome" not in entry:
+        to = f" → {entry['to']}" if "to" in entry else ""
+        return f"{entry['what']} {entry['release']}{to}" + (f" ({number})" if number else "")
+    path = " → ".join([entry["from"], *entry.get("via", ()), entry["to"]])
+    plan = f"plan {entry['plan']}" if "plan" in entry else ""
+    windows = [f"{ms:.1f} ms" for ms in entry["windows_ms"]]
+    said = ", ".join(filter(None, [number, plan, f"{entry['processes']} process(es)", *windows]))
+    return f"{entry['what']} {path}: {entry['outcome']} ({said})"
 
 
 def _diagnostic_lines(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:

@@ -278,14 +278,15 @@ def test_the_deadline_outwaits_whoever_is_busy(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_downgrade_goes_to_what_ran_before_and_forgets_what_came_after(tmp_path: Path) -> None:
+def test_the_way_back_ends_at_what_runs_and_no_release_that_ran_is_forgotten(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
             goal = shop(tmp_path / "2", "2", appup(UPDATE))
             await apply(service, goal)
-            assert [i.vsn for i in service.handler.records.installed] == ["1", "2"]
+            assert [i.vsn for i in service.handler.records.way_back] == ["1"]
             await apply(service, tmp_path / "1", "down")
-            assert [i.vsn for i in service.handler.records.installed] == ["1"]
+            assert [i.vsn for i in service.handler.records.installed] == ["1", "2"]
+            assert service.handler.records.way_back == ()
 
     asyncio.run(scenario())
 

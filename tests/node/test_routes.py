@@ -98,11 +98,11 @@ def test_every_hop_changes_the_states_in_turn(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_the_releases_between_leave_no_record(tmp_path: Path) -> None:
+def test_the_releases_between_are_on_the_way_back(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as service:
             await travel(service, route([tmp_path / "1", *(release(tmp_path, n) for n in (2, 3))]))
-            assert [i.vsn for i in service.handler.records.installed] == ["1", "3"]
+            assert [i.vsn for i in service.handler.records.way_back] == ["1", "2"]
             assert service.handler.records.permanent.vsn == "1"
 
     asyncio.run(scenario())

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from relup.model.release import Application, Release
-from relup.targets.python.home import Home, Installed, Records
+from relup.targets.python.home import Home
 from relup.targets.python.preflight import check_extensions
+from relup.targets.records import Installed, Records
 from tests.support import Commands, NodeProcess, supervised, write_release
 from tests.wheels import APPUP, distribution, install, pip_install, shop_wheels, write_wheel
 

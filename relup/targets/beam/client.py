@@ -7,6 +7,7 @@ answered by this process, through a bridge, and what is to be remembered is kept
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -39,8 +40,10 @@ from relup.targets.beam.standing import beam_home, file_of, standing
 from relup.targets.beam.target import BeamNode
 from relup.targets.beam.terms import Atom, text
 from relup.targets.beam.where import Where
-from relup.targets.python.home import Installed, Records
 from relup.targets.python.outcomes import history_entry, outcome_to_data
+from relup.targets.records import Installed, Records
+
+log = logging.getLogger("relup.beam")
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -75,7 +78,7 @@ class BeamClient:
             case "history":
                 return self._home.history()
             case "confirm":
-                return await self._confirm()
+                return await self._confirm(fields.get("number"))
             case "evaluate":
                 output, value = await evaluated(self._bridge, fields["source"])
                 return {"output": output, "value": value}
@@ -93,14 +96,10 @@ class BeamClient:
 
     async def _recorded(self, running: Release) -> Records:
         """Return what is known of the node's releases: what runs says the node, what boots say its files."""
-        current = Installed(running.name, running.vsn, file_of(running))
+        current = _installed(running)
         known = self._home.records()
-        if known is not None and known.installed[-1] == current:
-            known = replace(known, current=current)  # who began that upgrade may not have lived to see its end
-        elif known is not None and known.current == current and current in known.installed:
-            known = replace(known, installed=known.installed[: known.installed.index(current) + 1])  # or that it failed
-        else:
-            known = Records(current, current, (current,))
+        # who began an upgrade may not have lived to see its end, or that it failed
+        known = known.running(current) if known is not None else Records.first(current)
         root = self._where.release
         boots = (start_erl(root)[1] if root else "") or (await booted(self._bridge))[1]
         return replace(known, permanent=next((i for i in known.installed if i.vsn == boots), known.permanent))
@@ -117,7 +116,9 @@ class BeamClient:
 
     # ── upgrades ───────────────────────────────────────────────────────────────────────────────────────
 
-    async def _apply(self, on_event: OnEvent | None, plan: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    async def _apply(
+        self, on_event: OnEvent | None, plan: Any, options: Mapping[str, Any], number: int | None = None
+    ) -> dict[str, Any]:
         route = route_from_data(plan)
         within: float | None = options["confirm"]
         if wrong := [*_beyond(route), *(_no_deadline(route) if within is not None else ())]:
@@ -156,9 +157,8 @@ class BeamClient:
         if self._bridge.is_lost or any(d.code == "process_gone" for d in outcome.diagnostics):
             outcome = await found_after_loss(self._where, route, outcome)
         if outcome.status != "ready":
-            goal = route.hops[-1].goal
             if outcome.status == "done":
-                records = records.running(Installed(goal.name, goal.vsn, file_of(goal)))
+                records = records.along(_installed(hop.goal) for hop in route.hops)
             self._write(records, route, outcome, owner)
         return outcome_to_data(outcome)
 
@@ -167,26 +167,32 @@ class BeamClient:
         records = await self._recorded(running)
         outcome = await install_by_restart(self._bridge, self._where, route, dry_run=dry_run)
         if outcome.status == "done":
-            goal = route.goal
-            records = records.running(Installed(goal.name, goal.vsn, file_of(goal)))
+            records = records.along(_installed(hop.goal) for hop in route.hops)
         if not dry_run:
             self._write(records, route, outcome, _owner())
         return outcome_to_data(outcome)
 
     def _intend(self, records: Records, goal: Release) -> None:
         """Let the goal be known, so that whoever comes after a loss finds its files."""
-        wanted = Installed(goal.name, goal.vsn, file_of(goal))
         self._home.create()
-        self._home.write(replace(records, installed=(*(i for i in records.installed if i != wanted), wanted)))
+        self._home.write(replace(records, intended=_installed(goal)))
 
     def _write(self, records: Records, route: Route, outcome: Outcome, owner: str) -> None:
         self._home.create()
         self._home.write(records)
-        entry = history_entry(route, outcome, owner, str(records.current))
-        self._home.append({"at": time.time(), **entry})
+        entry = history_entry(route, outcome, owner, records.current)
+        self._note(entry)
 
-    async def _confirm(self) -> dict[str, Any]:
+    def _note(self, entry: Mapping[str, Any]) -> None:
+        """Add what has happened to the history; this process ends, so what cannot be written is told at once."""
+        if error := self._home.note({"at": time.time(), **entry}):
+            log.error("the history could not be written: %s", error)
+
+    async def _confirm(self, number: int | None = None) -> dict[str, Any]:
         """Let a restart boot what runs, and drop the old code that nobody's stack stands in."""
+        if number is not None:
+            message = f"{self.name} is a BEAM node, whose upgrades have no numbers"
+            raise Refused([Diagnostic("no_number", message, hint="confirm it without --number")])
         running = await self._running()
         was = await self._recorded(running)
         if was.provisional:
@@ -200,9 +206,8 @@ class BeamClient:
         self._home.create()
         self._home.write(records)
         if was.provisional:
-            self._home.append(
-                {"at": time.time(), "what": "confirm", "who": _owner(), "release": str(records.permanent)}
-            )
+            root = records.permanent.root
+            self._note({"what": "confirm", "who": _owner(), "release": str(records.permanent), "root": root})
         modules = [Atom(m) for a in running.applications for m in a.modules]
         left = await evaluate(self._bridge, _PURGE, {"Modules": modules})
         lingering = [f"{module}: {text(pid)}" for module, pids in left for pid in pids]
@@ -253,6 +258,10 @@ def _no_deadline(route: Route) -> Iterator[Diagnostic]:
     elif route.back() is None:
         message = f"{route} has no way back, so it cannot be taken back when nobody confirms it"
         yield Diagnostic("no_way_back", message, hint="write the down entries of its appups")
+
+
+def _installed(release: Release) -> Installed:
+    return Installed(release.name, release.vsn, file_of(release))
 
 
 def _owner() -> str:

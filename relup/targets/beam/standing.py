@@ -53,7 +53,9 @@ def _candidates(where: Where, home: Home, given: Path | None) -> Iterator[Path]:
         return
     if records := home.records():
         yield Path(records.current.root)
-        yield from (Path(i.root) for i in reversed(records.installed))
+        if records.intended:
+            yield Path(records.intended.root)
+        yield from (Path(i.root) for i in reversed((*records.installed, *records.way_back)))
     if where.release is not None:
         yield from sorted(where.release.glob("releases/*/*.rel"), reverse=True)
 

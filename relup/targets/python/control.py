@@ -122,10 +122,13 @@ class Control:
             case {"op": "history"}:
                 return self._home.history()
             case {"op": "apply", "plan": dict(plan), "options": dict(options)}:
-                return await asyncio.shield(self._begin(route_from_data(plan), _Options.read(options), owner, send))
+                chosen = _Options.read(options, request.get("number"))
+                return await asyncio.shield(self._begin(route_from_data(plan), chosen, owner, send))
             case {"op": "confirm"}:
+                number = _number(request.get("number"))
+                self._handler.refuse_late(number)
                 await check_bootable(self._handler)
-                return await self._handler.confirm(owner)
+                return await self._handler.confirm(owner, number)
             case {"op": "evaluate", "source": str(source)}:
                 return await evaluate(source, self._handler.node, namespace)
             case {"op": "stop"}:
@@ -146,9 +149,14 @@ class Control:
             send({"event": asdict(event)})
 
         outcome = await self._handler.install(
-            route, owner=owner, emit=emit, options=options.install, confirm_within=options.confirm
+            route,
+            owner=owner,
+            emit=emit,
+            options=options.install,
+            confirm_within=options.confirm,
+            number=options.number,
         )
-        return outcome_to_data(outcome)
+        return {**outcome_to_data(outcome), "number": self._handler.number}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +165,11 @@ class _Options:
 
     install: Options
     confirm: float | None
+    number: int | None
+    """The upgrade that was the last one when the plan was made."""
 
     @classmethod
-    def read(cls, data: dict[str, Any]) -> _Options:
+    def read(cls, data: dict[str, Any], number: Any) -> _Options:
         """Return the options that a request names. Raises `InvalidInput` for others."""
         match data:
             case {
@@ -169,10 +179,23 @@ class _Options:
                 "confirm": int() | float() | None as within,
             }:
                 if within is None or 0 < within < float("inf"):
-                    return cls(Options(dry_run=dry_run, allow_irreversible=allowed, strict=strict), within)
+                    chosen = Options(dry_run=dry_run, allow_irreversible=allowed, strict=strict)
+                    return cls(chosen, within, _number(number))
             case _:
                 pass
         raise InvalidInput([Diagnostic("bad_request", f"these are no options of an upgrade: {data!r:.200}")])
+
+
+def _number(given: Any) -> int | None:
+    """Return the number of an upgrade that a request names, if it does. Raises `InvalidInput` for what is none."""
+    match given:
+        case bool():
+            pass
+        case int() | None:
+            return given
+        case _:
+            pass
+    raise InvalidInput([Diagnostic("bad_request", f"this is no number of an upgrade: {given!r:.100}")])
 
 
 async def _next_line(reader: asyncio.StreamReader) -> bytes:

@@ -22,6 +22,8 @@ async def _run(release: str | Path, name: str | None, *, as_given: bool, read: R
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _stop, service.stopping, signal.Signals(number).name)
+        if service.found:
+            _say(service.found)
         if service.note:
             _say(service.note)
         _say(f"node {service.node.name} runs {service.handler.running} (pid {os.getpid()})")

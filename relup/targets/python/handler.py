@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
 from typing import Any
 
 from relup.diagnostics import Busy, Diagnostic, Refused, RelupError
-from relup.document.route import route_to_data
 from relup.executor import Emit, Event, Options, Outcome, install
 from relup.model.release import Release
 from relup.model.relup import Relup
@@ -27,12 +24,14 @@ from relup.model.route import Route
 from relup.runtime import Node
 from relup.runtime.code.running import Lingerer
 from relup.runtime.context import inside
+from relup.targets.history import reasons
 from relup.targets.python import preflight
 from relup.targets.python.applications import make_known
-from relup.targets.python.home import Home, Installed, Records
+from relup.targets.python.home import Home
 from relup.targets.python.outcomes import history_entry
 from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.transaction import PythonTransaction
+from relup.targets.records import Installed, Records
 
 log = logging.getLogger("relup.node")
 _UNNAMED = "somebody who uses code that was purged before, and cannot be named"
@@ -66,8 +65,14 @@ class ReleaseHandler:
         self._home = home
         self._clocks = clocks
         self._owner: str | None = None
+        self.number = records.number
+        """The number of the upgrade that was begun last: each has one of its own, whoever asked for it."""
+        self.begun: Mapping[str, Any] = {}
+        """That upgrade, as the history has it."""
         self._recorded = records
-        """The records when the node was last taken: the releases in the middle of a route leave none."""
+        """The records when the node was last taken: what was taken back leaves none."""
+        self._taken = self.number
+        """The number of whoever holds the node; one who touches nothing leaves it to the next."""
         self._upgrade: asyncio.Task[Any] | None = None
         self._finished = False
         self._idle = asyncio.Event()
@@ -80,6 +85,7 @@ class ReleaseHandler:
         """Take the node for *owner*; raise `Busy` naming the one who has it."""
         self.refuse_busy()
         self._owner, self._upgrade, self._recorded = owner, asyncio.current_task(), self.records
+        self._taken = self.number + 1
         self._idle.clear()
         try:
             yield
@@ -111,6 +117,21 @@ class ReleaseHandler:
         if self._owner:
             raise Busy([Diagnostic("busy", f"an upgrade is running on node {self.node.name!r}: {self._owner}")])
 
+    def refuse_late(self, number: int | None) -> None:
+        """Raise `Refused` for a request that was made when *number* was the last upgrade, if another one followed.
+
+        What its maker saw is gone by then, even where the same release runs again: a controller that was lost, or
+        stood still, must not carry out an old plan, or confirm what somebody else began.
+        """
+        self.refuse_busy()
+        if number is not None and number != self.number:
+            since = f"{self.begun.get('release')} → {self.begun.get('to')}, by {self.begun.get('who')}"
+            message = (
+                f"this request is late: it belongs to number {number}, and since then number {self.number} was begun "
+                f"on node {self.node.name!r} ({since})"
+            )
+            raise Refused([Diagnostic("late_request", message, hint="look at the node, and ask again")])
+
     async def finish(self) -> None:
         """Begin no upgrade any more, and roll back the one that is running: the node is about to stop."""
         self._finished = True
@@ -119,13 +140,24 @@ class ReleaseHandler:
         await self._idle.wait()
 
     async def install(
-        self, plan: Relup | Route, *, owner: str, emit: Emit, options: Options, confirm_within: float | None = None
+        self,
+        plan: Relup | Route,
+        *,
+        owner: str,
+        emit: Emit,
+        options: Options,
+        confirm_within: float | None = None,
+        number: int | None = None,
     ) -> Outcome:
-        """Apply *plan*; with *confirm_within* seconds, go back unless `confirm` comes in time."""
+        """Apply *plan*; with *confirm_within* seconds, go back unless `confirm` comes in time.
+
+        *number* is that of the upgrade which was the last one when the plan was made: see `refuse_late`.
+        """
         route = Route((plan,)) if isinstance(plan, Relup) else plan
         if confirm_within is not None:
             await self._refuse_without_way_back(route)
         self._refuse_unconfirmed(route)
+        self.refuse_late(number)
         ended: list[Outcome] = []
         clock = self._clocks.monotonic
         try:
@@ -145,8 +177,7 @@ class ReleaseHandler:
             return outcome
         if outcome.status == "done":
             self._set_deadline(route, confirm_within)
-        self._write_history(owner, route, outcome)
-        return outcome
+        return self._write_history(owner, route, outcome)
 
     async def _refuse_without_way_back(self, route: Route) -> None:
         """Refuse what could not go back by itself when nobody confirms it."""
@@ -165,8 +196,10 @@ class ReleaseHandler:
 
     def _decide(self, goal: Release) -> Callable[[], None]:
         """Make *goal* the release that runs, durably; a restart boots the permanent one until `confirm`."""
-        before = self.records, self.running
-        self._record(self._recorded.running(Installed.of(goal)), goal)
+        before, release = (self.records, self.running), Installed.of(goal)
+        back = release == self._recorded.current
+        records = self._recorded if back else self.records.running(release)
+        self._record(replace(records, number=self.number), goal)
         return lambda: self._record(*before)
 
     def _record(self, records: Records, running: Release) -> None:
@@ -177,12 +210,14 @@ class ReleaseHandler:
 
     # ── provisional until confirmed ────────────────────────────────────────────────────────────────────
 
-    async def confirm(self, owner: str) -> dict[str, Any]:
+    async def confirm(self, owner: str, number: int | None = None) -> dict[str, Any]:
         """Make the running release permanent and drop the old code that nobody uses any more.
+
+        *number* is that of the upgrade that is to be confirmed: see `refuse_late`.
 
         Old code that is still in use stays and is named: OTP kills whoever uses it (`make_permanent`).
         """
-        self.refuse_busy()
+        self.refuse_late(number)
         was_provisional = self.records.provisional
         try:
             self._record(replace(self.records, permanent=self.records.current), self.running)
@@ -190,7 +225,7 @@ class ReleaseHandler:
             raise Refused([Diagnostic("record_not_written", f"the release record: {error}")]) from error
         self._cancel_deadline()
         if was_provisional:
-            self._append({"what": "confirm", "who": owner, "release": str(self.records.permanent)})
+            self._note({"what": "confirm", "who": owner, **self._place()})
         purged_before = await self._buried()
         lingering = await self._purge()
         await self._sweep()
@@ -260,7 +295,7 @@ class ReleaseHandler:
                 continue
             except RelupError as error:
                 log.error("%s passed, and the way back was refused: %s", owner, error)
-                self._append({"what": "expired", "who": owner, "release": str(self.running), "error": str(error)})
+                self._note({"what": "expired", "who": owner, **self._place(), "because": reasons(error.diagnostics)})
             else:
                 log.log(logging.INFO if outcome.status == "done" else logging.ERROR, "%s passed: %s", owner, outcome)
             self.deadline = None
@@ -272,24 +307,39 @@ class ReleaseHandler:
 
     # ── history ────────────────────────────────────────────────────────────────────────────────────────
 
-    def started(self, owner: str) -> None:
-        """Record that the node came up."""
-        self._append({"what": "start", "who": owner, "release": str(self.running)})
+    def started(self, owner: str, found: Sequence[str]) -> None:
+        """Record that the node came up, and what it *found* in its home."""
+        self._note({"what": "start", "who": owner, **self._place()} | ({"found": [*found]} if found else {}))
+
+    def _place(self) -> dict[str, str]:
+        """Return what runs, and where its files are: enough to boot it again."""
+        return {"release": str(self.running), "root": self.running.root}
 
     def _write_begin(self, relup: Relup) -> None:
-        """Record that the first window is about to open: a node that dies in it leaves this as its last word."""
-        self._append({"what": "begin", "who": self._owner, "release": str(relup.base), "to": relup.goal.vsn})
+        """Record that the first window is about to open: a node that dies in it leaves this as its last word.
 
-    def _write_history(self, owner: str, route: Route, outcome: Outcome) -> None:
-        plan = json.dumps(route_to_data(route), sort_keys=True, default=str).encode()
-        digest = sha256(plan).hexdigest()[:16]
-        self._append(history_entry(route, outcome, owner, str(self.running)) | {"plan": digest})
+        Raises `OSError`: what cannot be recorded is not begun.
+        """
+        entry = {"what": "begin", "number": self._taken, "who": self._owner}
+        entry |= {"release": str(relup.base), "to": relup.goal.vsn, "direction": relup.direction}
+        self._home.append({"at": self._clocks.wall(), **entry})
+        self.number, self.begun = self._taken, entry
 
-    def _append(self, entry: dict[str, Any]) -> None:
-        try:
-            self._home.append({"at": self._clocks.wall(), **entry})
-        except OSError as error:
+    def _write_history(self, owner: str, route: Route, outcome: Outcome) -> Outcome:
+        """Record how an upgrade ended, and return that with what keeps it from being recorded."""
+        for diagnostic in outcome.diagnostics if outcome.status != "done" else ():
+            log.warning("%s: %s", route, diagnostic)
+        entry = history_entry(route, outcome, owner, Installed.of(self.running))
+        if (error := self._note(entry | {"number": self.number})) is None:
+            return outcome
+        message = f"how it ended could not be written to the history, and will be with what comes next: {error}"
+        unwritten = Diagnostic("history_not_written", message, severity="warning")
+        return replace(outcome, diagnostics=(*outcome.diagnostics, unwritten))
+
+    def _note(self, entry: Mapping[str, Any]) -> OSError | None:
+        if error := self._home.note({"at": self._clocks.wall(), **entry}):
             log.error("the history could not be written: %s", error)
+        return error
 
 
 def _log(event: Event) -> None:

@@ -2,79 +2,40 @@
 
     <base>/<name>/
         control.sock     where the running node listens
-        node.lock        held by the running node; carries its pid
+        node.lock        held by the running node; carries its pid until it has ended as it should
         releases.json    which release is permanent, which runs, which were installed before
-        history.jsonl    what was done, by whom, and how it ended; one JSON document a line
+        history.jsonl    what was done, by whom, and how it ended; one record a line
         releases/        what was unpacked for this node; a folder that no record names is removed after a confirm
         releases.lock    held, shared, by whoever reads or unpacks there
 
 Release records are replaced, never edited: written beside, fsync, rename, fsync of the folder (OTP truncates
-and rewrites `RELEASES` in place). A reader sees the old record or the new one, whenever the node dies.
+and rewrites `RELEASES` in place). A reader sees the old record or the new one, whenever the node dies. The history is
+added to, and never edited: what a crash cut off is left out by whoever reads it.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
-from relup.model.release import Release
-from relup.targets.durable import replace_file
+from relup.document.python.unpack import UNFINISHED
+from relup.targets.durable import REAL, Disk, left_over, replace_file
+from relup.targets.history import History
+from relup.targets.records import Records, records_from_bytes, records_to_bytes
 
 UNPACKED = ".unpacked"
 """Beside the homes: where wheels are unpacked that no node runs; no node can have this name."""
 _OWN_FOLDER = "install each release into a folder of its own; put back what was there, or start the node anew"
+_REMOVED = ".removed-"
+"""How a folder is called that is being removed."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A release that a node has run: its name, its vsn and its folder."""
-
-    name: str
-    vsn: str
-    root: str
-
-    @classmethod
-    def of(cls, release: Release) -> Installed:
-        """Return the record of *release*."""
-        return cls(release.name, release.vsn, release.root)
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.vsn}"
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """What a node knows of its releases. `permanent` is what a restart boots; `current` is what runs."""
-
-    permanent: Installed
-    current: Installed
-    installed: tuple[Installed, ...]
-    """Every release that has run here, in the order in which they came; the newest last."""
-
-    def running(self, release: Installed) -> Records:
-        """Return the records once *release* runs: going back to an earlier one forgets what came after it."""
-        known = self.installed[: self.installed.index(release)] if release in self.installed else self.installed
-        return replace(self, current=release, installed=(*known, release))
-
-    def statuses(self) -> list[tuple[Installed, str]]:
-        """Return the releases that are kept, the newest first, with OTP's words (`which_releases`)."""
-        every = dict.fromkeys((*reversed(self.installed), self.permanent))
-        return [(i, "permanent" if i == self.permanent else "current" if i == self.current else "old") for i in every]
-
-    @property
-    def provisional(self) -> bool:
-        """Whether the running release would be lost by a restart."""
-        return self.current != self.permanent
 
 
 def base_folder(environ: Mapping[str, str]) -> Path:
@@ -88,13 +49,15 @@ def base_folder(environ: Mapping[str, str]) -> Path:
 class Home:
     """The folder of one node."""
 
-    def __init__(self, base: Path, name: str) -> None:
+    def __init__(self, base: Path, name: str, disk: Disk = REAL) -> None:
         """Name the home of node *name*; nothing is created. Raises `InvalidInput` for a name that is no name."""
         if not _NAME.fullmatch(name):
             message = f"{name!r} is no node name: letters, digits, '_', '.' and '-', at most 64"
             raise InvalidInput([Diagnostic("bad_node_name", message)])
         self.name = name
         self.path = base / name
+        self._disk = disk
+        self._history = History(self.path / "history.jsonl", _private, disk)
 
     @property
     def socket(self) -> Path:
@@ -119,18 +82,32 @@ class Home:
             yield
 
     def sweep(self, records: Records) -> list[str]:
-        """Remove the unpacked releases that *records* do not mention, unless somebody reads there; return which."""
-        kept = {Path(i.root) for i in (records.permanent, records.current, *records.installed)}
+        """Remove the unpacked releases that *records* do not keep, unless somebody reads there; return which."""
+        kept = {Path(i.root) for i, _ in records.statuses()}
+        return self._remove(lambda p: p not in kept)
+
+    def tidy(self) -> list[str]:
+        """Remove what a crash left half written, half unpacked or half removed; return what it was.
+
+        Of the files the node that holds this home is the only writer. Folders are left when somebody reads or unpacks.
+        """
+        gone = left_over(self.path)
+        for path in gone:
+            path.unlink()
+        return [*(p.name for p in gone), *self._remove(lambda p: p.name.startswith((UNFINISHED, _REMOVED)))]
+
+    def _remove(self, unwanted: Callable[[Path], bool]) -> list[str]:
         with open(self.path / "releases.lock", "ab", opener=_private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return []
             root = self.releases.resolve()
-            gone = [p for p in sorted(root.glob("*")) if p not in kept and p.is_dir() and not p.is_symlink()]
+            gone = [p for p in sorted(root.glob("*")) if unwanted(p) and p.is_dir() and not p.is_symlink()]
             for path in gone:
                 # renamed first, so that nobody takes a folder that is half removed for a release
-                rmtree(path.rename(path.with_name(f".removed-{path.name}")))
+                begun = path.name.startswith((UNFINISHED, _REMOVED))
+                rmtree(path if begun else path.rename(path.with_name(f"{_REMOVED}{path.name}")))
             return [path.name for path in gone]
 
     def create(self) -> None:
@@ -145,58 +122,69 @@ class Home:
             raise Refused([Diagnostic("no_home", f"{self.path}: {error.strerror}")]) from error
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the home for a running node. Raises `Refused` naming the node that already runs."""
-        with open(self.path / "node.lock", "a+", encoding="ascii", opener=_private) as file:
+    def locked(self) -> Iterator[str | None]:
+        """Hold the home for a running node; give the pid of the one before if it was ended without being stopped.
+
+        Raises `Refused` naming the node that already runs.
+        """
+        with self._lock_file() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                file.seek(0)
-                message = f"node {self.name!r} already runs (pid {file.read().strip() or 'unknown'})"
+                message = f"node {self.name!r} already runs (pid {_pid(file) or 'unknown'})"
                 raise Refused([Diagnostic("already_started", message)]) from error
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
-            yield
+            killed = _pid(file)
+            with suppress(OSError):  # a disk that is full keeps no node from running
+                _say_pid(file, f"{os.getpid()}\n")
+            try:
+                yield killed
+            finally:
+                with suppress(OSError):
+                    _say_pid(file, "")
+
+    @contextmanager
+    def _lock_file(self) -> Iterator[int]:
+        try:
+            file = os.open(self.path / "node.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Refused([Diagnostic("no_home", f"{error.filename}: {error.strerror}")]) from error
+        try:
+            yield file
+        finally:
+            os.close(file)
+
+    def read_records(self) -> Records | None:
+        """Return what was recorded, or None when nothing was. Raises `ValueError` for a damaged record."""
+        try:
+            return records_from_bytes((self.path / "releases.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ValueError(str(error)) from error
 
     def records(self) -> Records | None:
         """Return what was recorded, or None for a node that never ran. Raises `Refused` for a damaged record."""
-        path = self.path / "releases.json"
         try:
-            data = json.loads(path.read_bytes())
-            return Records(
-                Installed(**data["permanent"]),
-                Installed(**data["current"]),
-                tuple(Installed(**i) for i in data["installed"]),
-            )
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Refused([Diagnostic("bad_record", f"{path}: not a record of releases: {error}")]) from error
+            return self.read_records()
+        except ValueError as error:
+            hint = "without this file what ran before is unknown, and nothing else is lost: move it away"
+            raise Refused([Diagnostic("bad_record", f"{self.path / 'releases.json'}: {error}", hint=hint)]) from error
 
     def write(self, records: Records) -> None:
         """Replace the record. Raises `OSError` with the old record still in place."""
-        replace_file(self.path / "releases.json", json.dumps(asdict(records), indent=1).encode(), opener=_private)
+        replace_file(self.path / "releases.json", records_to_bytes(records), opener=_private, disk=self._disk)
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Add one line to the history and wait until it is on disk. A line that a crash cut short is left as it is."""
-        with open(self.path / "history.jsonl", "a+b", opener=_private) as file:
-            cut = file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
-            file.write((b"\n" if cut else b"") + json.dumps(entry).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Add an entry to the history and wait until it is on disk. Raises `OSError`; then it is not there."""
+        self._history.write(entry)
+
+    def note(self, entry: Mapping[str, Any]) -> OSError | None:
+        """Add an entry of what cannot be undone any more; one that cannot be written waits for the next. Return why."""
+        return self._history.note(entry)
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the lines of the history, oldest first, without one that a crash cut short."""
-        try:
-            lines = (self.path / "history.jsonl").read_bytes().split(b"\n")
-        except OSError:
-            return []
-        entries = []
-        for line in lines:
-            with suppress(ValueError):
-                entries.append(json.loads(line))
-        return entries
+        """Return the entries of the history, oldest first, and for what cannot be read an entry that says so."""
+        return self._history.entries()
 
 
 def changed_in_place(root: str, runs: str, there: str) -> Diagnostic:
@@ -209,6 +197,16 @@ def _foreign(path: Path) -> Diagnostic:
     return Diagnostic("foreign_node", f"{path} belongs to another user (uid {path.stat().st_uid})")
 
 
+def _pid(file: int) -> str | None:
+    digits = os.pread(file, 20, 0).strip()
+    return digits.decode() if digits.isdigit() else None
+
+
+def _say_pid(file: int, text: str) -> None:
+    os.ftruncate(file, 0)
+    os.pwrite(file, text.encode(), 0)
+
+
 def _private(path: str, flags: int) -> int:
     """Open a file that nobody else may read."""
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -36,6 +36,7 @@ async def status(handler: ReleaseHandler) -> dict[str, Any]:
         "permanent": {"name": records.permanent.name, "vsn": records.permanent.vsn, "root": records.permanent.root},
         "provisional": records.provisional,
         "upgrading": handler.owner,
+        "number": handler.number,
         "goes_back_in": max(0.0, deadline.at - asyncio.get_running_loop().time()) if deadline else None,
         "releases": [asdict(kept) | {"status": status} for kept, status in records.statuses()],
         "applications": [{"name": a.name, "vsn": a.vsn} for a in handler.running.applications],
@@ -50,7 +51,7 @@ async def releases(handler: ReleaseHandler) -> dict[str, Any]:
     """Return what a client needs to plan: the records, the versions that run, and where files differ from them."""
     versions = {a.name: a.vsn for a in handler.running.applications}
     drift = await asyncio.to_thread(_drift, handler.node, handler.running)
-    return {**asdict(handler.records), "applications": versions, "drift": drift}
+    return {**asdict(handler.records), "number": handler.number, "applications": versions, "drift": drift}
 
 
 async def check_bootable(handler: ReleaseHandler) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any
 
+from relup.document.route import route_to_data
 from relup.executor import Outcome, WindowReport
 from relup.model.route import Route
+from relup.targets.history import reasons
 from relup.targets.python.wire import diagnostic_from_data, diagnostic_to_data
+from relup.targets.records import Installed
 
 
 def outcome_to_data(outcome: Outcome) -> dict[str, Any]:
@@ -22,20 +27,28 @@ def outcome_to_data(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def history_entry(route: Route, outcome: Outcome, owner: str, release: str) -> dict[str, Any]:
-    """Return what a history keeps of an upgrade: who did it, what came of it, and what runs now."""
+def history_entry(route: Route, outcome: Outcome, owner: str, release: Installed) -> dict[str, Any]:
+    """Return what a history keeps of an upgrade: who did it, what came of it, and which *release* runs now."""
     return {
         "what": "upgrade" if route.direction == "up" else "downgrade",
         "who": owner,
-        "release": release,
+        "release": str(release),
+        "root": release.root,
+        "plan": plan_digest(route),
         "from": route.base.vsn,
         "via": [hop.goal.vsn for hop in route.hops[:-1]],
         "to": route.goal.vsn,
         "outcome": outcome.status,
         "windows_ms": [round(w.milliseconds, 3) for w in outcome.windows],
         "processes": sum(w.processes for w in outcome.windows),
-        "because": [str(d) for d in outcome.diagnostics if outcome.status != "done"],
+        "because": reasons(outcome.diagnostics) if outcome.status != "done" else [],
     }
+
+
+def plan_digest(route: Route) -> str:
+    """Return what tells a plan from every other one."""
+    plan = json.dumps(route_to_data(route), sort_keys=True, default=str).encode()
+    return sha256(plan).hexdigest()[:16]
 
 
 def outcome_from_data(data: dict[str, Any]) -> Outcome:

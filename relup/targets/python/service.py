@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,12 +18,16 @@ from relup.document import read_extensions, read_release, read_sources
 from relup.model.release import Application, Release
 from relup.runtime import Node
 from relup.runtime.code import CodeError
+from relup.targets.durable import REAL, Disk
 from relup.targets.python.applications import make_known
 from relup.targets.python.aside import aside, libraries
 from relup.targets.python.control import Control
+from relup.targets.python.found import Found, look_back
 from relup.targets.python.handler import Clocks, ReleaseHandler
-from relup.targets.python.home import UNPACKED, Home, Installed, Records, base_folder, changed_in_place
+from relup.targets.python.home import UNPACKED, Home, base_folder, changed_in_place
+from relup.targets.records import Installed, Records
 
+log = logging.getLogger("relup.node")
 ALREADY_LOADED = "already_loaded"
 Read: TypeAlias = Callable[[Path, Path], Release]
 """Reads the release at a path; what are wheels there it unpacks below the folder."""
@@ -38,6 +43,8 @@ class Service:
     """Done, with the reason, when the node should end."""
     note: str | None
     """Why another release was booted than the one that was given."""
+    found: str | None
+    """What the node before this one left, when it was not simply stopped."""
 
 
 @asynccontextmanager
@@ -48,53 +55,64 @@ async def serve(
     base: Path | None = None,
     as_given: bool = False,
     read: Read | None = None,
+    disk: Disk = REAL,
 ) -> AsyncIterator[Service]:
     """Run a release folder as a live node inside this event loop, until the block is left.
 
     *name* is the node's (default: the release's); *base* is where homes are kept (default: `RELUP_HOME` or the
     user's state folder). The release that was confirmed last is booted when *release* is one that this node
     has run before, unless *as_given*. *read* reads a release, and unpacks wheels below a folder (default: in this
-    process, which may load what the release brings too). Raises `InvalidInput` for a folder that is no release, and
-    `Refused` when a node of that name runs already or an application does not start.
+    process, which may load what the release brings too); *disk* is how records come to a disk. Raises `InvalidInput`
+    for a folder that is no release, and `Refused` when a node of that name runs already or an application does not
+    start.
     """
     folder = base or base_folder(os.environ)
     read = read or _read
     before = libraries()
-    given, home = _given(Path(release), name, folder, read)
+    given, home = _given(Path(release), name, folder, read, disk)
     if given.kind != "python":
         message = f"{given} is a release of a BEAM node"
         raise InvalidInput(
             [Diagnostic("different_kinds", message, given.location, hint="its own `bin` folder starts it")]
         )
     async with AsyncExitStack() as stack:
-        stack.enter_context(home.locked())
-        booted, note, records = choose(given, home.records(), lambda root: read(root, home.releases), as_given=as_given)
+        found = _found(home, stack.enter_context(home.locked()))
+        booted, note, records = choose(given, found.records, lambda root: read(root, home.releases), as_given=as_given)
         stack.enter_context(aside(libraries() - before))
         node = await stack.enter_async_context(Node(home.name))
         await _boot(node, booted)
-        handler = ReleaseHandler(node, home, booted, records, Clocks(asyncio.get_running_loop().time, time.time))
+        clocks = Clocks(asyncio.get_running_loop().time, time.time)
+        handler = ReleaseHandler(node, home, booted, records, clocks)
+        handler.begun = found.begun
         stack.callback(handler.close)
         stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         control = Control(handler, home, lambda who: None if stopping.done() else stopping.set_result(who))
-        await _listen(home, records, control)
+        await _listen(home, found.written, records, control)
         stack.push_async_callback(control.close)
-        handler.started(f"uid {os.geteuid()}")
-        yield Service(node, handler, stopping, note)
+        handler.started(f"uid {os.geteuid()}", found.said)
+        yield Service(node, handler, stopping, note, found.in_words())
 
 
 def _read(path: Path, unpack: Path) -> Release:
     return read_release(path, unpack=unpack)
 
 
-def _given(path: Path, name: str | None, base: Path, read: Read) -> tuple[Release, Home]:
+def _found(home: Home, killed: str | None) -> Found:
+    try:
+        return look_back(home, killed)
+    except OSError as error:
+        raise Refused([Diagnostic("no_home", f"{error.filename}: {error.strerror}")]) from error
+
+
+def _given(path: Path, name: str | None, base: Path, read: Read, disk: Disk) -> tuple[Release, Home]:
     """Return the release, unpacked in the home of its node where it was given as wheels, and that home."""
     scratch = base / UNPACKED
     if name is None:
         given = read(path, scratch)
         # what several distributions are called together is no name of a node
-        home = Home(base, given.name.replace("+", "-")[:64])
+        home = Home(base, given.name.replace("+", "-")[:64], disk)
     else:
-        home = Home(base, name)
+        home = Home(base, name, disk)
     home.create()
     with home.reading():
         if name is not None or Path(given.root).is_relative_to(scratch.resolve()):
@@ -106,13 +124,14 @@ def choose(
     given: Release, records: Records | None, read: Callable[[Path], Release], *, as_given: bool
 ) -> tuple[Release, str | None, Records]:
     """Return the release to boot, why it is not the given one, and the record to begin with."""
-    known = records.installed if records else ()
     booted, note = given, None
-    if records and not as_given and Installed.of(given) in known and records.permanent != Installed.of(given):
+    known = not as_given and records is not None and Installed.of(given) in records.installed
+    if records and known and records.permanent != Installed.of(given):
         booted = _permanent(records.permanent, given, read)
         note = f"{booted} is the permanent release of this node; start {given} with --as-given"
     current = Installed.of(booted)
-    return booted, note, Records(current, current, known).running(current)
+    begun = records.running(current) if records else Records.first(current)
+    return booted, note, replace(begun, permanent=current)
 
 
 def _permanent(permanent: Installed, given: Release, read: Callable[[Path], Release]) -> Release:
@@ -126,10 +145,19 @@ def _permanent(permanent: Installed, given: Release, read: Callable[[Path], Rele
     return found
 
 
-async def _listen(home: Home, records: Records, control: Control) -> None:
-    """Record what runs, and open the control socket."""
+async def _listen(home: Home, written: Records | None, records: Records, control: Control) -> None:
+    """Record what runs, and open the control socket.
+
+    A disk that takes nothing keeps nobody from running what a restart would boot again.
+    """
     try:
-        home.write(records)
+        try:
+            if records != written:
+                home.write(records)
+        except OSError as error:
+            if written is None or written.permanent != records.permanent:
+                raise
+            log.warning("the release record could not be written, and tells of what ran before: %s", error)
         await control.open()
     except OSError as error:
         raise Refused([Diagnostic("no_home", f"{home.path}: {error.strerror or error}")]) from error

@@ -140,15 +140,22 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     async def select(self, suspensions: Sequence[Suspension]) -> int:
         """Find every process in scope; from here on nothing is born into it."""
-        if self._begun:
-            self._begun()
-            self._begun = None
+        self._begin()
         self._open = True
         self._places = {s.module: s.location for s in suspensions}
         self._limits = {s.module: _seconds(s) for s in suspensions}
         self._node.births.close(self._places)
         self._selected = self._census(suspensions)
         return len(self._selected)
+
+    def _begin(self) -> None:
+        """Tell, once, that something is about to be touched. Raises `EffectFailed` when that cannot be recorded."""
+        begun, self._begun = self._begun, None
+        try:
+            if begun:
+                begun()
+        except OSError as error:
+            raise EffectFailed(Diagnostic("record_not_written", f"the history: {error}")) from error
 
     async def suspend(self) -> int:
         """Hold the selected processes at a message boundary, and what one of them started while it was drained."""
@@ -261,6 +268,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     async def call(self, cut: Cut, towards: Side) -> None:
         """Make a call in the node; one made inside a window is bounded in time, and taken back with the window."""
+        self._begin()
         if not self._open:
             await self._calls.make(cut, towards)
             return
@@ -288,6 +296,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Make the goal durable; from here on the way back is the downgrade."""
         if not final:
             return
+        self._begin()
         try:
             self._journal.append(Decided(self._decide(self._relup.goal)))
         except OSError as error:
