@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
-from relup.model.instructions import Verify
+from relup.model.instructions import Call, Verify
 from relup.model.naming import describe
 from relup.runtime import Node
-from relup.runtime.context import inside
+from relup.runtime.context import inside, probe_variable
 from relup.targets.python.blame import place_of
 from relup.targets.python.calls import called
 from relup.targets.python.threads import is_cancelled
@@ -34,7 +35,7 @@ async def ask(node: Node, probe: Verify, when: str) -> None:
     try:
         with inside(node):
             async with asyncio.timeout(seconds) as bound:
-                answer = await called(probe.call)
+                answer = await _probing(probe.call)
         said = "returned False" if isinstance(answer, bool) and not answer else None
     except BaseException as error:
         if is_cancelled():
@@ -46,6 +47,14 @@ async def ask(node: Node, probe: Verify, when: str) -> None:
     if said is not None:
         message = f"{describe(probe)} {said}, {when}"
         raise EffectFailed(Diagnostic("verify_failed", message, probe.location, hint=hint))
+
+
+async def _probing(call: Call) -> Any:
+    token = probe_variable.set(True)
+    try:
+        return await called(call)
+    finally:
+        probe_variable.reset(token)
 
 
 async def ask_each(node: Node, probes: Sequence[Verify]) -> None:
