@@ -1,4 +1,4 @@
-"""Functions that `apply` and `verify` call: whether they are there, in the version of the code that runs when they are called.
+"""Functions that `apply` and `verify` call: whether they are there, in the code that runs when they are called.
 
 A call is made between two windows, or inside one: what was loaded before it is new, everything else is old. A function
 that is not there is found here with the line of the appup, not in the middle of an upgrade.

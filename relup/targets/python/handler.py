@@ -4,8 +4,8 @@ An upgrade is provisional until it is confirmed: a node that dies before boots t
 a deadline the node goes back by itself, along the way back that came with the plan; the client that asked for
 the upgrade is not needed for that. It goes back earlier when a probe of the plan says no. (OTP: `release_handler`.)
 
-Whether confirm or the way back comes first is decided in the loop of the node: `confirm` writes the record and gives up
-the deadline without letting go of the loop, and whoever takes the node for the way back has it before that or not at all.
+Whether confirm or the way back comes first is decided in the loop of the node: `confirm` writes the record and gives
+up the deadline without letting go of the loop, and the way back has taken the node before that, or is not taken.
 """
 
 from __future__ import annotations
