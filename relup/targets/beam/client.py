@@ -24,11 +24,11 @@ from relup.model.release import Release
 from relup.model.route import Route
 from relup.planner.emulator import restarting
 from relup.targets.beam.after_loss import found_after_loss
-from relup.targets.beam.agent import PATIENCE, dismiss
+from relup.targets.beam.agent import PATIENCE, agent
 from relup.targets.beam.asking import applications, booted, evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
-from relup.targets.beam.deploy import make_permanent
+from relup.targets.beam.deploy import boot_record, make_permanent
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.erts import start_erl
 from relup.targets.beam.looking import look
@@ -36,7 +36,7 @@ from relup.targets.beam.release_handler import read_again
 from relup.targets.beam.restart import install_by_restart
 from relup.targets.beam.standing import beam_home, file_of, standing
 from relup.targets.beam.target import BeamNode
-from relup.targets.beam.terms import Atom, text
+from relup.targets.beam.terms import Atom, characters, text
 from relup.targets.beam.where import Where
 from relup.targets.python.home import Installed, Records
 from relup.targets.python.outcomes import history_entry, outcome_to_data
@@ -184,16 +184,26 @@ class BeamClient:
         self._home.append({"at": time.time(), **entry})
 
     async def _confirm(self) -> dict[str, Any]:
-        """Let a restart boot what runs, and drop the old code that nobody's stack stands in."""
+        """Let a restart boot what runs, and drop the old code that nobody's stack stands in.
+
+        The agent is the lock, and waits for its deadline again when this process is lost in between; but not when what
+        the next boot starts is on record by then, which alone decides whether the upgrade is confirmed.
+        """
         running = await self._running()
         was = await self._recorded(running)
-        if was.provisional:
-            await self._let_boot(running)
-        if await self._goes_back_in() is not None:
-            await dismiss(self._bridge)
-        if (now := await self._running()) != running:
-            await self._let_boot(now)
-            raise Refused([Diagnostic("too_late", f"the node went back to {now} by itself: its time was over")])
+        try:
+            async with agent(self._bridge, _owner()) as held:
+                await self._refuse_late(running)
+                if was.provisional:
+                    if self._where.release is not None:
+                        record, says = boot_record(self._where.release, running)
+                        await held.ask(Atom("confirming"), characters(record), says)
+                    await self._let_boot(running)
+                await held.ask(Atom("decided"))
+                held.stays = False
+        except BridgeError:
+            await self._refuse_late(running)
+            raise
         records = replace(was, permanent=was.current)
         self._home.create()
         self._home.write(records)
@@ -205,6 +215,13 @@ class BeamClient:
         left = await evaluate(self._bridge, _PURGE, {"Modules": modules})
         lingering = [f"{module}: {text(pid)}" for module, pids in left for pid in pids]
         return {"release": str(records.permanent), "was_provisional": was.provisional, "lingering": lingering}
+
+    async def _refuse_late(self, running: Release) -> None:
+        """Refuse to confirm what does not run any more."""
+        if (now := await self._running()) != running:
+            await self._let_boot(now)
+            message = f"the node went back to {now} by itself: its time was over, or a verify said no, as its log says"
+            raise Refused([Diagnostic("too_late", message)])
 
     async def _let_boot(self, release: Release) -> None:
         """Let the next boot start *release*, and OTP's release handler know of it. Raises `Refused`."""

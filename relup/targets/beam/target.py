@@ -48,7 +48,7 @@ class BeamNode:
 
     async def _done(self, agent: Agent) -> None:
         """Give up the way back, or leave it to the agent until the upgrade is confirmed."""
-        if self._confirm_within is None:
+        if self._confirm_within is None and self._asked:
             await agent.ask(Atom("resume"), [], [Atom("decided")])
         await agent.done(self._way_back.groups(), self._asked)
 

@@ -239,7 +239,6 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def probe(self, probe: Verify) -> None:
         """Ask a function of the new code, while everybody stands still."""
-        self._ahead = []
         if (answer := await self._ask(Atom("ask"), *asking(probe))) != "ok":
             raise EffectFailed(said_no(probe, answer, STANDING_STILL))
 
