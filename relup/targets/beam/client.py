@@ -72,6 +72,7 @@ class BeamClient:
             case "status":
                 return await self._status()
             case "history":
+                await self._recorded(await self._running())
                 return self._home.history()
             case "confirm":
                 return await self._confirm()
@@ -93,6 +94,7 @@ class BeamClient:
         """Return what is known of the node's releases: what runs says the node, what boots say its files."""
         current = Installed(running.name, running.vsn, file_of(running))
         known = self._home.records()
+        last = known
         if known is not None and known.installed[-1] == current:
             known = replace(known, current=current)  # who began that upgrade may not have lived to see its end
         elif known is not None and known.current == current and current in known.installed:
@@ -101,7 +103,18 @@ class BeamClient:
             known = Records(current, current, (current,))
         root = self._where.release
         boots = (start_erl(root)[1] if root else "") or (await booted(self._bridge))[1]
-        return replace(known, permanent=next((i for i in known.installed if i.vsn == boots), known.permanent))
+        found = replace(known, permanent=next((i for i in known.installed if i.vsn == boots), known.permanent))
+        if last is not None and last.current != current == last.permanent == found.permanent:
+            self._note_back(last.current, found)
+        return found
+
+    def _note_back(self, left: Installed, now: Records) -> None:
+        """Write down that the node went back, which nobody was there to see."""
+        why = f"{left} was not confirmed: its time was over, a verify said no, or the node started anew"
+        self._home.write(now)
+        self._home.append(
+            {"at": time.time(), "what": "went_back", "who": "the node", "release": str(now.current), "error": why}
+        )
 
     async def _goes_back_in(self) -> float | None:
         """Return in how many seconds the node goes back unless the upgrade is confirmed; None when it does not."""
@@ -191,6 +204,8 @@ class BeamClient:
         """
         running = await self._running()
         was = await self._recorded(running)
+        if (told := self._home.history()) and told[-1]["what"] == "went_back":
+            raise Refused([Diagnostic("too_late", f"the node went back to {running}: {told[-1]['error']}")])
         try:
             async with agent(self._bridge, _owner()) as held:
                 await self._refuse_late(running)
