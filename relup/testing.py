@@ -15,10 +15,11 @@ from typing import Any, Literal, TypeAlias
 
 from relup.diagnostics import Busy, Diagnostic
 from relup.executor import EffectFailed, Options, Outcome, Target, Transaction, install
+from relup.model.instructions import Verify
 from relup.model.relup import Relup
 
 Moment: TypeAlias = Literal["before", "after"]
-EFFECTS = ("select", "suspend", "load", "unload", "change_code", "call", "verify", "commit")
+EFFECTS = ("select", "suspend", "load", "unload", "change_code", "call", "probe", "verify", "commit")
 """What the executor asks of a transaction before anything is resumed, in the protocol's words."""
 
 
@@ -160,6 +161,9 @@ class _FaultyTarget:
 
     async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
         return await self.target.inspect(relup)
+
+    async def ask_again(self, probes: Sequence[Verify]) -> None:
+        await self.target.ask_again(probes)
 
     @asynccontextmanager
     async def begin(self, relup: Relup) -> AsyncIterator[Any]:

@@ -54,6 +54,7 @@ from relup.model.instructions import (
     Suspension,
     SyncNodes,
     Update,
+    Verify,
 )
 
 
@@ -176,6 +177,7 @@ FORMS: Mapping[str, Form] = {
     "start": Form(Start, {"modules": TEXTS}, short="modules"),
     "sync_nodes": Form(SyncNodes, {"id": DATA, "nodes": NODES}, always=("nodes",)),
     "apply": Form(Apply, {"call": CALL, "undo": CALL, "window": choice("cuts", "inside")}, gather=_call_beside),
+    "verify": Form(Verify, {"call": CALL, "timeout": TIMEOUT}, gather=_call_beside),
     "restart_new_emulator": Form(RestartNewEmulator, {}),
     "restart_emulator": Form(RestartEmulator, {}),
 }
@@ -205,6 +207,6 @@ def write_instruction(instruction: Instruction, *, places: bool) -> Any:
     """Return the instruction as data; `places` keeps where it was written, as `at`."""
     name = NAMES[type(instruction)]
     body = FORMS[name].write(instruction, places)
-    if isinstance(instruction, Apply):
+    if isinstance(instruction, Apply | Verify):
         body = body.pop("call") | body
     return name if body is None else {name: body}

@@ -16,7 +16,7 @@ from relup.diagnostics import Diagnostic, Refused, in_words
 from relup.executor.outcome import Outcome, Phase, Status, WindowReport
 from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
-from relup.model.naming import describe
+from relup.model.naming import describe, describe_call
 from relup.model.relup import Relup
 from relup.model.windows import Segment, Window, inverse, segments
 
@@ -132,6 +132,9 @@ async def _window(run: _Run, window: Window, *, final: bool) -> None:
         await _change(run, window.after, "goal")
         for call in window.calls:
             await transaction.call(call, "goal")
+        for probe in window.asks:
+            await transaction.probe(probe)
+            run.tell("verify", f"{describe_call(probe.call)} says yes")
         run.notes += await transaction.verify()
         await transaction.commit(final=final)
     except BaseException as error:

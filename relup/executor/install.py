@@ -15,10 +15,10 @@ from itertools import pairwise
 from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.executor.hop import Interrupted, Tell, apply_hop, check_reversible, losses
 from relup.executor.outcome import Emit, Event, Outcome, Phase
-from relup.executor.target import Target
+from relup.executor.target import EffectFailed, Target
 from relup.model.relup import Relup
 from relup.model.route import Route
-from relup.model.windows import segments
+from relup.model.windows import probes, segments
 
 log = logging.getLogger("relup.executor")
 
@@ -33,6 +33,8 @@ class Options:
     """Go on although a late failure could not undo what was done before it."""
     strict: bool = False
     """Refuse what `prepare` only warns of."""
+    asks_again: bool = True
+    """Ask what was asked in the windows once more when everybody runs, and go back where that is answered by no."""
 
 
 @dataclass(slots=True)
@@ -86,6 +88,8 @@ async def install(
         journey = _Journey(target, _teller(emit, clock), clock)
         try:
             await _travel(journey, route, options)
+            if options.asks_again:
+                await _ask_again(journey, route)
         except Interrupted as stopped:
             journey.outcomes.append(stopped.outcome)
             await _go_back(journey)
@@ -148,6 +152,26 @@ async def _travel(journey: _Journey, route: Route, options: Options) -> None:
                 return
             case "ready" | "operator_needed":
                 return
+
+
+async def _ask_again(journey: _Journey, route: Route) -> None:
+    """Ask once more what was asked in the windows, now that everybody runs; go back where that is answered by no.
+
+    Nobody was told yet that the upgrade is done, and those who ask want what is bad to be gone.
+    """
+    asked = probes(route.hops[-1].script)
+    if not asked or journey.outcomes[-1].status != "done":
+        return
+    said_no = Outcome("rolled_back", route.hops[-1].base.vsn, route.goal.vsn)
+    try:
+        await journey.target.ask_again(asked)
+    except EffectFailed as failure:
+        journey.outcomes.append(replace(said_no, diagnostics=failure.diagnostics))
+        await _go_back(journey)
+    except BaseException as error:
+        raise Interrupted(said_no) from error
+    else:
+        journey.tell("verify", f"{len(asked)} probe(s) say yes again")
 
 
 async def _go_back(journey: _Journey) -> None:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from relup.diagnostics import Diagnostic, OperatorNeeded, RolledBack
 
 Phase: TypeAlias = Literal[
-    "hop", "prepare", "suspend", "load", "code_change", "resume", "call", "rollback", "downgrade"
+    "hop", "prepare", "suspend", "load", "code_change", "verify", "resume", "call", "rollback", "downgrade"
 ]
 Status: TypeAlias = Literal["ready", "done", "rolled_back", "operator_needed"]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from relup.diagnostics import Diagnostic
-from relup.model.instructions import CodeChange, Suspension
+from relup.model.instructions import CodeChange, Suspension, Verify
 from relup.model.inverses import inverse_of
 from relup.model.naming import describe
 from relup.model.relup import Relup
@@ -82,6 +82,9 @@ class Transaction(Protocol):
     async def call(self, cut: Cut, towards: Side) -> None:
         """Carry out an instruction that needs running processes, or take it back."""
 
+    async def probe(self, probe: Verify) -> None:
+        """Ask what the appup says is to be asked, in the open window. Raises `EffectFailed` with what it said."""
+
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that no process in scope was missed; return what people should know, such as who died."""
 
@@ -106,6 +109,9 @@ class Target(Protocol):
 
     async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
         """Find what speaks against a later hop of a route and can be known before the first."""
+
+    async def ask_again(self, probes: Sequence[Verify]) -> None:
+        """Ask, once all is done and everybody runs. Raises `EffectFailed` with those that say no."""
 
     def begin(self, relup: Relup) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction on the node, which is held."""

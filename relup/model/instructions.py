@@ -308,6 +308,20 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Verify:
+    """Ask the new code whether all is well, before anybody goes on and again after that (relup's own).
+
+    The function says no by raising, or by returning false (on a BEAM node also `error` and `{error, Reason}`). It is a
+    part of the window that its place in the script belongs to, and cuts none.
+    """
+
+    call: Call
+    timeout: Timeout = "default"
+    """How long it may take to answer: everybody stands still meanwhile."""
+    location: Location | None = _location()
+
+
+@dataclass(frozen=True, slots=True)
 class RestartNewEmulator:
     """Restart with the new emulator and core applications, before anything else is done (BEAM only)."""
 
@@ -337,6 +351,7 @@ LowLevel: TypeAlias = (
     | Start
     | SyncNodes
     | Apply
+    | Verify
     | RestartNewEmulator
     | RestartEmulator
 )

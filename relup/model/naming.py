@@ -35,6 +35,7 @@ from relup.model.instructions import (
     Suspend,
     SyncNodes,
     Update,
+    Verify,
 )
 
 
@@ -80,6 +81,8 @@ def describe(instruction: Instruction) -> str:
             return f"sync_nodes {name}"
         case Apply(call):
             return f"apply {describe_call(call)}"
+        case Verify(call):
+            return f"verify {describe_call(call)}"
         case RestartNewEmulator():
             return "restart_new_emulator"
         case RestartEmulator():

@@ -35,6 +35,7 @@ from relup.model.instructions import (
     Suspend,
     Suspension,
     SyncNodes,
+    Verify,
 )
 
 Code: TypeAlias = Load | Remove
@@ -50,6 +51,8 @@ class Window:
     code: tuple[Code, ...] = ()
     after: tuple[CodeChange, ...] = ()
     calls: tuple[Apply, ...] = ()
+    asks: tuple[Verify, ...] = ()
+    """What is asked last, before anybody goes on."""
     purges: tuple[str, ...] = ()
 
     def modules(self) -> tuple[str, ...]:
@@ -70,6 +73,11 @@ def split(script: Sequence[LowLevel]) -> tuple[tuple[LowLevel, ...], tuple[LowLe
         if isinstance(instruction, PointOfNoReturn):
             return tuple(script[:n]), tuple(script[n + 1 :])
     return (), tuple(script)
+
+
+def probes(script: Sequence[LowLevel]) -> tuple[Verify, ...]:
+    """Return what *script* asks, in its order."""
+    return tuple(step for step in script if isinstance(step, Verify))
 
 
 def segments(script: Sequence[LowLevel]) -> tuple[Segment, ...]:
@@ -111,6 +119,7 @@ def _window(steps: Sequence[LowLevel]) -> Iterator[Window]:
     code: list[Code] = []
     after: list[CodeChange] = []
     calls: list[Apply] = []
+    asks: list[Verify] = []
     purges: list[str] = []
     for step in steps:
         match step:
@@ -126,13 +135,17 @@ def _window(steps: Sequence[LowLevel]) -> Iterator[Window]:
                 purges += modules
             case Apply():
                 calls.append(step)
+            case Verify():
+                asks.append(step)
             case Resume() | PointOfNoReturn() | LoadObjectCode():
                 pass
             case Start() | Stop() | SyncNodes() | RestartNewEmulator() | RestartEmulator():
                 raise AssertionError(f"{step} cuts a window and cannot stand in one")
             case _:
                 assert_never(step)
-    window = Window(tuple(suspensions), tuple(before), tuple(code), tuple(after), tuple(calls), tuple(purges))
+    window = Window(
+        tuple(suspensions), tuple(before), tuple(code), tuple(after), tuple(calls), tuple(asks), tuple(purges)
+    )
     if window != Window():
         yield window
 

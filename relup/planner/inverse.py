@@ -39,6 +39,7 @@ from relup.model.instructions import (
     Suspend,
     SyncNodes,
     Update,
+    Verify,
 )
 from relup.model.inverses import natural_inverse
 from relup.planner.names import keyword
@@ -94,6 +95,8 @@ def _inverse(i: Instruction, around: _List) -> Iterator[Found]:
             if back is None:
                 yield _none(i, f"nothing is known to take back {call.module}:{call.function}", "give it an `undo`")
             yield from (replace(i, call=c, undo=call if undo else None) for c in back or ())
+        case Verify():
+            pass  # it changes nothing, and what it asks of one version need not be true of the other
         case Load() | Remove() | PurgeModules() | Suspend() | Resume() | CodeChange() | Stop() | Start():
             yield _none(i, "a low-level instruction is tied to its place in the list", _WRITE)
         case LoadObjectCode() | PointOfNoReturn():

@@ -39,6 +39,7 @@ from relup.model.instructions import (
     Suspend,
     SyncNodes,
     Update,
+    Verify,
 )
 from relup.model.release import NodeKind
 
@@ -73,7 +74,7 @@ def modules_of(instruction: Instruction) -> tuple[str, ...]:
             return tuple(c.module for c in changes)
         case AddApplication() | RemoveApplication() | RestartApplication():
             return ()
-        case Apply() | SyncNodes() | PointOfNoReturn() | RestartNewEmulator() | RestartEmulator():
+        case Apply() | Verify() | SyncNodes() | PointOfNoReturn() | RestartNewEmulator() | RestartEmulator():
             return ()
         case _:
             assert_never(instruction)
@@ -135,6 +136,8 @@ def with_elixir_names(instruction: Instruction, known: Collection[str]) -> Instr
             return replace(instruction, changes=tuple(named))
         case Apply(to, undo):
             return replace(instruction, call=call(to), undo=call(undo) if undo else None)
+        case Verify(to):
+            return replace(instruction, call=call(to))
         case SyncNodes(_, Call() as nodes):
             return replace(instruction, nodes=call(nodes))
         case SyncNodes() | AddApplication() | RemoveApplication() | RestartApplication():

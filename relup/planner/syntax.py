@@ -41,6 +41,7 @@ from relup.model.instructions import (
     Suspension,
     SyncNodes,
     Update,
+    Verify,
 )
 from relup.planner.names import keyword
 
@@ -96,6 +97,10 @@ def _faults(instruction: object) -> Iterator[Fault]:
             yield from _call(call)
             if undo is not None:
                 yield from _call(undo)
+        case Verify(call, timeout):
+            yield from chain(_call(call), _timeout(timeout))
+            if timeout == "infinity":
+                yield "bad_timeout", "everybody stands still until it has answered: give it milliseconds"
         case SyncNodes(_, nodes):
             yield from _nodes(nodes)
         case PointOfNoReturn() | RestartNewEmulator() | RestartEmulator():

@@ -69,6 +69,7 @@ def _part_lines(number: int, part: Segment) -> Iterator[str]:
                 "instances": [f"{c.module}.{m.cls}" for c in loads for m in c.instances],
                 "code_change": [describe_change(c) for c in part.changes()],
                 "calls": [describe(c).removeprefix("apply ") for c in part.calls],
+                "verifies": [describe(p).removeprefix("verify ") for p in part.asks],
             }
             for what, names in rows.items():
                 if names:

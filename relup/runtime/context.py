@@ -24,7 +24,8 @@ roots_variable: ContextVar[list[Process] | None] = ContextVar("relup_roots", def
 """Where processes without a parent are noted: an application ends all that its `start` began."""
 exempt_variable: ContextVar[bool] = ContextVar("relup_births_exempt", default=False)
 """Whether births in this context pass the closed gate: that of the upgrade itself, and what it starts."""
-
+probe_variable: ContextVar[bool] = ContextVar("relup_probe", default=False)
+"""Whether the code that runs is a probe of an upgrade: it alone may read what the upgrade holds."""
 deleted_variable: ContextVar[dict[tuple[Server, Any], Any] | None] = ContextVar("relup_deleted_children", default=None)
 """Where an upgrade keeps the specs of children that it deletes, so that it can put them back; nobody else does."""
 

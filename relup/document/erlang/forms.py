@@ -153,6 +153,9 @@ def _shown(name: str, row: Sequence[Field]) -> str:
 def write_instruction(piece: Piece, told: list[Diagnostic]) -> Term:
     """Return an instruction as Erlang has it; what OTP cannot say is left out, and told."""
     name, body = _named(piece)
+    if name == "verify":
+        told.append(_no_verify(piece.location or body.location))
+        return Atom(name)
     form, given = FORMS[name], _given(name, body)
     where = piece.location or body.location
     data = {key: part.data for key, part in given.items() if any(key == f.name for row in form.rows for f in row)}
@@ -190,6 +193,13 @@ def _no_migrate(where: Location | None) -> Diagnostic:
     """Refuse what would leave states as they are, were it left out."""
     message = "OTP has no `migrate`: only a module's own code_change can change the states of its processes there"
     hint = "apply the upgrade with relup, or give the module a code_change"
+    return Diagnostic("not_in_otp", message, where, hint=hint)
+
+
+def _no_verify(where: Location | None) -> Diagnostic:
+    """Refuse what would let through what it is there to find, were it left out."""
+    message = "OTP has no `verify`: nothing there asks whether all is well before processes go on"
+    hint = "apply the upgrade with relup, or leave it out of the appup that is exported"
     return Diagnostic("not_in_otp", message, where, hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Functions that `apply` calls: whether they are there, in the version of the code that runs when they are called.
+"""Functions that `apply` and `verify` call: whether they are there, in the code that runs when they are called.
 
 A call is made between two windows, or inside one: what was loaded before it is new, everything else is old. A function
 that is not there is found here with the line of the appup, not in the middle of an upgrade.
@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from relup.diagnostics import Diagnostic, Location
 from relup.model.code import BeamModule, PythonModule
-from relup.model.instructions import Call
+from relup.model.instructions import Apply, Call
 from relup.planner.lint.classes import Classes
 from relup.planner.lint.scene import Made, Scene
 from relup.planner.lint.table import finding
-from relup.planner.names import did_you_mean
+from relup.planner.names import did_you_mean, keyword
 from relup.syntax.outline import Signature
 
 OTP: Mapping[str, Mapping[str, tuple[int, int]]] = {
@@ -38,13 +38,13 @@ _LIBRARY = frozenset({*sys.stdlib_module_names, "relup"})
 def check_calls(scene: Scene) -> Iterator[Diagnostic]:
     """Find calls of functions that are not there."""
     for made in scene.calls:
-        for call in (made.apply.call, made.apply.undo):
-            if call is not None:
-                yield from _check(scene, made, call)
+        yield from _check(scene, made, made.apply.call, keyword(made.apply))
+        if isinstance(made.apply, Apply) and made.apply.undo:
+            yield from _check(scene, made, made.apply.undo, "undo")
 
 
-def _check(scene: Scene, made: Made, call: Call) -> Iterator[Diagnostic]:
-    place, what = made.apply.location, "apply" if call is made.apply.call else "undo"
+def _check(scene: Scene, made: Made, call: Call, what: str) -> Iterator[Diagnostic]:
+    place = made.apply.location
     classes = scene.after if scene.runs_new(call.module, made) else scene.before
     if classes.release.kind == "python" and call.module in OTP:
         yield from _otp(call, place, what)

@@ -28,6 +28,7 @@ from relup.model.instructions import (
     Suspend,
     SyncNodes,
     Update,
+    Verify,
 )
 from relup.planner.applications import by_name, expand
 from relup.planner.check import split
@@ -43,7 +44,7 @@ from relup.syntax.difference import Difference, difference
 class Made:
     """A call, and when it is made: after the modules of the windows before `window`, or with it inside of it."""
 
-    apply: Apply
+    apply: Apply | Verify
     window: int
     inside: bool = False
 
@@ -151,6 +152,8 @@ class _Walk:
             case Resume(modules):
                 self.held.difference_update(modules)
             case Apply(window=window) if window == "inside" or self.held:
+                self.calls.append(Made(i, self.window, inside=True))
+            case Verify():
                 self.calls.append(Made(i, self.window, inside=True))
             case Apply():
                 self.window += 1

@@ -290,13 +290,13 @@ _TABLE: tuple[Rule, ...] = (
     Rule(
         "apply_undefined",
         "error",
-        "An apply calls a function that is not there, or not with so many arguments.",
+        "An apply or a verify calls a function that is not there, or not with so many arguments.",
         "What is called is the version that runs at that place of the script.",
     ),
     Rule(
         "apply_unknown_module",
         "warning",
-        "An apply calls a module that is neither the release's nor Python's own.",
+        "An apply or a verify calls a module that is neither the release's nor Python's own.",
         "It may be installed where the node runs; the release does not say so.",
     ),
     Rule(

@@ -44,11 +44,14 @@ class Agent:
         what = request if len(request) > 1 else request[0]
         return await self.bridge.request(NAME, what, timeout=PATIENCE)
 
-    async def done(self, back: Sequence[Term]) -> None:
-        """Let it carry out *back* by itself unless it is dismissed in time; where there is no deadline it may go."""
+    async def done(self, back: Sequence[Term], asked: Sequence[Term]) -> None:
+        """Let it carry out *back* by itself unless it is dismissed in time; where there is no deadline it may go.
+
+        It does so earlier when one of those functions says no that are *asked* whether all is well.
+        """
         self.stays = self.confirm_within is not None
         if self.confirm_within is not None:
-            await self.ask(Atom("provisional"), round(self.confirm_within * 1_000), list(back))
+            await self.ask(Atom("provisional"), round(self.confirm_within * 1_000), list(back), list(asked))
 
 
 @asynccontextmanager

@@ -25,11 +25,11 @@ from relup.model.release import Release
 from relup.model.route import Route
 from relup.planner.emulator import restarting
 from relup.targets.beam.after_loss import found_after_loss
-from relup.targets.beam.agent import dismiss
+from relup.targets.beam.agent import NAME, agent
 from relup.targets.beam.asking import applications, booted, evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
-from relup.targets.beam.deploy import make_permanent
+from relup.targets.beam.deploy import boot_record, make_permanent
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.erts import start_erl
 from relup.targets.beam.looking import look
@@ -38,7 +38,7 @@ from relup.targets.beam.restart import install_by_restart
 from relup.targets.beam.shell import evaluated
 from relup.targets.beam.standing import beam_home, file_of, standing
 from relup.targets.beam.target import BeamNode
-from relup.targets.beam.terms import Atom, text
+from relup.targets.beam.terms import Atom, characters, text
 from relup.targets.beam.where import Where
 from relup.targets.python.outcomes import history_entry, outcome_to_data
 from relup.targets.records import Installed, Records
@@ -76,6 +76,7 @@ class BeamClient:
             case "status":
                 return await self._status()
             case "history":
+                await self._recorded(await self._running())
                 return self._home.history()
             case "confirm":
                 return await self._confirm(fields.get("number"))
@@ -99,10 +100,33 @@ class BeamClient:
         current = _installed(running)
         known = self._home.records()
         # who began an upgrade may not have lived to see its end, or that it failed
-        known = known.running(current) if known is not None else Records.first(current)
+        last, known = known, known.running(current) if known is not None else Records.first(current)
         root = self._where.release
         boots = (start_erl(root)[1] if root else "") or (await booted(self._bridge))[1]
-        return replace(known, permanent=next((i for i in known.installed if i.vsn == boots), known.permanent))
+        found = replace(known, permanent=next((i for i in known.installed if i.vsn == boots), known.permanent))
+        if last is not None and last.current != current == last.permanent == found.permanent:
+            self._note_back(last.current, found)
+        elif last is not None and last.intended is not None and not await self._is_held():
+            self._note_lost(last.intended, found)
+        return found
+
+    async def _is_held(self) -> bool:
+        """Whether somebody upgrades the node just now."""
+        agent_there = await self._bridge.call("erlang", "whereis", [Atom(NAME)]) != "undefined"
+        return agent_there and await self._goes_back_in() is None
+
+    def _note_lost(self, intended: Installed, now: Records) -> None:
+        """Write down what became of an upgrade whose controller did not live to do so."""
+        became = "was made" if now.current == intended else "was not made, or was taken back"
+        why = f"whoever upgraded it to {intended} was lost: that {became}"
+        self._home.write(now)
+        self._note({"what": "lost", "who": "the node", **_place(now.current), "error": why})
+
+    def _note_back(self, left: Installed, now: Records) -> None:
+        """Write down that the node went back, which nobody was there to see."""
+        why = f"{left} was not confirmed: its time was over, a verify said no, or the node started anew"
+        self._home.write(now)
+        self._note({"what": "went_back", "who": "the node", **_place(now.current), "error": why})
 
     async def _goes_back_in(self) -> float | None:
         """Return in how many seconds the node goes back unless the upgrade is confirmed; None when it does not."""
@@ -189,29 +213,47 @@ class BeamClient:
             log.error("the history could not be written: %s", error)
 
     async def _confirm(self, number: int | None = None) -> dict[str, Any]:
-        """Let a restart boot what runs, and drop the old code that nobody's stack stands in."""
+        """Let a restart boot what runs, and drop the old code that nobody's stack stands in.
+
+        The agent is the lock, and waits for its deadline again when this process is lost in between; but not when what
+        the next boot starts is on record by then, which alone decides whether the upgrade is confirmed.
+        """
         if number is not None:
             message = f"{self.name} is a BEAM node, whose upgrades have no numbers"
             raise Refused([Diagnostic("no_number", message, hint="confirm it without --number")])
         running = await self._running()
         was = await self._recorded(running)
-        if was.provisional:
-            await self._let_boot(running)
-        if await self._goes_back_in() is not None:
-            await dismiss(self._bridge)
-        if (now := await self._running()) != running:
-            await self._let_boot(now)
-            raise Refused([Diagnostic("too_late", f"the node went back to {now} by itself: its time was over")])
+        if (told := self._home.history()) and told[-1]["what"] == "went_back":
+            raise Refused([Diagnostic("too_late", f"the node went back to {running}: {told[-1]['error']}")])
+        try:
+            async with agent(self._bridge, _owner()) as held:
+                await self._refuse_late(running)
+                if was.provisional:
+                    if self._where.release is not None:
+                        record, says = boot_record(self._where.release, running)
+                        await held.ask(Atom("confirming"), characters(record), says)
+                    await self._let_boot(running)
+                await held.ask(Atom("decided"))
+                held.stays = False
+        except BridgeError:
+            await self._refuse_late(running)
+            raise
         records = replace(was, permanent=was.current)
         self._home.create()
         self._home.write(records)
         if was.provisional:
-            root = records.permanent.root
-            self._note({"what": "confirm", "who": _owner(), "release": str(records.permanent), "root": root})
+            self._note({"what": "confirm", "who": _owner(), **_place(records.permanent)})
         modules = [Atom(m) for a in running.applications for m in a.modules]
         left = await evaluate(self._bridge, _PURGE, {"Modules": modules})
         lingering = [f"{module}: {text(pid)}" for module, pids in left for pid in pids]
         return {"release": str(records.permanent), "was_provisional": was.provisional, "lingering": lingering}
+
+    async def _refuse_late(self, running: Release) -> None:
+        """Refuse to confirm what does not run any more."""
+        if (now := await self._running()) != running:
+            await self._let_boot(now)
+            message = f"the node went back to {now} by itself: its time was over, or a verify said no, as its log says"
+            raise Refused([Diagnostic("too_late", message)])
 
     async def _let_boot(self, release: Release) -> None:
         """Let the next boot start *release*, and OTP's release handler know of it. Raises `Refused`."""
@@ -239,6 +281,10 @@ class BeamClient:
         pid = int(text(await self._bridge.call("os", "getpid")))
         await self._bridge.call("init", "stop")
         return {"pid": pid}
+
+
+def _place(installed: Installed) -> dict[str, str]:
+    return {"release": str(installed), "root": installed.root}
 
 
 def _beyond(route: Route) -> Iterator[Diagnostic]:

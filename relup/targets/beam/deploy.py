@@ -32,12 +32,17 @@ def make_permanent(root: Path | None, goal: Release) -> Path:
     try:
         put_beside(root, goal)
         note_permanent(root, goal)
-        replace_file(root / "releases" / "start_erl.data", f"{goal.erts} {goal.vsn}\n".encode())
+        replace_file(*boot_record(root, goal))
     except OSError as error:
         raise Refused([_elsewhere(goal, f"{error.filename}: {error.strerror}")]) from error
     except InvalidInput as error:
         raise Refused([_elsewhere(goal, str(error.diagnostics[0]))]) from error
     return root
+
+
+def boot_record(root: Path, goal: Release) -> tuple[Path, bytes]:
+    """Return the file that says what is booted, and what it says when that is *goal*."""
+    return root / "releases" / "start_erl.data", f"{goal.erts} {goal.vsn}\n".encode()
 
 
 def put_beside(root: Path, goal: Release) -> None:

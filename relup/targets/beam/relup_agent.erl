@@ -80,6 +80,8 @@ loop(A) ->
             loop(died(Pid, A));
         expired when A#agent.lease =:= infinity ->
             lost(A#agent{due = none});
+        {turn, Turn} when Turn =:= A#agent.turn, A#agent.lease =:= infinity ->
+            loop(ask_again(A));
         _ ->
             loop(A)
     after silence(A) ->
@@ -118,12 +120,12 @@ lost(A) ->
     {{ok, _, _, Remains}, Rolled} = rollback(Alone),
     {More, Back} = lists:mapfoldl(fun lead_back/2, settled(Rolled#agent{back = []}), A#agent.back),
     tell(Remains ++ lists:append(More), A),
-    case A#agent.due of
-        none ->
+    case A#agent.due =:= none orelse recorded(A#agent.record) of
+        true ->
             [purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
             vanish(),
             exit(normal);
-        _ -> loop(waiting(Back))
+        false -> loop(waiting(Back#agent{record = none}))
     end.
 
 %% Carry out a group of requests; when one of them fails the window that they opened is rolled back.
@@ -205,7 +207,12 @@ handle({become, Applications, Protocols, Places, Config}, A) -> become(Applicati
 handle({configure, Places, Config}, A) -> configure(Places, Config, A);
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
 handle(rollback, A) -> rollback(A);
-handle({provisional, Milliseconds, Back}, A) -> {ok, waiting(A#agent{due = {?NOW + Milliseconds, Back}})};
+handle({provisional, Milliseconds, Back, Probes}, A) ->
+    Pause = max(?LEAST_PAUSE, Milliseconds div ?TIMES),
+    Asked = [{ask, Call, Limit} || {Call, Limit} <- Probes],
+    {ok, waiting(A#agent{due = {?NOW + Milliseconds, Back}, probes = {Pause, Asked}})};
+handle({ask, {M, F, Args}, Limit}, A) -> ask(M, F, Args, Limit, A);
+handle({confirming, File, Text}, A) -> {ok, A#agent{record = {File, Text}}};
 handle({adopt, Owner, Bridge, Lease}, #agent{due = {_, _}, lease = infinity} = A) -> adopt(Owner, Bridge, Lease, A);
 handle({adopt, _, _, _}, A) -> {{busy, A#agent.owner}, A};
 handle(give_back, A) -> {ok, waiting(A)};
@@ -219,7 +226,30 @@ handle(finish, A) -> {ok, A}.
 waiting(#agent{due = {At, Back}} = A) ->
     put(deadline, At),
     erlang:send_after(At, self(), expired, [{abs, true}]),
-    A#agent{back = Back, bridge = none, lease = infinity}.
+    turning(A#agent{back = Back, bridge = none, lease = infinity}).
+
+%% Let those be asked again whether all is well who are to be asked.
+turning(#agent{probes = {_, []}} = A) -> A;
+turning(#agent{probes = {Pause, _}} = A) ->
+    Turn = make_ref(),
+    erlang:send_after(Pause, self(), {turn, Turn}),
+    A#agent{turn = Turn}.
+
+%% Who says no has the upgrade taken back before its time is over.
+ask_again(#agent{probes = {_, Probes}, owner = Owner} = A) ->
+    {Answers, Next} = in_turn(Probes, A),
+    case lists:last(Answers) of
+        ok -> turning(Next);
+        No ->
+            {ask, {M, F, _}, _} = lists:nth(length(Answers), Probes),
+            Why = case No of {failed, Words} -> Words; late -> "no answer in time"; _ -> words(No) end,
+            logger:error("the upgrade by ~ts goes back: verify ~ts:~ts says no: ~ts", [Owner, M, F, Why]),
+            lost(Next#agent{due = none})
+    end.
+
+%% Whether somebody who is gone has confirmed the upgrade: what the next boot starts decides that, and nothing else.
+recorded(none) -> false;
+recorded({File, Text}) -> file:read_file(File) =:= {ok, Text}.
 
 %% Somebody else wants to lead it back in time. Until that is done, or given up, nothing expires.
 adopt(Owner, Bridge, Lease, #agent{windows = Windows} = A) ->
@@ -238,6 +268,11 @@ call(M, F, Args, Limit, A) ->
         _ -> fun() -> apply(M, F, Args) end
     end,
     apart(fun() -> {Starts, Do()} end, Limit, A).
+
+%% Ask a function whether all is well.
+ask(M, F, Args, Limit, A) ->
+    Do = fun() -> try {asked, apply(M, F, Args)} catch _:Reason:Stack -> {no, why({'EXIT', {Reason, Stack}})} end end,
+    apart(Do, Limit, A).
 
 apart(Do, Limit, A) ->
     {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, Do()}) end),
@@ -261,6 +296,9 @@ called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
 returned({true, {error, {already_started, _}}}) -> ok;
 returned({true, {error, {already_loaded, _}}}) -> ok;
 returned({true, {error, Reason}}) -> {failed, words(Reason)};
+returned({asked, {error, _} = No}) -> {failed, words(No)};
+returned({asked, No}) when No =:= false; No =:= error -> {failed, words(No)};
+returned({no, Why}) -> {failed, Why};
 returned(_) -> ok.
 
 %% End the processes of modules through their supervisors. Who is to be started again is known before the first is ended:

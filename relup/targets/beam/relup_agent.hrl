@@ -3,6 +3,9 @@
 -define(EVER, 16#7fffffff).  % milliseconds for what may take as long as it likes
 -define(LIMIT, 5000).  % milliseconds for an answer where nobody said another limit (OTP's)
 
+%% while an upgrade is provisional it is asked so many times whether all is well, and so many milliseconds apart at least
+-define(TIMES, 10).
+-define(LEAST_PAUSE, 1000).
 -define(GRACE, 100).  % milliseconds for what nobody waits for any more: who hangs, or is busy
 -define(NOW, erlang:monotonic_time(millisecond)).
 
@@ -42,5 +45,10 @@
     env = none,
     %% what is to be done once everybody goes on, and what of that failed
     next = [],
-    settled = []
+    settled = [],
+    %% what is asked while the upgrade is provisional, and how often: {Milliseconds, Requests}, and its next turn; what
+    %% says, in which file, that it is confirmed, while somebody does that
+    probes = {infinity, []},
+    turn = none,
+    record = none
 }).

@@ -47,8 +47,10 @@ raised(Reason) -> words(Reason).
 frames(Stack) ->
     case lists:splitwith(fun({_, F, _, _}) -> F =/= code_change end, Stack) of
         {Within, [Callback | _]} -> lists:sublist(Within, 3) ++ [Callback];
-        {[Innermost | _], []} -> [Innermost]
+        {Within, []} -> lists:sublist(Within, 1 + length(lists:takewhile(fun is_built_in/1, Within)))
     end.
+
+is_built_in({_, _, _, Where}) -> not lists:keymember(file, 1, Where).
 
 place({M, F, Args, Where}) ->
     Arity = case Args of _ when is_list(Args) -> length(Args); _ -> Args end,

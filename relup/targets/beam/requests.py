@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from relup.executor import Side
-from relup.model.instructions import Apply, Call, CodeChange, Start, Stop, Suspension
+from relup.model.instructions import Apply, Call, CodeChange, Start, Stop, Suspension, Verify
 from relup.model.release import Release
 from relup.model.windows import Cut
 from relup.targets.beam.configuration import Change, turned
@@ -73,6 +73,17 @@ def calling(cut: Cut, limit: int) -> Request | None:
             return Atom("start"), [Atom(m) for m in modules]
         case _:
             return None
+
+
+def asking(probe: Verify) -> Term:
+    """Ask one function whether all is well, and how long it may take to say so."""
+    call = probe.call
+    return (Atom(call.module), Atom(call.function), [to_node(a) for a in call.args]), limit_of(probe)
+
+
+def limit_of(probe: Verify) -> int:
+    """Return how many milliseconds a probe may take to answer."""
+    return probe.timeout if isinstance(probe.timeout, int) else DEFAULT_LIMIT
 
 
 def becoming(base: Release, goal: Release, changes: Sequence[Change]) -> Request:

@@ -6,9 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from relup.diagnostics import Diagnostic, Location
 from relup.executor import EffectFailed
-from relup.model.instructions import StateFunction, Suspension
-from relup.model.naming import shortened
+from relup.model.instructions import StateFunction, Suspension, Verify
+from relup.model.naming import describe, shortened
+from relup.targets.beam.requests import limit_of
 from relup.targets.beam.terms import Term
+
+STANDING_STILL = "while its processes stood still"
+RUNNING = "when its processes ran again"
+_TOO_LONG = "a process that is suspended answers no call: read what it holds with sys:get_state, or give it a `timeout`"
 
 
 def process(found: Term) -> str:
@@ -119,6 +124,18 @@ def config_change_failed(why: Term) -> Diagnostic:
 def words(reason: Term) -> str:
     """Return a reason as the agent put it."""
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+
+
+def said_no(probe: Verify, answer: Term, when: str) -> Diagnostic:
+    """Say what a probe said when it did not say yes."""
+    hint = None
+    match answer:
+        case ("failed", reason):
+            said = f"said no: {words(reason)}"
+        case _:
+            said = f"did not answer within {limit_of(probe) / 1000:g} s"
+            hint = _TOO_LONG if when == STANDING_STILL else None
+    return Diagnostic("verify_failed", f"{describe(probe)} {said}, {when}", probe.location, hint=hint)
 
 
 def misunderstood(answer: Term) -> EffectFailed:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from relup.diagnostics import Diagnostic, RelupError
-from relup.model.instructions import Load
+from relup.executor import EffectFailed
+from relup.model.instructions import Load, Verify
 from relup.model.relup import Relup
 from relup.targets.beam.agent import Agent, agent
 from relup.targets.beam.bridge import Bridge
+from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import read_beams, with_code
+from relup.targets.beam.requests import asking
+from relup.targets.beam.saying import RUNNING, said_no
+from relup.targets.beam.terms import Atom, Term
 from relup.targets.beam.transaction import BeamTransaction
 from relup.targets.beam.way_back import WayBack
 
@@ -27,6 +32,7 @@ class BeamNode:
         self._confirm_within = confirm_within
         self._agent: Agent | None = None
         self._way_back = WayBack(hops)
+        self._asked: list[Term] = []
         self.notes: list[Diagnostic] = []
         """What is to be said though all is done."""
 
@@ -36,6 +42,26 @@ class BeamNode:
         async with agent(self.bridge, owner, self._confirm_within) as self._agent:
             self._way_back.windows = self._agent.windows
             yield
+            if self._way_back.is_over:
+                with suppress(BridgeError):  # it takes back by itself what nobody can confirm
+                    await self._done(self._agent)
+
+    async def _done(self, agent: Agent) -> None:
+        """Give up the way back, or leave it to the agent until the upgrade is confirmed."""
+        if self._confirm_within is None and self._asked:
+            await agent.ask(Atom("resume"), [], [Atom("decided")])
+        await agent.done(self._way_back.groups(), self._asked)
+
+    async def ask_again(self, probes: Sequence[Verify]) -> None:
+        """Ask what the plan says is to be asked, while everybody runs; the agent asks it too until it is confirmed."""
+        assert self._agent is not None, "a target is held until nobody asks any more"
+        try:
+            answers = [await self._agent.ask(Atom("ask"), *asking(probe)) for probe in probes]
+        except BridgeError as error:
+            raise EffectFailed(error.diagnostic) from error
+        if said := [said_no(p, a, RUNNING) for p, a in zip(probes, answers, strict=True) if a != "ok"]:
+            raise EffectFailed(*said)
+        self._asked = [asking(probe) for probe in probes]
 
     async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
         """Find files of a later hop that are gone or changed."""

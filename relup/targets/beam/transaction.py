@@ -12,10 +12,10 @@ from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.executor import EffectFailed, Preparation, Side
-from relup.model.instructions import CodeChange, Load, Suspension
+from relup.model.instructions import CodeChange, Load, Suspension, Verify
 from relup.model.naming import describe
 from relup.model.relup import Relup
-from relup.model.windows import Cut, Segment, Window, segments
+from relup.model.windows import Cut, Segment, Window, probes, segments
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.configuration import config_changes, provided_otherwise, turned
 from relup.targets.beam.environments import Environments
@@ -28,6 +28,7 @@ from relup.targets.beam.requests import (
     EVER,
     Limits,
     Request,
+    asking,
     becoming,
     calling,
     changing,
@@ -38,12 +39,14 @@ from relup.targets.beam.requests import (
     suspending,
 )
 from relup.targets.beam.saying import (
+    STANDING_STILL,
     busy,
     config_change_failed,
     deaths,
     misunderstood,
     process,
     raised,
+    said_no,
     silent_ones,
     unreachable,
     what_changes,
@@ -234,6 +237,11 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             way_back.drop() if undone else way_back.add(group)
         return answer
 
+    async def probe(self, probe: Verify) -> None:
+        """Ask a function of the new code, while everybody stands still."""
+        if (answer := await self._ask(Atom("ask"), *asking(probe))) != "ok":
+            raise EffectFailed(said_no(probe, answer, STANDING_STILL))
+
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that nobody was born into the window unseen; return who died."""
         match await self._next(_VERIFY):
@@ -261,8 +269,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
             way_back.drop()
         if self._final:
             way_back.close(self._relup, [self._become_again])
-        # with a deadline, the way back is given up by whoever confirms
-        decided = way_back.is_over and self._agent.confirm_within is None
+        # with a deadline, the way back is given up by whoever confirms; with probes, when they were asked again
+        decided = way_back.is_over and self._agent.confirm_within is None and not probes(self._relup.script)
         after = [self._become] if self._final else []
         self._open = False  # whoever is lost from here on is answered by what the agent made of it
         await self._ask(
@@ -271,14 +279,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._loaded, self._done = None, self._final
 
     async def _settle(self) -> None:
-        """Wait until applications are told what changed, and leave the agent the way back where it may be needed."""
+        """Wait until applications are told what changed."""
         match await self._agent.ask(Atom("settled")):
             case list(failed):
                 self.notes += [config_change_failed(why) for _, why in failed]
             case other:
                 raise misunderstood(other)
-        if self._way_back.is_over:
-            await self._agent.done(self._way_back.groups())
 
     async def rollback(self) -> Sequence[Diagnostic]:
         """Put code and states back and resume. Raises `EffectFailed` with what remains."""

@@ -30,6 +30,15 @@ Place: TypeAlias = tuple[Pid, Any]
 """A supervisor, and the id of one of its children."""
 
 
+async def called(call: Call) -> Any:
+    """Call a function of the code that is current, and return what it returns, awaited if need be."""
+    function: Any = importlib.import_module(OTP_MODULES.get(call.module, call.module))
+    for name in call.function.split("."):
+        function = getattr(function, name)
+    result = function(*call.args)
+    return await result if isawaitable(result) else result
+
+
 class Calls:
     """The calls of one upgrade on one node."""
 
@@ -76,19 +85,10 @@ class Calls:
         forget = self._make_known(call, towards)
         try:
             if (call.module, call.function) != ("application", "load"):
-                await self._call(call)
+                await called(call)
         except BaseException:
             forget()
             raise
-
-    async def _call(self, call: Call) -> None:
-        module = importlib.import_module(OTP_MODULES.get(call.module, call.module))
-        function: Any = module
-        for name in call.function.split("."):
-            function = getattr(function, name)
-        result = function(*call.args)
-        if isawaitable(result):
-            await result
 
     def _make_known(self, call: Call, towards: Side) -> Callable[[], None]:
         """Tell the node what an application of that release is before it is started; return what takes that back."""

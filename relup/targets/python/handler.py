@@ -2,7 +2,10 @@
 
 An upgrade is provisional until it is confirmed: a node that dies before boots the old permanent release. With
 a deadline the node goes back by itself, along the way back that came with the plan; the client that asked for
-the upgrade is not needed for that. (OTP: `release_handler`.)
+the upgrade is not needed for that. It goes back earlier when a probe of the plan says no. (OTP: `release_handler`.)
+
+Whether confirm or the way back comes first is decided in the loop of the node: `confirm` writes the record and gives
+up the deadline without letting go of the loop, and the way back has taken the node before that, or is not taken.
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ from functools import partial
 from typing import Any
 
 from relup.diagnostics import Busy, Diagnostic, Refused, RelupError
-from relup.executor import Emit, Event, Options, Outcome, install
+from relup.executor import EffectFailed, Emit, Event, Options, Outcome, install
+from relup.model.instructions import Verify
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.route import Route
+from relup.model.windows import probes
 from relup.runtime import Node
 from relup.runtime.code.running import Lingerer
 from relup.runtime.context import inside
@@ -29,12 +34,17 @@ from relup.targets.python import preflight
 from relup.targets.python.applications import make_known
 from relup.targets.python.home import Home
 from relup.targets.python.outcomes import history_entry
+from relup.targets.python.probes import ask_each
 from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.transaction import PythonTransaction
 from relup.targets.records import Installed, Records
 
 log = logging.getLogger("relup.node")
 _UNNAMED = "somebody who uses code that was purged before, and cannot be named"
+TIMES = 10
+"""How often probes are asked again in the time for a confirmation."""
+LEAST_PAUSE = 1.0
+"""Seconds between two times that they are asked, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,10 @@ class ReleaseHandler:
         """The records when the node was last taken: what was taken back leaves none."""
         self._taken = self.number
         """The number of whoever holds the node; one who touches nothing leaves it to the next."""
+        self._went_back: Diagnostic | None = None
+        """Why the node went back by itself, until it is upgraded again: whoever confirms then comes too late."""
+        self._holds = 0
+        """How often the node was taken."""
         self._upgrade: asyncio.Task[Any] | None = None
         self._finished = False
         self._idle = asyncio.Event()
@@ -87,6 +101,7 @@ class ReleaseHandler:
         self._owner, self._upgrade, self._recorded = owner, asyncio.current_task(), self.records
         self._taken = self.number + 1
         self._idle.clear()
+        self._holds += 1
         try:
             yield
         finally:
@@ -96,6 +111,10 @@ class ReleaseHandler:
     async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
         """Find files of a later hop that are gone, changed, or no Python."""
         return await in_daemon_thread(preflight.inspect, relup)
+
+    async def ask_again(self, probes: Sequence[Verify]) -> None:
+        """Ask what the plan says is to be asked, while everybody runs."""
+        await ask_each(self.node, probes)
 
     @asynccontextmanager
     async def begin(self, relup: Relup) -> AsyncIterator[PythonTransaction]:
@@ -218,6 +237,8 @@ class ReleaseHandler:
         Old code that is still in use stays and is named: OTP kills whoever uses it (`make_permanent`).
         """
         self.refuse_late(number)
+        if self._went_back:
+            raise Refused([self._went_back])
         was_provisional = self.records.provisional
         try:
             self._record(replace(self.records, permanent=self.records.current), self.running)
@@ -274,8 +295,10 @@ class ReleaseHandler:
 
     def _set_deadline(self, route: Route, seconds: float | None) -> None:
         self._cancel_deadline()
+        self._went_back = None
         if seconds is not None and (back := route.back()):
-            task = asyncio.get_running_loop().create_task(self._expire(back, seconds), name="relup confirm deadline")
+            expires = self._expire(back, seconds, probes(route.hops[-1].script))
+            task = asyncio.get_running_loop().create_task(expires, name="relup confirm deadline")
             self.deadline = Deadline(self._clocks.monotonic() + seconds, task)
 
     def _cancel_deadline(self) -> None:
@@ -283,23 +306,49 @@ class ReleaseHandler:
             self.deadline.task.cancel()
         self.deadline = None
 
-    async def _expire(self, back: Route, seconds: float) -> None:
-        """Go back when nobody has confirmed in time; wait for whoever holds the node just then."""
-        await asyncio.sleep(seconds)
+    async def _expire(self, back: Route, seconds: float, asked: Sequence[Verify]) -> None:
+        """Go back when nobody has confirmed in time, or a probe says no; wait for whoever holds the node just then."""
         owner = f"the confirm deadline of {seconds:g} s"
+        if no := await self._says_no(seconds, asked):
+            owner = "a failing verify"
+            log.error("going back: %s", no)
+            self._note(
+                {"what": "verify_failed", "who": "the node", **self._place(), "because": reasons(no.diagnostics)}
+            )
+        release = self.running
         while True:
             await self._idle.wait()
             try:
-                outcome = await self.install(back, owner=owner, emit=_log, options=Options())
+                outcome = await self.install(back, owner=owner, emit=_log, options=Options(asks_again=False))
             except Busy:
                 continue
             except RelupError as error:
-                log.error("%s passed, and the way back was refused: %s", owner, error)
+                log.error("%s: the way back was refused: %s", owner, error)
                 self._note({"what": "expired", "who": owner, **self._place(), "because": reasons(error.diagnostics)})
             else:
-                log.log(logging.INFO if outcome.status == "done" else logging.ERROR, "%s passed: %s", owner, outcome)
+                log.log(logging.INFO if outcome.status == "done" else logging.ERROR, "%s: %s", owner, outcome)
+                if outcome.status == "done":
+                    message = f"the node went back from {release} to {self.running} by itself: {no or owner}"
+                    self._went_back = Diagnostic("too_late", message)
             self.deadline = None
             return
+
+    async def _says_no(self, seconds: float, asked: Sequence[Verify]) -> EffectFailed | None:
+        """Ask again and again for so many *seconds*; return what said no, or None when the time is over."""
+        pause = max(LEAST_PAUSE, seconds / TIMES) if asked else seconds
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    await asyncio.sleep(pause)
+                    await self._idle.wait()
+                    holds = self._holds
+                    try:
+                        await ask_each(self.node, asked)
+                    except EffectFailed as no:
+                        if self._holds == holds:  # else what it saw was the middle of an upgrade
+                            return no
+        except TimeoutError:
+            return None
 
     def close(self) -> None:
         """Stop waiting for a confirmation."""

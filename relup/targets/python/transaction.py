@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, Refused, in_words
 from relup.executor import EffectFailed, Preparation, Side
-from relup.model.instructions import CodeChange, Load, ModuleChange, Suspension
+from relup.model.instructions import CodeChange, Load, ModuleChange, Suspension, Verify
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
@@ -35,6 +35,7 @@ from relup.targets.python.calls import Calls
 from relup.targets.python.exchange import Exchange
 from relup.targets.python.held import Replaced, old_objects_held
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, undo
+from relup.targets.python.probes import STANDING_STILL, ask
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
@@ -277,6 +278,11 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         await _within(DEFAULT_TIMEOUT, self._calls.make(cut, towards))
         self._started |= set(self._node.processes.values()) - before
         self._journal.append(Called(lambda: self._calls.take_back(cut, towards)))
+
+    async def probe(self, probe: Verify) -> None:
+        """Ask a function of the new code, while everybody stands still, and for no longer than it may take."""
+        self._settle()
+        await ask(self._node, probe, STANDING_STILL)
 
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that every process in scope still stands, and that none was born into the window unseen."""

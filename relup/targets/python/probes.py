@@ -1,0 +1,69 @@
+"""What an appup wants to be asked before anybody goes on, and again after that (`verify`).
+
+A probe says no by raising, by returning `False`, and by not answering in time. Whatever else it returns is a yes: a
+check that is made of assertions returns None. In a window it is asked while everybody stands still, so whoever it calls
+does not answer; what the suspended hold is read with `sys.get_state`, which they do answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from relup.diagnostics import Diagnostic, in_words
+from relup.executor import EffectFailed
+from relup.model.instructions import Call, Verify
+from relup.model.naming import describe
+from relup.runtime import Node
+from relup.runtime.context import inside, probe_variable
+from relup.targets.python.blame import place_of
+from relup.targets.python.calls import called
+from relup.targets.python.threads import is_cancelled
+
+PATIENCE = 5.0
+"""Seconds for a probe to answer where nobody said another limit."""
+STANDING_STILL = "while its processes stood still"
+RUNNING = "when its processes ran again"
+_TOO_LONG = "a process that is suspended answers no call: read what it holds with sys.get_state, or give it a `timeout`"
+
+
+async def ask(node: Node, probe: Verify, when: str) -> None:
+    """Ask one probe in *node*. Raises `EffectFailed` with what it said, unless that is yes."""
+    seconds = probe.timeout / 1000 if isinstance(probe.timeout, int) else PATIENCE
+    hint = None
+    try:
+        with inside(node):
+            async with asyncio.timeout(seconds) as bound:
+                answer = await _probing(probe.call)
+        said = "returned False" if isinstance(answer, bool) and not answer else None
+    except BaseException as error:
+        if is_cancelled():
+            raise
+        if isinstance(error, TimeoutError) and bound.expired():
+            said, hint = f"did not answer within {seconds:g} s", _TOO_LONG if when == STANDING_STILL else None
+        else:
+            said = f"failed: {in_words(error)}{place_of(error)}"
+    if said is not None:
+        message = f"{describe(probe)} {said}, {when}"
+        raise EffectFailed(Diagnostic("verify_failed", message, probe.location, hint=hint))
+
+
+async def _probing(call: Call) -> Any:
+    token = probe_variable.set(True)
+    try:
+        return await called(call)
+    finally:
+        probe_variable.reset(token)
+
+
+async def ask_each(node: Node, probes: Sequence[Verify]) -> None:
+    """Ask all of them while everybody runs. Raises `EffectFailed` with every no."""
+    said: list[Diagnostic] = []
+    for probe in probes:
+        try:
+            await ask(node, probe, RUNNING)
+        except EffectFailed as no:
+            said += no.diagnostics
+    if said:
+        raise EffectFailed(*said)

@@ -1,0 +1,214 @@
+"""`verify`: who is asked when, what a no does, and who wins when an upgrade is confirmed at its last moment."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from relup.diagnostics import Refused
+from relup.document import read_release
+from relup.executor import Options, Outcome
+from relup.planner import find_route
+from relup.targets.python.service import Service
+from tests.node.test_windows import BOTH_SERVERS, appup, release, running, states
+
+PROBE = "\n      - verify: {module: shop.ops, function: %s}"
+SLOW = "\n      - verify: {module: shop.ops, function: %s, timeout: 100}"
+OPS = """
+    import asyncio
+    from relup.runtime import current_node, sys
+
+    calls = []
+    said = []
+
+    async def meet():
+        await current_node().call("cart", "add")
+
+    def part():
+        pass
+
+    async def held():
+        said.append([await sys.get_state("cart"), current_node().processes and "held"])
+
+    def refuses():
+        said.append("asked")
+        return False
+
+    def raises():
+        said.append("asked")
+        raise LookupError("no till")
+
+    async def asserts():
+        said.append("asked")
+        assert not "till"
+
+    async def calls_cart():
+        await current_node().call("cart", "list")
+
+    def twice():
+        said.append("asked")
+        return len(said) < 2
+
+    def thrice():
+        said.append("asked")
+        return len(said) < 3
+
+    async def none():
+        said.append("asked")
+"""
+
+
+def goal(folder: Path, up: str, down: str | None = BOTH_SERVERS % "") -> Path:
+    made = release(folder, "2", appup(up, down))
+    (folder / "shop" / "ops.py").write_text(dedent(OPS))
+    return made
+
+
+ASKED = BOTH_SERVERS % "" + "\n      - load_module: shop.ops"
+BACK = ASKED
+
+
+def said(service: Service) -> list[Any]:
+    """Return what the version that runs now was asked."""
+    found: list[Any] = getattr(sys.modules["shop.ops"], "said", [])
+    return found
+
+
+async def applied(service: Service, to: Path, *, within: float | None = None, **options: bool) -> Outcome:
+    route = find_route(read_release(Path(service.handler.running.root)), read_release(to))
+    return await service.handler.install(
+        route, owner="a test", emit=lambda event: None, options=Options(**options), confirm_within=within
+    )
+
+
+CASES = {
+    "returns False": ("refuses", "verify shop.ops:refuses() returned False, while its processes stood still"),
+    "raises": ("raises", "verify shop.ops:raises() failed: LookupError: no till"),
+    "fails an assertion": ("asserts", "verify shop.ops:asserts() failed: AssertionError"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_probe_that_says_no_in_the_window_rolls_it_back_and_is_named_with_its_place(
+    case: str, tmp_path: Path
+) -> None:
+    function, words = CASES[case]
+
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + PROBE % function, BACK)
+        async with running(tmp_path) as service:
+            outcome = await applied(service, to)
+            assert (outcome.status, outcome.exit_code) == ("rolled_back", 5)
+            (found,) = [d for d in outcome.diagnostics if d.code == "verify_failed"]
+            assert words in found.message
+            assert found.location is not None
+            assert (found.location.file, found.location.line) == (str(to / "shop.appup.yaml"), 10)
+            assert await states(service) == [["1"], ["1"]]
+            assert service.handler.running.vsn == "1"
+
+    asyncio.run(scenario())
+
+
+def test_a_probe_that_calls_who_stands_still_is_over_with_its_limit(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + SLOW % "calls_cart", BACK)
+        async with running(tmp_path) as service:
+            outcome = await applied(service, to)
+            (found,) = [d for d in outcome.diagnostics if d.code == "verify_failed"]
+            assert "did not answer within 0.1 s" in found.message
+            assert "sys.get_state" in str(found.hint)
+            assert outcome.windows[0].milliseconds < 2_000
+            assert await states(service) == [["1"], ["1"]]
+
+    asyncio.run(scenario())
+
+
+def test_a_probe_sees_the_new_states_in_the_window_and_is_asked_again_after_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + PROBE % "held", BACK)
+        async with running(tmp_path) as service:
+            outcome = await applied(service, to)
+            assert outcome.status == "done", outcome.diagnostics
+            assert [state for state, _ in said(service)] == [["1", "up"], ["1", "up"]]
+
+    asyncio.run(scenario())
+
+
+def test_what_returns_none_says_yes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + PROBE % "none", BACK)
+        async with running(tmp_path) as service:
+            assert (await applied(service, to)).status == "done"
+            assert said(service) == ["asked", "asked"]
+
+    asyncio.run(scenario())
+
+
+def test_a_probe_that_says_no_when_everybody_runs_leads_back_by_the_downgrade(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + PROBE % "twice", BACK)
+        async with running(tmp_path) as service:
+            outcome = await applied(service, to)
+            assert (outcome.status, outcome.exit_code) == ("rolled_back", 5)
+            messages = [d.message for d in outcome.diagnostics if d.code == "verify_failed"]
+            assert messages == ["verify shop.ops:twice() returned False, when its processes ran again"]
+            assert [d.code for d in outcome.diagnostics if d.code == "migrated_down"] == ["migrated_down"]
+            assert await states(service) == [["1", "up", "down"], ["1", "up", "down"]]
+            assert (service.handler.running.vsn, service.handler.records.provisional) == ("1", False)
+
+    asyncio.run(scenario())
+
+
+def test_where_nothing_leads_back_a_no_when_everybody_runs_needs_an_operator(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + PROBE % "twice", None)
+        async with running(tmp_path) as service:
+            outcome = await applied(service, to)
+            assert (outcome.status, outcome.exit_code) == ("operator_needed", 6)
+            assert {"verify_failed", "not_taken_back"} <= {d.code for d in outcome.diagnostics}
+            assert service.handler.running.vsn == "2"
+
+    asyncio.run(scenario())
+
+
+# ── while it is provisional ────────────────────────────────────────────────────────────────────────────
+
+
+def history(service: Service) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service.handler._home.history()
+    return found
+
+
+async def gone_back(service: Service) -> float:
+    """Wait until the node has gone back by itself; return when it would have at the latest."""
+    deadline = service.handler.deadline
+    assert deadline is not None
+    await asyncio.wait_for(asyncio.wait([deadline.task]), timeout=20)
+    return deadline.at
+
+
+def test_a_probe_that_says_no_in_the_time_for_a_confirmation_leads_back_before_that_is_over(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + PROBE % "thrice", BACK)
+        async with running(tmp_path) as service:
+            assert (await applied(service, to, within=6)).status == "done"
+            await service.node.call("cart", "add")
+            deadline = await gone_back(service)
+            assert asyncio.get_running_loop().time() < deadline - 2
+            assert await states(service) == [["1", "up", "added by 2", "down"], ["1", "up", "down"]]
+            assert (service.handler.running.vsn, service.handler.records.provisional) == ("1", False)
+            told = [e for e in history(service) if e["what"] in ("verify_failed", "downgrade")]
+            assert [(e["what"], e["who"]) for e in told] == [
+                ("verify_failed", "the node"),
+                ("downgrade", "a failing verify"),
+            ]
+            assert "shop.ops:thrice() returned False" in told[0]["error"]
+            with pytest.raises(Refused, match=r"went back from shop 2 to shop 1 by itself.*thrice"):
+                await service.handler.confirm("somebody late")
+
+    asyncio.run(scenario())
