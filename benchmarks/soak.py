@@ -19,10 +19,12 @@ rounds: memory goes up and down by itself, and a leak does not. `--check` ends w
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -32,13 +34,13 @@ from typing import Literal, Protocol, TypeAlias
 Kind: TypeAlias = Literal["plain", "fails", "lost", "deadline"]
 CHECKPOINTS = 20
 WARM = 50
-"""Rounds before the first count that others are compared with; a tenth of them in a short run."""
-QUIET = 3.0
-"""Seconds of traffic without an upgrade, for comparison."""
+"""Rounds before the first count that others are compared with; half of them in a short run."""
+QUIET = 0.5
+"""Seconds of traffic without an upgrade after each count, to compare with."""
 MOST_SLOWER = 1.25
-"""How much longer an upgrade may take at the end than at the beginning."""
-LEAST_TRAFFIC = 0.5
-"""How much of the traffic without upgrades there has to be with one after the other."""
+"""How much more processor time of the node an upgrade may take in the last quarter than in the first."""
+LEAST_TRAFFIC = 0.3
+"""How much of the traffic there has to be while one upgrade follows the other, and their controllers run beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ class Subject(Protocol):
     def traffic(self) -> Traffic:
         """Return what was sent and received until now."""
 
+    def processor(self) -> float:
+        """Return the seconds of processor time that the node has taken."""
+
     def stop(self) -> Traffic:
         """Let the senders stop, and return the whole when everything has arrived."""
 
@@ -91,6 +96,34 @@ class Target:
     """What grows with each upgrade because it has to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What passed in some time: messages received, and processor time of the node, in seconds."""
+
+    seconds: float
+    messages: int
+    processor: float
+
+    @property
+    def rate(self) -> float:
+        return self.messages / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rounds between two counts, and a while without upgrades after them."""
+
+    rounds: int
+    upgrading: Load
+    quiet: Load
+
+    @property
+    def milliseconds(self) -> float:
+        """The node's processor time for an upgrade, without that for the messages that were handled meanwhile."""
+        messages = self.upgrading.messages * self.quiet.processor / max(1, self.quiet.messages)
+        return (self.upgrading.processor - messages) * 1000 / self.rounds
+
+
 @dataclass(slots=True)
 class Course:
     """What was seen on the way."""
@@ -99,8 +132,7 @@ class Course:
     at: list[int] = field(default_factory=list)
     counted: list[Mapping[str, float]] = field(default_factory=list)
     upgrades: list[tuple[Kind, Upgrade]] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    """Messages in a second, between two counts."""
+    parts: list[Part] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,44 +156,73 @@ class Figure:
         return f"  {self.what:34}{numbers}  {bound:22}{'MISSED' if self.missed else ''}".rstrip()
 
 
+def processor_of(pid: int) -> float:
+    """Return the seconds of processor time that a process has taken."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def kind_of(number: int) -> Kind:
     """Return what happens to the upgrade of a round."""
     match number % 20:
-        case 4 | 14:
+        case 3 | 13:
             return "fails"
-        case 9:
+        case 6:
             return "lost"
-        case 17:
+        case 9:
             return "deadline"
         case _:
             return "plain"
+
+
+ENDINGS: Mapping[Kind, tuple[str, ...]] = {
+    "plain": ("done",),
+    "deadline": ("done",),
+    "fails": ("rolled_back",),
+    "lost": ("done", "rolled_back"),
+}
 
 
 def soak(subject: Subject, rounds: int, say: Callable[[str], None]) -> Course:
     """Upgrade again and again, and count in between."""
     course = Course(rounds)
     every = max(1, rounds // CHECKPOINTS)
-    since, received = time.perf_counter(), subject.traffic().received
-    for number in range(rounds):
-        kind = kind_of(number)
-        upgrade = subject.upgrade(kind)
-        expected = {"plain": ("done",), "deadline": ("done",), "fails": ("rolled_back",), "lost": ("done", "rolled_back")}
-        assert upgrade.status in expected[kind], f"round {number}, {kind}: {upgrade}"
-        course.upgrades.append((kind, upgrade))
-        counting = (number + 1) % every == 0
-        if counting:
-            now, traffic = time.perf_counter(), subject.traffic()
-            course.rates.append((traffic.received - received) / (now - since))
-        if counting or kind == "deadline" or number % 7 == 6:
-            subject.confirm()
-        if counting:
-            assert traffic.wrong == 0, f"round {number}: {traffic}"
-            course.at.append(number + 1)
-            course.counted.append(subject.counts())
-            say(f"  {number + 1:6,} rounds, {statistics.median(u.milliseconds for _, u in course.upgrades[-every:]):6.0f}"
-                f" ms each, {course.rates[-1]:8,.0f} messages/s")
-            since, received = time.perf_counter(), subject.traffic().received
+    for first in range(0, rounds, every):
+        numbers = range(first, min(rounds, first + every))
+        with passing(subject) as upgrading:
+            for number in numbers:
+                _round(subject, number, course)
+        subject.confirm()
+        assert (wrong := subject.traffic().wrong) == 0, f"round {numbers[-1]}: {wrong} messages"
+        course.at.append(numbers[-1] + 1)
+        course.counted.append(subject.counts())
+        with passing(subject) as quiet:
+            time.sleep(QUIET)
+        part = Part(len(numbers), *upgrading, *quiet)
+        course.parts.append(part)
+        took = statistics.median(u.milliseconds for _, u in course.upgrades[first:])
+        rates = f"{part.upgrading.rate:8,.0f} messages/s, without {part.quiet.rate:8,.0f}"
+        say(f"  {course.at[-1]:6,} rounds, {took:6.0f} ms each, {part.milliseconds:6.1f} ms of the node's; {rates}")
     return course
+
+
+def _round(subject: Subject, number: int, course: Course) -> None:
+    kind = kind_of(number)
+    upgrade = subject.upgrade(kind)
+    assert upgrade.status in ENDINGS[kind], f"round {number}, {kind}: {upgrade}"
+    course.upgrades.append((kind, upgrade))
+    if kind == "deadline" or number % 7 == 6:
+        subject.confirm()
+
+
+@contextmanager
+def passing(subject: Subject) -> Iterator[list[Load]]:
+    """Measure what passes in the block; the list has it after the block."""
+    found = list[Load]()
+    begin, messages, processor = time.perf_counter(), subject.traffic().received, subject.processor()
+    yield found
+    seconds, used = time.perf_counter() - begin, subject.processor() - processor
+    found.append(Load(seconds, subject.traffic().received - messages, used))
 
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
@@ -171,7 +232,7 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
 
 def figures(course: Course, target: Target) -> Iterator[Figure]:
     """Yield what there was of everything, from the first count after the start on."""
-    warm = min(WARM, max(1, course.rounds // 10))
+    warm = min(WARM, course.rounds // 2)
     kept = [(n, counted) for n, counted in zip(course.at, course.counted, strict=True) if n >= warm]
     xs = [n for n, _ in kept]
     span = xs[-1] - xs[0]
@@ -179,46 +240,55 @@ def figures(course: Course, target: Target) -> Iterator[Figure]:
         ys = [counted[what] for _, counted in kept]
         most = None if what in target.by_design else target.most.get(what, 0)
         growth = slope(xs, ys) * span
-        # a count of things that is the same at both ends and in the middle of its ups and downs has not grown
         yield Figure(what, ys[0], ys[-1], growth if abs(growth) > 1e-6 else 0.0, most)
 
 
-def speed(course: Course, quiet: float, whole: Traffic) -> Iterator[Figure]:
+def quarters(values: Sequence[float]) -> tuple[float, float]:
+    """Return the medians of the first quarter and of the last."""
+    part = max(1, len(values) // 4)
+    return statistics.median(values[:part]), statistics.median(values[-part:])
+
+
+def speed(course: Course, whole: Traffic) -> Iterator[Figure]:
     """Yield what upgrades took, and what the traffic was meanwhile."""
-    tenth = max(1, course.rounds // 10)
-    plain = [u for kind, u in course.upgrades if kind in ("plain", "deadline")]
-    for what, values in (("upgrade, ms", [u.milliseconds for u in plain]), ("its window, ms", [u.window for u in plain])):
-        first, last = (statistics.median(part) for part in (values[:tenth], values[-tenth:]))
-        yield Figure(f"{what} (first, last tenth)", first, last, last - first, first * (MOST_SLOWER - 1) + 1)
-    for kind in ("fails", "lost"):
-        if took := [u.milliseconds for k, u in course.upgrades if k == kind]:
-            part = max(1, len(took) // 4)
-            first, last = statistics.median(took[:part]), statistics.median(took[-part:])
-            yield Figure(f"one that {'fails' if kind == 'fails' else 'is lost'}, ms", first, last, last - first, None)
-    rate = statistics.median(course.rates)
-    yield Figure("messages/s (without, with upgrades)", quiet, rate, rate - quiet, None)
-    lacking = max(0.0, LEAST_TRAFFIC * quiet - min(course.rates))
-    yield Figure("messages/s (slowest, fastest part)", min(course.rates), max(course.rates), lacking, 0)
-    lost = whole.sent - whole.received
-    yield Figure("messages (sent, received, lost)", whole.sent, whole.received, abs(lost), 0)
+    first, last = quarters([p.milliseconds for p in course.parts])
+    yield Figure("processor time of the node, ms", first, last, last - first, first * (MOST_SLOWER - 1))
+    for what, kinds in TIMED.items():
+        if took := [u.milliseconds for kind, u in course.upgrades if kind in kinds]:
+            first, last = quarters(took)
+            yield Figure(f"{what}, ms", first, last, last - first, None)
+    first, last = quarters([u.window for kind, u in course.upgrades if kind != "lost"])
+    yield Figure("its window, ms", first, last, last - first, None)
+    for what, rates in (
+        ("messages/s, without upgrades", [p.quiet.rate for p in course.parts]),
+        ("messages/s, with upgrades", [p.upgrading.rate for p in course.parts]),
+    ):
+        first, last = quarters(rates)
+        yield Figure(what, first, last, last - first, None)
+    share = statistics.median(p.upgrading.rate / p.quiet.rate for p in course.parts)
+    yield Figure("share of it that is lacking, %", 0, (1 - share) * 100, (1 - share) * 100, (1 - LEAST_TRAFFIC) * 100)
+    lost = abs(whole.sent - whole.received)
+    yield Figure("messages sent, received, lost", whole.sent, whole.received, lost, 0)
     yield Figure("messages doubled or out of order", 0, whole.wrong, whole.wrong, 0)
+
+
+TIMED: Mapping[str, tuple[Kind, ...]] = {
+    "an upgrade": ("plain", "deadline"),
+    "one that fails": ("fails",),
+    "one whose controller dies": ("lost",),
+}
 
 
 def run(name: str, target: Target, rounds: int, say: Callable[[str], None]) -> list[Figure]:
     """Let one node go through all of it; return the table."""
     with tempfile.TemporaryDirectory() as folder, target.start(Path(folder)) as subject:
-        before = subject.traffic().received
-        time.sleep(QUIET if rounds >= 100 else QUIET / 3)
-        quiet = (subject.traffic().received - before) / (QUIET if rounds >= 100 else QUIET / 3)
-        say(f"{name}: {rounds:,} rounds; without upgrades {quiet:,.0f} messages/s")
+        say(f"{name}: {rounds:,} rounds")
         begin = time.perf_counter()
         course = soak(subject, rounds, say)
         took = time.perf_counter() - begin
-        found = [*speed(course, quiet, subject.stop()), *figures(course, target)]
-    ended = {k: [u.status for kind, u in course.upgrades if kind == k] for k in ("plain", "deadline", "fails", "lost")}
-    said = ", ".join(
-        f"{k} {s} {ended[k].count(s)}" for k in ended for s in ("done", "rolled_back") if s in ended[k]
-    )
+        found = [*speed(course, subject.stop()), *figures(course, target)]
+    endings = Counter(f"{kind} {upgrade.status}" for kind, upgrade in course.upgrades)
+    said = ", ".join(f"{what} {number}" for what, number in sorted(endings.items()))
     say(f"{name}: {rounds:,} rounds in {took:,.0f} s: {said}")
     say(f"  {'':34}{'first':>16}{'last':>16}{'growth':>16}")
     for figure in found:
@@ -228,7 +298,7 @@ def run(name: str, target: Target, rounds: int, say: Callable[[str], None]) -> l
 
 @contextmanager
 def _python(folder: Path) -> Iterator[Subject]:
-    from benchmarks.soak_python import running
+    from benchmarks.soak_python import running  # noqa: PLC0415  it imports what is above
 
     with running(folder) as subject:
         yield subject
@@ -236,7 +306,7 @@ def _python(folder: Path) -> Iterator[Subject]:
 
 @contextmanager
 def _beam(folder: Path) -> Iterator[Subject]:
-    from benchmarks.soak_beam import running
+    from benchmarks.soak_beam import running  # noqa: PLC0415  as above
 
     with running(folder) as subject:
         yield subject
@@ -246,7 +316,14 @@ MEBI = 2.0**20
 TARGETS = {
     "python": Target(
         _python,
-        {"memory of the node, MB": 4, "gc objects": 200, "allocated blocks": 2_000, "code objects": 0},
+        {
+            "memory of the node, MB": 4,
+            "file descriptors": 1,
+            "threads of the system": 1,
+            "asyncio tasks": 1,
+            "gc objects": 200,
+            "allocated blocks": 2_000,
+        },
         frozenset({"history file, bytes"}),
     ),
     "beam": Target(

@@ -13,14 +13,14 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from benchmarks.soak import Kind, Traffic, Upgrade
+from benchmarks.soak import Kind, Traffic, Upgrade, processor_of
 from relup.diagnostics import Busy, Refused
 from relup.document import read_release
 from relup.document.route import route_to_data
 from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.planner import plan
-from relup.targets.python.client import Client, connect
+from relup.targets.python.client import connect
 
 NAME = "soak"
 WORKERS, SENDERS = 8, 3
@@ -243,10 +243,10 @@ class PythonSubject:
                 try:
                     client.ask("releases")
                 except Busy:
-                    time.sleep(0.005)
+                    time.sleep(0.02)
                     continue
-                told = [e for e in client.ask("history") if "outcome" in e][-1]
-                return {"status": told["outcome"], "windows": [{"milliseconds": w} for w in told["windows_ms"]]}
+            told = json.loads((self._home / NAME / "history.jsonl").read_bytes().splitlines()[-1])
+            return {"status": told["outcome"], "windows": [{"milliseconds": w} for w in told["windows_ms"]]}
         raise AssertionError("an upgrade without a controller does not end")
 
     def confirm(self) -> None:
@@ -270,6 +270,9 @@ class PythonSubject:
 
     def traffic(self) -> Traffic:
         return self._traffic("sent")
+
+    def processor(self) -> float:
+        return processor_of(self._pid)
 
     def _traffic(self, request: str) -> Traffic:
         senders = [*(f"s{i}" for i in range(SENDERS)), "asker"]
