@@ -38,8 +38,9 @@ ABSTRACT = [c for m in (collections.abc, numbers) for c in vars(m).values() if i
 def counts(code: CodeServer) -> dict[str, Any]:
     """Return how much there is of everything that careless reloading lets grow."""
     for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join(60)  # those that staged end by themselves
+        # those that staged end by themselves, and those of an event loop's executor with the loop
+        if thread is not threading.current_thread() and not thread.name.startswith("asyncio_"):
+            thread.join(60)
     settled()
     code.tidy()
     books: Any = code._books
