@@ -1,7 +1,7 @@
 """One reader under atheris, in a process of its own: libFuzzer ends the process, and what it imported is instrumented.
 
-`python -m tests.fuzz.atheris_run READER COUNT SEED FAULTS` appends what it finds to the file FAULTS, one JSON document
-a line, and prints how many inputs there were.
+`python -m tests.fuzz.atheris_run READER COUNT SEED FOLDER` works in FOLDER, which is the caller's to remove, leaves what
+it finds in the file `faults` there, one JSON document a line, and prints how many inputs there were.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,17 +20,8 @@ with atheris.instrument_imports(include=["relup", "yaml", "lark"], enable_loader
 from tests.fuzz.trial import MEMORY, Tally, bounded, tried
 
 
-def main(name: str, count: int, chance: int, faults: Path) -> None:
+def main(name: str, count: int, chance: int, folder: Path) -> None:
     """Run *count* inputs; never returns, because libFuzzer ends the process."""
-    with tempfile.TemporaryDirectory(prefix="relup-fuzz-", dir=_memory()) as folder:
-        _run(Path(folder), name, count, chance, faults)
-
-
-def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
-
-
-def _run(folder: Path, name: str, count: int, chance: int, faults: Path) -> None:
     work, corpus, words = (folder / part for part in ("work", "corpus", "words"))
     work.mkdir()
     corpus.mkdir()
@@ -50,12 +40,19 @@ def _run(folder: Path, name: str, count: int, chance: int, faults: Path) -> None
         tally.slowest = max(tally.slowest, took)
         if fault and (kind := fault.what[-200:]) not in kinds:
             kinds.add(kind)
-            with faults.open("a", encoding="ascii") as file:
+            with (folder / "faults").open("a", encoding="ascii") as file:
                 file.write(json.dumps({"reader": name, "data": data.hex(), "what": fault.what}) + "\n")
         if tally.count in (count, 1) or tally.count % 5000 == 0:
             print(json.dumps({"count": tally.count, "seconds": tally.seconds, "slowest": tally.slowest}), flush=True)
 
-    options = [f"-runs={count}", f"-seed={chance}", "-max_len=8192", f"-dict={words}", "-verbosity=0", "-rss_limit_mb=0"]
+    options = [
+        f"-runs={count}",
+        f"-seed={chance}",
+        "-max_len=8192",
+        f"-dict={words}",
+        "-verbosity=0",
+        "-rss_limit_mb=0",
+    ]
     atheris.Setup([sys.argv[0], *options, "-print_final_stats=0", str(corpus)], one)
     with bounded(2 * MEMORY), contextlib.suppress(SystemExit):
         atheris.Fuzz()

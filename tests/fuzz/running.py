@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -53,9 +54,9 @@ def by_hypothesis(name: str, count: int, chance: int) -> Tally:
 
 def by_atheris(name: str, count: int, chance: int) -> Tally:
     """Give a reader *count* inputs that atheris finds by what code they reach."""
-    with tempfile.TemporaryDirectory(prefix="relup-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="relup-fuzz-", dir=memory()) as folder:
         found = Path(folder) / "faults"
-        argv = [sys.executable, "-m", "tests.fuzz.atheris_run", name, str(count), str(chance), str(found)]
+        argv = [sys.executable, "-m", "tests.fuzz.atheris_run", name, str(count), str(chance), folder]
         done = subprocess.run(argv, capture_output=True, check=False, cwd=folder, env=_with_path())
         said = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith('{"count"')]
         last = json.loads(said[-1]) if said else {"count": 0, "seconds": 0, "slowest": 0}
@@ -68,8 +69,6 @@ def by_atheris(name: str, count: int, chance: int) -> Tally:
 
 
 def _with_path() -> dict[str, str]:
-    import os  # noqa: PLC0415
-
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
 
 

@@ -16,7 +16,20 @@ from tests.fuzz.trial import Reader
 
 _YAML = frozenset({"appup", "draft", "appup-to-erlang", "release", "plan", "route", "document", "plan-on-wire"})
 _KEYS = (
-    *("application", "vsn", "up", "down", "from", "to", "regex", "instructions", "name", "applications", "start", "args"),
+    *(
+        "application",
+        "vsn",
+        "up",
+        "down",
+        "from",
+        "to",
+        "regex",
+        "instructions",
+        "name",
+        "applications",
+        "start",
+        "args",
+    ),
     *("modules", "type", "direction", "base", "goal", "script", "way_back", "warnings", "hops", "root", "kind", "at"),
     *("fingerprints", "extensions", "appup", "update", "load_module", "add_module", "delete_module", "apply", "module"),
     *("function", "undo", "window", "change", "advanced", "depends", "timeout", "pre_purge", "post_purge", "mod_type"),
@@ -26,8 +39,12 @@ _KEYS = (
 )
 _values = st.one_of(
     *(st.none(), st.booleans(), st.integers(), st.integers(-(10**30), 10**30), st.floats(), st.text(max_size=8)),
-    st.sampled_from(["1", "2", "1.10", "shop", "shop.app", "up", "down", "inverse", "infinity", "soft", "permanent", "m"]),
-    st.sampled_from(["supervisor", "soft_purge", "brutal_purge", "x.yaml:1:1", "python", "beam", "error", "\ud800", ""]),
+    st.sampled_from(
+        ["1", "2", "1.10", "shop", "shop.app", "up", "down", "inverse", "infinity", "soft", "permanent", "m"]
+    ),
+    st.sampled_from(
+        ["supervisor", "soft_purge", "brutal_purge", "x.yaml:1:1", "python", "beam", "error", "\ud800", ""]
+    ),
 )
 _keys = st.sampled_from(_KEYS) | st.text(max_size=4)
 data = st.recursive(
