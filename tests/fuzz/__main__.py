@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz readers --count 1000000`: every reader; `python -m tests.fuzz socket --count 100000`: a node."""
+"""`python -m tests.fuzz readers --count 1000000` tries every reader, `… socket --count 100000` a live node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--ways", default=",".join(WAYS), help="mutation,hypothesis,atheris: each gets its share")
     given = parser.parse_args()
     if given.what == "socket":
-        from tests.fuzz.socket_run import main as ask  # noqa: PLC0415
+        from tests.fuzz.socket_run import main as ask
 
         return ask(given.count, given.seed)
     ways = given.ways.split(",")

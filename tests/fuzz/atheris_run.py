@@ -1,7 +1,7 @@
-"""One reader under atheris, in a process of its own: libFuzzer ends the process, and what it imported is instrumented.
+"""One reader under atheris, in a process of its own: libFuzzer ends it, and what was imported is instrumented.
 
-`python -m tests.fuzz.atheris_run READER COUNT SEED FOLDER` works in FOLDER, which is the caller's to remove, leaves what
-it finds in the file `faults` there, one JSON document a line, and prints how many inputs there were.
+`python -m tests.fuzz.atheris_run READER COUNT SEED FOLDER` works in FOLDER, which is the caller's to remove, leaves
+what it finds in the file `faults` there, one JSON document a line, and prints how many inputs there were.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main(name: str, count: int, chance: int, folder: Path) -> None:
         "-verbosity=0",
         "-rss_limit_mb=0",
     ]
-    atheris.Setup([sys.argv[0], *options, "-print_final_stats=0", str(corpus)], one)
+    atheris.Setup([sys.argv[0], *options, "-rss_limit_mb=0", str(corpus)], one)
     with bounded(2 * MEMORY), contextlib.suppress(SystemExit):
         atheris.Fuzz()
 

@@ -171,7 +171,7 @@ def _names() -> list[bytes]:
 EXTERNAL_SEEDS: Sequence[bytes] = [
     etf.encode(t)
     for t in (
-        [Atom("a"), 1, -5, 2**80, 1.5, b"bits", "x".encode() * 300],
+        [Atom("a"), 1, -5, 2**80, 1.5, b"bits", b"x" * 300],
         (Atom("ok"), {Atom("k"): [1, 2, 300], b"x": (1, 2)}),
         [(Atom("vsn"), [1]), (Atom("behaviour"), [Atom("gen_server")])],
         {1: {2: {3: []}}},
@@ -224,7 +224,7 @@ def _archives(scratch: _Scratch) -> list[Reader]:
     project = scratch.folder / "project"
     build(project, {"shop/__init__.py": '__version__ = "1"\n', "shop/app.py": ""})
     tomls = [
-        b'[project]\nname = "shop"\nversion = "1"\n[project.entry-points."relup.application"]\nmain = "shop.app:Shop"\n',
+        b'[project]\nname="shop"\nversion="1"\n[project.entry-points."relup.application"]\nmain="shop.app:Shop"\n',
         b'[project]\nname = "shop"\ndynamic = ["version"]\n[tool.setuptools.packages.find]\nwhere = ["src"]\n',
     ]
 

@@ -110,166 +110,46 @@ OTP_RELUPS = [
 """
 ]
 
+# fmt: off
 YAML_WORDS = [
-    *(
-        b"- ",
-        b": ",
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b", ",
-        b"'",
-        b'"',
-        b"#",
-        b"# TODO: x\n",
-        b"|",
-        b">",
-        b"&a ",
-        b"*a",
-        b"!!x ",
-    ),
-    *(
-        b"<<: *a",
-        b"\n",
-        b"\n  ",
-        b"\t",
-        b"---\n",
-        b"...\n",
-        b"? ",
-        b"%YAML 1.1\n",
-        b"%TAG ! x\n",
-        b"\\",
-        b"\\x41",
-        b"~",
-    ),
-    *(
-        b"null",
-        b"true",
-        b"1.10",
-        b"-1",
-        b"1e999",
-        b"0x10",
-        b"9" * 400,
-        b"9" * 5000,
-        b"1e-400",
-        b".inf",
-        b"\xef\xbb\xbf",
-    ),
-    *(
-        b"\xff\xfe",
-        b"\0",
-        b"\xc2\x85",
-        b"\xe2\x80\xa8",
-        b"\xed\xa0\x80",
-        b"\xf0\x9f\x8d\x8e",
-        b"inverse",
-        b"supervisor",
-    ),
-    *(b"advanced", b"soft", b"infinity", b"{regex: '(a*)*b'}", b"regex", b"(?R)", b"at: 'x:1:1'", b"at", b"tail: x"),
-    *(b"{list: [1], tail: 2}", b"{tuple: []}", b"{map: [[{}, 1]]}", b"{binary: [256]}", b"{fun: [m, f, 1]}"),
-    *(
-        b"up",
-        b"down",
-        b"from",
-        b"to",
-        b"vsn",
-        b"application",
-        b"instructions",
-        b"update",
-        b"load_module",
-        b"add_module",
-    ),
-    *(
-        b"delete_module",
-        b"apply",
-        b"undo",
-        b"module",
-        b"depends",
-        b"change",
-        b"keep",
-        b"instances",
-        b"migrate",
-        b"name",
-    ),
-    *(b"script", b"base", b"goal", b"way_back", b"hops", b"direction", b"warnings", b"root", b"kind", b"fingerprints"),
-    *(b"applications", b"args", b"start", b"type", b"modules", b"extensions", b"..", b"/", b"a" * 300, b"a." * 100),
+    b"- ", b": ", b"{", b"}", b"[", b"]", b", ", b"'", b'"', b"#", b"# TODO: x\n", b"|", b">", b"&a ", b"*a", b"!!x ",
+    b"<<: *a", b"\n", b"\n  ", b"\t", b"---\n", b"...\n", b"? ", b"%YAML 1.1\n", b"%TAG ! x\n", b"\\", b"\\x41", b"~",
+    b"null", b"true", b"1.10", b"-1", b"1e999", b"0x10", b"9" * 400, b"9" * 5000, b"1e-400", b".inf", b"\xef\xbb\xbf",
+    b"\xff\xfe", b"\0", b"\xc2\x85", b"\xe2\x80\xa8", b"\xed\xa0\x80", b"\xf0\x9f\x8d\x8e", b"inverse", b"supervisor",
+    b"advanced", b"soft", b"infinity", b"{regex: '(a*)*b'}", b"regex", b"(?R)", b"at: 'x:1:1'", b"at", b"tail: x",
+    b"{list: [1], tail: 2}", b"{tuple: []}", b"{map: [[{}, 1]]}", b"{binary: [256]}", b"{fun: [m, f, 1]}", b"up",
+    b"down", b"from", b"to", b"vsn", b"application", b"instructions", b"update", b"load_module", b"add_module",
+    b"delete_module", b"apply", b"undo", b"module", b"depends", b"change", b"keep", b"instances", b"migrate", b"name",
+    b"script", b"base", b"goal", b"way_back", b"hops", b"direction", b"warnings", b"root", b"kind", b"fingerprints",
+    b"applications", b"args", b"start", b"type", b"modules", b"extensions", b"..", b"/", b"a" * 300, b"a." * 100,
 ]
+# fmt: on
 
+# fmt: off
 ERLANG_WORDS = [
-    *(b"{", b"}", b"[", b"]", b",", b".\n", b"|", b"#{", b"=>", b"<<", b">>", b":", b"/", b"'", b'"', b"$", b"$\\"),
-    *(
-        b"\\x{110000}",
-        b"\\x{FFFFFFFFFFFF}",
-        b"\\^",
-        b"\\777",
-        b"%",
-        b"% coding: latin-1\n",
-        b"-",
-        b"+",
-        b"16#FF",
-        b"37#1",
-    ),
-    *(b"1#1", b"36#ZZ", b"1_000", b"1.0e999", b"1.0e-999", b"9" * 400, b"9" * 5000, b"16#" + b"F" * 5000, b"1.5"),
-    *(b"fun m:f/1", b"fun", b"m:f", b"1:1000000000000", b"1:8/unit:999", b'"x"/utf8', b"/little-signed-unit:3"),
-    *(b"1/float", b"1:65/float", b"2:1", b":16777216", b":16777217", b'"x"/utf32', b"VSN", b"%VSN%", b"{{vsn}}", b"X"),
-    *(
-        b"\xff",
-        b"\xc3\xbc",
-        b"\0",
-        b"\xed\xa0\x80",
-        b"\xef\xbb\xbf",
-        b'"""',
-        b"end",
-        b"maybe",
-        b"?X",
-        b"#r{}",
-        b"<0.1.0>",
-    ),
-    *(
-        b"update",
-        b"load_module",
-        b"advanced",
-        b"supervisor",
-        b"soft_purge",
-        b"application",
-        b"release",
-        b"erts",
-        b"vsn",
-    ),
-    *(
-        b"modules",
-        b"env",
-        b"'A'",
-        b"a" * 256,
-        b"\n",
-        b"~",
-        b"fun x:y/99999999999999999999999",
-        b"[1|[2|[3|4]]]",
-        b'"a""b"',
-    ),
+    b"{", b"}", b"[", b"]", b",", b".\n", b"|", b"#{", b"=>", b"<<", b">>", b":", b"/", b"'", b'"', b"$", b"$\\",
+    b"\\x{110000}", b"\\x{FFFFFFFFFFFF}", b"\\^", b"\\777", b"%", b"% coding: latin-1\n", b"-", b"+", b"16#FF",
+    b"37#1", b"1#1", b"36#ZZ", b"1_000", b"1.0e999", b"1.0e-999", b"9" * 400, b"9" * 5000, b"16#" + b"F" * 5000,
+    b"1.5", b"fun m:f/1", b"fun", b"m:f", b"1:1000000000000", b"1:8/unit:999", b'"x"/utf8', b"/little-signed-unit:3",
+    b"1/float", b"1:65/float", b"2:1", b":16777216", b":16777217", b'"x"/utf32', b"VSN", b"%VSN%", b"{{vsn}}", b"X",
+    b"\xff", b"\xc3\xbc", b"\0", b"\xed\xa0\x80", b"\xef\xbb\xbf", b'"""', b"end", b"maybe", b"?X", b"#r{}",
+    b"<0.1.0>", b"update", b"load_module", b"advanced", b"supervisor", b"soft_purge", b"application", b"release",
+    b"erts", b"vsn", b"modules", b"env", b"'A'", b"a" * 256, b"\n", b"~", b"fun x:y/99999999999999999999999",
+    b"[1|[2|[3|4]]]", b'"a""b"',
 ]
+# fmt: on
 
+# fmt: off
 EXTERNAL_WORDS = [
-    *(
-        bytes([n])
-        for n in (131, 80, 97, 98, 99, 70, 100, 119, 118, 115, 103, 88, 102, 89, 120, 104, 105, 106, 107, 108)
-    ),
-    *(bytes([n]) for n in (109, 110, 111, 101, 114, 90, 112, 113, 116, 77)),
-    *(b"\x00\x00\x00\x01", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x00\x00", b"\xff\xff", b"w\x01a", b"w\x04true"),
-    *(
-        b"l\x00\x00\x00\x01",
-        b"h\x01",
-        b"h\x02",
-        b"t\x00\x00\x00\x01",
-        b"m\x00\x00\x00\x02ab",
-        b"k\x00\x02ab",
-        b"j",
-        b"a\x01",
-    ),
-    *(b"n\x08\x00" + b"\xff" * 8, b"o\x00\x00\x10\x00\x00" + b"\xff" * 4096, b"F\x7f\xf0\x00\x00\x00\x00\x00\x00"),
+   
+    *( bytes([n]) for n in (131, 80, 97, 98, 99, 70, 100, 119, 118, 115, 103, 88, 102, 89, 120, 104, 105, 106, 107, 108) ),
+    *(bytes([n]) for n in (109, 110, 111, 101, 114, 90, 112, 113, 116, 77)), b"\x00\x00\x00\x01", b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff", b"\x00\x00", b"\xff\xff", b"w\x01a", b"w\x04true", b"l\x00\x00\x00\x01", b"h\x01", b"h\x02",
+    b"t\x00\x00\x00\x01", b"m\x00\x00\x00\x02ab", b"k\x00\x02ab", b"j", b"a\x01", b"n\x08\x00" + b"\xff" * 8,
+    b"o\x00\x00\x10\x00\x00" + b"\xff" * 4096, b"F\x7f\xf0\x00\x00\x00\x00\x00\x00",
     b"P\x00\x10\x00\x00" + bytes.fromhex("789cedc1010d000000c2a0f74f6d0e37a0000000000000000000be0d210000"),
 ]
+# fmt: on
 
 
 def plans() -> Iterable[str]:
@@ -280,16 +160,10 @@ def plans() -> Iterable[str]:
 
 def routes() -> list[Route]:
     """Return plans of one hop and of two."""
-    folders = {
-        name: [read_release(p) for p in sorted((examples() / name).glob("*"))[:3] if p.is_dir()] for name in NAMES
-    }
-    one, two, three = folders["anemone"]
-    old, new = folders["accounts"]
+    one, two, three = (read_release(examples() / "anemone" / vsn) for vsn in "123")
+    old, new = (read_release(examples() / "accounts" / vsn) for vsn in "12")
     first = plan(one, two)
     return [Route((first,)), Route((plan(old, new),)), Route((first, plan(two, three)))]
-
-
-NAMES = ("anemone", "accounts")
 
 
 def terms() -> list[bytes]:
