@@ -24,6 +24,8 @@ from relup.document.erlang.fingerprint import fingerprint
 from relup.document.erlang.functions import read_functions
 from relup.document.erlang.otp_relup import read_otp_relup
 from relup.document.route import read_route, route_from_data, route_to_data
+from relup.model.appup import Appup
+from relup.planner.lint import check_appup
 from relup.targets.beam import etf
 from relup.targets.beam.terms import Atom
 from relup.targets.python.wire import decode as decode_line
@@ -81,12 +83,20 @@ def _yaml(scratch: _Scratch) -> list[Reader]:
         (folder / "release.yaml").write_bytes(data)
         return read_release(folder)
 
+    def draft(data: bytes) -> object:
+        """Read an appup as `relup check` does, which looks at its patterns and asks for what is to be answered."""
+        match read_document(scratch.file("d.appup.yaml", data)):
+            case Appup() as appup:
+                return list(check_appup(appup))
+            case other:
+                return other
+
     def exported(data: bytes) -> object:
         return export_appup(scratch.file("e.appup.yaml", data))
 
     return [
         Reader("appup", lambda d: read_appup(scratch.file("a.appup.yaml", d)), APPUPS, YAML_WORDS),
-        Reader("draft", lambda d: read_document(scratch.file("d.appup.yaml", d)), APPUPS, YAML_WORDS),
+        Reader("draft", draft, APPUPS, YAML_WORDS),
         Reader("appup-to-erlang", exported, APPUPS, YAML_WORDS),
         Reader("release", release, RELEASES, YAML_WORDS),
         Reader("plan", lambda d: read_relup(scratch.file("plan.yaml", d)), two, YAML_WORDS),

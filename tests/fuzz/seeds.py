@@ -123,9 +123,7 @@ YAML_WORDS = [
     b"script", b"base", b"goal", b"way_back", b"hops", b"direction", b"warnings", b"root", b"kind", b"fingerprints",
     b"applications", b"args", b"start", b"type", b"modules", b"extensions", b"..", b"/", b"a" * 300, b"a." * 100,
 ]
-# fmt: on
 
-# fmt: off
 ERLANG_WORDS = [
     b"{", b"}", b"[", b"]", b",", b".\n", b"|", b"#{", b"=>", b"<<", b">>", b":", b"/", b"'", b'"', b"$", b"$\\",
     b"\\x{110000}", b"\\x{FFFFFFFFFFFF}", b"\\^", b"\\777", b"%", b"% coding: latin-1\n", b"-", b"+", b"16#FF",
@@ -137,13 +135,9 @@ ERLANG_WORDS = [
     b"erts", b"vsn", b"modules", b"env", b"'A'", b"a" * 256, b"\n", b"~", b"fun x:y/99999999999999999999999",
     b"[1|[2|[3|4]]]", b'"a""b"',
 ]
-# fmt: on
 
-# fmt: off
 EXTERNAL_WORDS = [
-   
-    *( bytes([n]) for n in (131, 80, 97, 98, 99, 70, 100, 119, 118, 115, 103, 88, 102, 89, 120, 104, 105, 106, 107, 108) ),
-    *(bytes([n]) for n in (109, 110, 111, 101, 114, 90, 112, 113, 116, 77)), b"\x00\x00\x00\x01", b"\xff\xff\xff\xff",
+    *(bytes([n]) for n in b"\x83PabcFdwvsgXfYxhijklmnoerZpqtM"), b"\x00\x00\x00\x01", b"\xff\xff\xff\xff",
     b"\x7f\xff\xff\xff", b"\x00\x00", b"\xff\xff", b"w\x01a", b"w\x04true", b"l\x00\x00\x00\x01", b"h\x01", b"h\x02",
     b"t\x00\x00\x00\x01", b"m\x00\x00\x00\x02ab", b"k\x00\x02ab", b"j", b"a\x01", b"n\x08\x00" + b"\xff" * 8,
     b"o\x00\x00\x10\x00\x00" + b"\xff" * 4096, b"F\x7f\xf0\x00\x00\x00\x00\x00\x00",
