@@ -136,6 +136,12 @@ class NodeProcess:
             if found := re.search(pattern, line):
                 return found
 
+    def everything(self) -> list[str]:
+        """Return all that it has printed, once it has ended."""
+        while (line := self._queue.get(timeout=PATIENCE)) is not None:
+            self.lines.append(line)
+        return self.lines
+
     def kill(self) -> None:
         """End it as a crash does."""
         self.process.kill()

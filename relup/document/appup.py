@@ -42,7 +42,7 @@ def write_appup(appup: Appup) -> str:
 
 def decode_appup(piece: Piece) -> Appup:
     """Return the appup that stands here; raise `Malformed` when there is none."""
-    fields = piece.fields()
+    fields = piece.required("application", "vsn")
     entries = {d: [_entry(p, d) for p in fields[d].items()] if d in fields else [] for d in _OTHER}
     return Appup(
         application=fields["application"].text(),
@@ -62,10 +62,11 @@ def encode_appup(appup: Appup, *, places: bool) -> dict[str, Any]:
 
 
 def _entry(piece: Piece, direction: Direction) -> Entry:
-    fields = piece.fields()
+    other = _OTHER[direction]
+    fields = piece.required(other, "instructions")
     instructions = fields["instructions"]
     return Entry(
-        version=_pattern(fields[_OTHER[direction]]),
+        version=_pattern(fields[other]),
         instructions="inverse"
         if instructions.data == "inverse"
         else tuple([read_instruction(i) for i in instructions.items()]),
@@ -82,7 +83,7 @@ def _entry_data(entry: Entry, direction: Direction, places: bool) -> dict[str, A
 
 def _pattern(piece: Piece) -> VersionPattern:
     if isinstance(piece.data, dict):
-        return VersionPattern(piece.fields()["regex"].text(), regex=True)
+        return VersionPattern(piece.required("regex")["regex"].text(), regex=True)
     return VersionPattern(piece.text())
 
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from relup.diagnostics import Diagnostic, OperatorNeeded, Refused, RelupError
+from relup.diagnostics import Diagnostic, InvalidInput, OperatorNeeded, Refused, RelupError
 from relup.targets.python.home import Home
-from relup.targets.python.wire import decode, encode, error_from_data, short_address
+from relup.targets.python.wire import LIMIT, decode, encode, error_from_data, short_address
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -33,11 +33,15 @@ class Client:
     def ask(self, op: str, on_event: OnEvent | None = None, **fields: Any) -> Any:
         """Send a request and return its result, handing on the events before it.
 
-        Raises the error that the node answers. When it goes away without an answer: `OperatorNeeded` if it was
-        asked to change something, else `Refused`.
+        Raises the error that the node answers, and `InvalidInput` for a request that no node takes. When the node goes
+        away without an answer: `OperatorNeeded` if it was asked to change something, else `Refused`.
         """
+        line = encode({"op": op, **fields})
+        if len(line) > LIMIT:
+            message = f"this plan has {len(line):,} bytes, and a node takes up to {LIMIT:,}"
+            raise InvalidInput([Diagnostic("plan_too_large", message, hint="apply a route hop by hop")])
         try:
-            self._connection.sendall(encode({"op": op, **fields}))
+            self._connection.sendall(line)
             return self._answer(on_event)
         except (OSError, ValueError) as error:
             message = f"node {self.name!r} went away before it answered"

@@ -21,10 +21,11 @@ from relup.document.route import route_from_data
 from relup.executor import Event, Options
 from relup.model.route import Route
 from relup.targets.python.handler import ReleaseHandler
+from relup.targets.python.hearing import CHUNK, Ear, Guests, request_of
 from relup.targets.python.home import Home
 from relup.targets.python.look import check_bootable, evaluate, new_namespace, releases, status
 from relup.targets.python.outcomes import outcome_to_data
-from relup.targets.python.wire import LIMIT, decode, encode, error_to_data, peer, short_address
+from relup.targets.python.wire import encode, error_to_data, peer, short_address
 
 log = logging.getLogger("relup.node")
 
@@ -42,9 +43,7 @@ class Control:
         self._home = home
         self._stop = stop
         self._server: asyncio.Server | None = None
-        self._conversations: set[asyncio.Task[None]] = set()
-        self._answering: set[asyncio.Task[None]] = set()
-        """The conversations in which a request is being answered."""
+        self._guests = Guests()
         self._upgrades: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -52,7 +51,7 @@ class Control:
         with contextlib.suppress(FileNotFoundError):
             self._home.socket.unlink()
         with short_address(self._home.socket) as address:
-            self._server = await asyncio.start_unix_server(self._converse, address, limit=LIMIT)
+            self._server = await asyncio.start_unix_server(self._converse, address, limit=CHUNK)
         self._home.socket.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
     async def close(self) -> None:
@@ -62,10 +61,10 @@ class Control:
         await self._handler.finish()
         if self._upgrades:
             await asyncio.wait(self._upgrades)
-        for task in self._conversations - self._answering:
+        for task in self._guests.tasks.keys() - self._guests.answering:
             task.cancel()
-        if self._conversations:
-            _, late = await asyncio.wait(self._conversations, timeout=LAST_WORDS)
+        if self._guests.tasks:
+            _, late = await asyncio.wait([*self._guests.tasks], timeout=LAST_WORDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -75,15 +74,15 @@ class Control:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._conversations.add(task)
-        namespace = new_namespace(self._handler.node)
+        ear, namespace = Ear(reader, self._guests), new_namespace(self._handler.node)
         try:
             owner = _owner(writer)
-            while line := await _next_line(reader):
-                self._answering.add(task)
+            self._guests.welcome(task)
+            while line := await ear.line():
+                self._guests.heard(task)
                 await self._answer(line, owner, namespace, lambda message: _send(writer, message))
                 await writer.drain()
-                self._answering.discard(task)
+                self._guests.answering.discard(task)
                 if not self._listens():
                     break
         except OSError:
@@ -93,8 +92,8 @@ class Control:
         except RelupError as error:
             _send(writer, {"error": error_to_data(error)})
         finally:
-            self._conversations.discard(task)
-            self._answering.discard(task)
+            ear.close()
+            self._guests.farewell(task)
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
@@ -104,7 +103,7 @@ class Control:
 
     async def _answer(self, line: bytes, owner: str, namespace: dict[str, Any], send: Send) -> None:
         try:
-            send({"result": await self._dispatch(_request(line), owner, namespace, send)})
+            send({"result": await self._dispatch(request_of(line), owner, namespace, send)})
         except RelupError as error:
             send({"error": error_to_data(error)})
         except Exception as error:
@@ -135,7 +134,7 @@ class Control:
                 self._stop(owner)
                 return {"pid": os.getpid()}
             case _:
-                raise InvalidInput([Diagnostic("bad_request", f"not a request: {sorted(request)}")])
+                raise InvalidInput([Diagnostic("bad_request", f"not a request: {sorted(request)!r:.200}")])
 
     def _begin(self, route: Route, options: _Options, owner: str, send: Send) -> asyncio.Task[Any]:
         """Start an upgrade as a task of its own, so that it outlives this conversation."""
@@ -188,29 +187,9 @@ class _Options:
 
 def _number(given: Any) -> int | None:
     """Return the number of an upgrade that a request names, if it does. Raises `InvalidInput` for what is none."""
-    match given:
-        case bool():
-            pass
-        case int() | None:
-            return given
-        case _:
-            pass
+    if given is None or (isinstance(given, int) and not isinstance(given, bool)):
+        return given
     raise InvalidInput([Diagnostic("bad_request", f"this is no number of an upgrade: {given!r:.100}")])
-
-
-async def _next_line(reader: asyncio.StreamReader) -> bytes:
-    """Return the next request, empty at the end. Raises `InvalidInput` for one that is too long."""
-    try:
-        return await reader.readline()
-    except ValueError as error:
-        raise InvalidInput([Diagnostic("bad_request", f"a request is at most {LIMIT} bytes long")]) from error
-
-
-def _request(line: bytes) -> dict[str, Any]:
-    try:
-        return decode(line)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput([Diagnostic("bad_request", f"not a request: {error}")]) from error
 
 
 def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:

@@ -26,8 +26,8 @@ from relup.diagnostics import (
     RolledBack,
 )
 
-LIMIT = 64 * 1024 * 1024
-"""The longest line, in bytes: a plan of several hundred thousand instructions."""
+LIMIT = 32 * 1024 * 1024
+"""The longest request, in bytes: a plan of some fifty thousand modules."""
 _LONGEST_ADDRESS = 100
 _ERRORS = {kind.exit_code: kind for kind in (InvalidInput, Refused, RolledBack, OperatorNeeded, Busy)}
 
