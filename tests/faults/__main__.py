@@ -41,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _results(cases: Sequence[Case], place: Path, jobs: int) -> Iterator[Result]:
     shares = [cases[n::jobs] for n in range(jobs)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
-        for results in pool.map(_share, [place / f"job{n}" for n in range(jobs)], shares):
-            yield from results
+        shared = list(pool.map(_share, [place / f"job{n}" for n in range(jobs)], shares))
+    by_case = {id(c): r for share, results in zip(shares, shared, strict=True) for c, r in zip(share, results, strict=True)}
+    return (by_case[id(c)] for c in cases)
 
 
 def _share(place: Path, cases: Sequence[Case]) -> list[Result]:
@@ -54,6 +55,8 @@ def _share(place: Path, cases: Sequence[Case]) -> list[Result]:
             if result.end == "MIXED":
                 print(f"MIXED: {case}: {'; '.join(result.why)}"[:1500], file=sys.stderr, flush=True)
             results.append(result)
+            if not len(results) % 50:
+                print(f"{len(results)} of {len(cases)}", file=sys.stderr, flush=True)
     finally:
         made.forget()
     return results

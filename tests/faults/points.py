@@ -34,6 +34,8 @@ class Faults:
     strikes: dict[tuple[int, str], str] = field(default_factory=dict)
     """By the number of the point and the moment."""
     seen: list[str] = field(default_factory=list)
+    moments: list[tuple[int, str]] = field(default_factory=list)
+    """The order in which points were entered and left."""
     struck: list[str] = field(default_factory=list)
     controller: int = 0
     notes: dict[str, bool] = field(default_factory=dict)
@@ -45,6 +47,7 @@ class Faults:
         self.strikes = {(number, moment): action for number, moment, action in strikes}
         self.controller = controller
         self.seen.clear()
+        self.moments.clear()
         self.struck.clear()
 
     def reach(self, point: str) -> int:
@@ -54,6 +57,7 @@ class Faults:
 
     def due(self, number: int, moment: str) -> str | None:
         """Return what strikes now, once."""
+        self.moments.append((number, moment))
         action = self.strikes.pop((number, moment), None)
         if action:
             self.struck.append(f"{action} {moment} {self.seen[number]}")

@@ -146,9 +146,9 @@ class Live:
         """Take away what struck and lasts."""
         faults().mend()
 
-    def view_seen(self) -> list[str]:
-        """Return the points that were reached."""
-        return list(faults().seen)
+    def reached(self) -> tuple[list[str], list[tuple[int, str]]]:
+        """Return the points that were reached, and in which order they were entered and left."""
+        return list(faults().seen), list(faults().moments)
 
     def where(self) -> str:
         """Return where the upgrade stands."""

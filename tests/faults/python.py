@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from relup.diagnostics import RelupError
@@ -19,14 +23,24 @@ from tests.faults.oracle import (
     version,
     versions,
 )
-from tests.faults.result import Case, End, Result, Strike
+from tests.faults.result import Case, End, Moment, Result, Strike
 from tests.faults.station import NAME, Command, Station, Stranded
 from tests.faults.table import Fault, fault, faults_at, why_not
 
+MOMENTS: tuple[Moment, ...] = ("before", "after")
 WAIT = 20.0
 """Seconds after which a run that does not end is stranded."""
 ENDS: dict[int | None, End] = {0: "done", 4: "refused", 5: "rolled back", 7: "busy", 6: "told"}
 VIEW = "await node.faults.view()"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The points of one upgrade."""
+
+    points: tuple[str, ...]
+    same: frozenset[int]
+    """Those after which the next one is entered at once."""
 
 
 def run(station: Station, case: Case) -> Result:
@@ -82,8 +96,6 @@ def _await_end(station: Station, command: Command, about: Sequence[Fault]) -> No
 
 
 def _pidfd(command: Command) -> int:
-    import os
-
     return os.pidfd_open(command.pid)
 
 
@@ -137,6 +149,8 @@ def _judge(
         yield f"several versions run: {versions(station.code, view)}"
     if command.exit_code == 6 and not command.output.read_text().strip():
         yield "nothing is said of what remains"
+    if command.exit_code == 6 and runs == "1":
+        yield f"an operator is called where everything is as it was: {command.output.read_text()[-500:]}"
     if not any(f.writes_fail for f in about):
         upgrades = [e for e in station.history() if e["what"] in ("upgrade", "downgrade")]
         if runs and upgrades:
@@ -180,8 +194,8 @@ def _home(station: Station, view: Any, before: Any, about: Sequence[Fault]) -> l
     return []
 
 
-def points(station: Station, strikes: Sequence[Strike] = ()) -> list[str]:
-    """Return the points that an upgrade reaches once *strikes* struck."""
+def reached(station: Station, strikes: Sequence[Strike] = ()) -> Reached:
+    """Return what an upgrade reaches once *strikes* struck."""
     station.forget()
     station.start()
     with station.command("apply", NAME, station.plan("1", "3")) as command:
@@ -190,30 +204,37 @@ def points(station: Station, strikes: Sequence[Strike] = ()) -> list[str]:
         if not command.ended(WAIT):
             raise Stranded("the upgrade does not end")
         assert command.exit_code == (5 if strikes else 0), command.output.read_text()
-    found: list[str] = station.ask("node.faults.view_seen()")
+    points, moments = station.ask("node.faults.reached()")
     station.ask("await node.faults.logs()")
     station.forget()
-    return found
+    return Reached(tuple(points), frozenset(_same_as_next(moments)))
 
 
-def cases(station: Station) -> tuple[list[Case], dict[str, int]]:
+def _same_as_next(moments: Sequence[tuple[int, str]]) -> Iterator[int]:
+    """Yield the points after which the next one is entered at once: both are the same moment of the upgrade."""
+    for (number, moment), (_, following) in pairwise(moments):
+        if moment == "after" and following == "before":
+            yield number
+
+
+def cases(station: Station) -> tuple[list[Case], Counter[str]]:
     """Return every run of the matrix, and how many were left out, by reason."""
-    there = points(station)
-    last = max(n for n, point in enumerate(there) if point == "effect commit")
-    late = Strike(last, there[last], "before", "fails")
-    back = points(station, [late])
-    left: dict[str, int] = {}
+    there = reached(station)
+    last = max(n for n, point in enumerate(there.points) if point == "effect commit")
+    late = Strike(last, there.points[last], "before", "fails")
+    back = reached(station, [late])
+    left: Counter[str] = Counter()
     found = [Case((strike,)) for strike in _strikes(there, 0, left)]
     found += [Case((late, strike), recovery=True) for strike in _strikes(back, last + 1, left)]
     return found, left
 
 
-def _strikes(reached: Sequence[str], first: int, left: dict[str, int]) -> Iterator[Strike]:
-    for number, point in list(enumerate(reached))[first:]:
+def _strikes(run: Reached, first: int, left: Counter[str]) -> Iterator[Strike]:
+    for number, point in list(enumerate(run.points))[first:]:
         for name in faults_at(point):
-            for moment in ("before", "after"):
-                reason = why_not(name, point, moment)  # type: ignore[arg-type]
+            for moment in MOMENTS:
+                reason = why_not(name, point, moment, same=number in run.same)
                 if reason is None:
-                    yield Strike(number, point, moment, name)  # type: ignore[arg-type]
+                    yield Strike(number, point, moment, name)
                 else:
-                    left[reason] = left.get(reason, 0) + 1
+                    left[reason] += 1

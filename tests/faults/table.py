@@ -35,9 +35,10 @@ _KNOWN = {
     "flood of messages": Fault("flood of messages", seconds=30.0),
 }
 RAISING = ("raises", "out of memory", "cancelled", "interrupts", "sys.exit", "recursion", "spoils, raises")
+REPORTED = ("fails", "a bug")
 LATER = ("hangs", "ignores cancelling")
 STATES = ("spoils, raises", "returns None", "returns a class")
-ENDLESS = ("endless loop",)
+INSTEAD = ("returns None", "returns a class", "hangs", "ignores cancelling")
 
 
 def fault(name: str) -> Fault:
@@ -50,19 +51,20 @@ def faults_at(point: str) -> list[str]:
     return [*EVERYWHERE, *EFFECT] if point.startswith("effect ") else list(USER)
 
 
-def why_not(name: str, point: str, moment: Moment) -> str | None:
-    """Return why a fault is not tried at a point; None when it is."""
+def why_not(name: str, point: str, moment: Moment, *, same: bool) -> str | None:
+    """Return why a fault is not tried at a point; None when it is. *same*: nothing happens before the next point."""
     kind = kind_of(point)
+    raising = name in (*RAISING, *REPORTED)
+    if same and moment == "after" and not raising and name not in INSTEAD:
+        return "the same moment as before the next step"
+    if kind == "call" and moment == "after" and raising:
+        return "a call that failed has done nothing, by its own promise"
     if point.startswith("effect "):
-        if kind == "call" and moment == "after" and name in ("fails", "a bug", "out of memory"):
-            return "a call that failed has done nothing, by its own promise"
-        if kind in ("resume", "rollback") and name in ("fails", "a bug", "out of memory"):
+        if kind in ("resume", "rollback") and raising:
             return "the target's own last word: what is raised there would be invented"
         return None
     if name in STATES and kind != "code_change":
         return "only a code_change is given a state, or returns one"
-    if name in LATER and kind in ("body",):
+    if name in LATER and kind == "body":
         return "a module body awaits nothing"
-    if kind == "call" and moment == "after" and name in RAISING:
-        return "a call that failed has done nothing, by its own promise"
     return None
