@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from relup.diagnostics import Diagnostic, Refused, in_words
+from relup.diagnostics import Diagnostic, Refused, RelupError, in_words
 from relup.executor.outcome import Outcome, Phase, Status, WindowReport
 from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
@@ -65,7 +65,12 @@ async def apply_hop(
     async with target.begin(relup) as transaction:
         run = _Run(relup, transaction, tell, clock)
         run.tell("prepare", "new code is read and run off to the side")
-        preparation = await transaction.prepare(parts)
+        try:
+            preparation = await transaction.prepare(parts)
+        except RelupError:
+            raise
+        except Exception as error:  # nothing has been touched yet, which is what an upgrade that is undone comes to
+            return replace(outcome, status="rolled_back", diagnostics=_as_failure(error).diagnostics)
         if strict and (warned := [d for d in preparation.notes if d.severity == "warning"]):
             raise Refused([replace(d, severity="error") for d in warned])
         outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *preparation.notes))

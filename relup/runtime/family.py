@@ -6,7 +6,7 @@ makes another family and leaves this one alone, so a rollback is putting this on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -113,6 +113,15 @@ def changed(family: Family, spec: SupervisorSpec, code: CodeServer) -> Family:
         known = new.children.get(name)
         new.put(child if known is None else replace(child, spec=known.spec))
     return new
+
+
+def limited(family: Family, ids: Collection[Any]) -> Family:
+    """Return the family without those children that have no process and none of *ids*.
+
+    A code change that is taken back by another one leaves the specs behind that it added: OTP's rule keeps them.
+    """
+    kept = {n: c for n, c in family.children.items() if n in ids or c.pid is not None or c.restarting}
+    return family if len(kept) == len(family.children) else replace(family, children=kept)
 
 
 def _completed(children: Iterable[ChildSpec], code: CodeServer) -> list[ChildSpec]:

@@ -30,6 +30,7 @@ from relup.model.windows import Cut, Segment, Window
 from relup.runtime import Down, Node, NoReply, Process, Reply, Stop, suspension
 from relup.runtime.code.keeping import put
 from relup.targets.python import preflight
+from relup.targets.python.added_specs import AddedSpecs
 from relup.targets.python.blame import place_of
 from relup.targets.python.calls import Calls
 from relup.targets.python.exchange import Exchange
@@ -74,6 +75,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._open = False
         self._started: set[Process] = set()
         self._journal: list[Entry] = []
+        self._specs = AddedSpecs()
         self._collects = False
         self._awaited = False
         """Whether something was awaited in the open window since its code was exchanged."""
@@ -223,7 +225,12 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             states = States()
             self._journal.append(states)
             old_vsn = Down(vsn) if change.mode == "down" else vsn
-            await self._change(self._members(part.module), part, old_vsn, states.changed)
+            members = self._members(part.module)
+            if towards == "goal":
+                self._specs.note(members)
+            await self._change(members, part, old_vsn, states.changed)
+            if towards == "base":
+                self._specs.take_back(members)
 
     async def _change(
         self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, changed: list[Changed]
@@ -311,6 +318,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def resume(self) -> None:
         """Let every held process go on, and forget how to roll this window back."""
         self._journal.clear()
+        self._specs.settle()
         self._release()
 
     async def rollback(self) -> Sequence[Diagnostic]:
@@ -323,6 +331,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             while self._journal:
                 remains += await undo(self._journal.pop())
         finally:
+            self._specs.forget()
             self._release()
         if remains:
             raise EffectFailed(*remains)
