@@ -59,8 +59,8 @@ def busy(count: int) -> str:
     """
 
 
-def upgraded(node: BeamNode, relup: Relup, after: str = "", happens: str = "ok") -> Outcome:
-    """Carry out a plan on a node with relup; after an effect, something *happens* on the node."""
+def upgraded(node: BeamNode, relup: Relup, after: str = "", happens: str | Callable[[], None] = "ok") -> Outcome:
+    """Carry out a plan on a node with relup; after an effect, something *happens* on the node, or here."""
     return timed(node, relup, after, happens)[0]
 
 
@@ -70,12 +70,16 @@ def tried(node: BeamNode, relup: Relup) -> Outcome:
 
 
 def timed(
-    node: BeamNode, relup: Relup, after: str = "", happens: str = "ok", options: Options | None = None
+    node: BeamNode,
+    relup: Relup,
+    after: str = "",
+    happens: str | Callable[[], None] = "ok",
+    options: Options | None = None,
 ) -> tuple[Outcome, float]:
     """Do as `upgraded`, with other options perhaps; return how many seconds it took beside the outcome."""
 
     async def happening() -> None:
-        node.ask(happens)
+        node.ask(happens) if isinstance(happens, str) else await asyncio.to_thread(happens)
 
     async def scenario() -> tuple[Outcome, float]:
         async with connect(reach(node)) as bridge:

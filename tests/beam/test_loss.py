@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -41,7 +42,7 @@ RESET = """
 """
 
 
-Lost: TypeAlias = Callable[[str, str], AbstractContextManager[None]]
+Lost: TypeAlias = Callable[[str, str], AbstractContextManager[list[int]]]
 
 
 @contextmanager
@@ -55,17 +56,18 @@ def losing_upgrades(node: BeamNode, *releases: Path, ends: str = f"begin {GONE} 
         says, told = controllers.stdin, controllers.stdout
 
         @contextmanager
-        def lost(step: str, loss: str) -> Iterator[None]:
+        def lost(step: str, loss: str) -> Iterator[list[int]]:
             says.write(f"{step} {loss}\n")
             says.flush()
             stopped = [int(pid) for pid in told.readline().split()]
             assert bool(stopped) == (loss in ("silence", "standstill"))
             try:
                 assert node.ask(ends) is True
-                yield
+                yield stopped
             finally:
                 for pid in stopped:
-                    os.kill(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
 
         try:
             yield lost
@@ -96,6 +98,23 @@ def test_a_bridge_or_a_controller_that_is_stopped_is_waited_for_as_long_as_the_l
             lost("change_code", loss),
         ):
             assert node.ask(VIEW) == before
+
+
+def test_a_controller_that_was_taken_for_dead_has_no_part_in_the_next_upgrade(beam: Beam) -> None:
+    """It goes on in the middle of the window of another one; what it asks for then is refused, and it ends."""
+    with beam.depot_node(interval=HOUR, workers=5) as node:
+        with losing_upgrades(node, beam.depot["1"], beam.depot["2"]) as lost, lost("load", "standstill") as stopped:
+
+            def come_back() -> None:
+                ends = os.pidfd_open(stopped[0])
+                os.kill(stopped[0], signal.SIGCONT)
+                assert select.select([ends], [], [], 20)[0]
+                os.close(ends)
+
+            outcome = upgraded(node, planned(beam.depot["1"], beam.depot["2"]), "change_code", come_back)
+        assert outcome.status == "done", outcome
+        assert node.ask(VSN) == (2, "2")
+        assert node.ask(GONE) == []
 
 
 def test_a_loss_between_two_windows_leads_back_over_the_first(beam: Beam, tmp_path: Path) -> None:

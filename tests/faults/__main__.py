@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         home = station(Path(place) / "first")
         cases, left = python.cases(home)
         chosen = [
-            c for c in cases if wanted.fault in c.fault and (wanted.step in c.step or wanted.step in c.strikes[-1].point)
+            c
+            for c in cases
+            if wanted.fault in c.fault and (wanted.step in c.step or wanted.step in c.strikes[-1].point)
         ][:: wanted.every]
         results = list(_results(chosen, Path(place), wanted.j))
     print(table(results, left, time.monotonic() - began))
@@ -42,7 +44,9 @@ def _results(cases: Sequence[Case], place: Path, jobs: int) -> Iterator[Result]:
     shares = [cases[n::jobs] for n in range(jobs)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
         shared = list(pool.map(_share, [place / f"job{n}" for n in range(jobs)], shares))
-    by_case = {id(c): r for share, results in zip(shares, shared, strict=True) for c, r in zip(share, results, strict=True)}
+    by_case = {
+        id(c): r for share, results in zip(shares, shared, strict=True) for c, r in zip(share, results, strict=True)
+    }
     return (by_case[id(c)] for c in cases)
 
 

@@ -11,7 +11,15 @@ import platform
 import struct
 
 _CALLS: dict[str, dict[str, int]] = {
-    "x86_64": {"seccomp": 317, "fsync": 74, "fdatasync": 75, "rename": 82, "renameat": 264, "renameat2": 316, "openat": 257},
+    "x86_64": {
+        "seccomp": 317,
+        "fsync": 74,
+        "fdatasync": 75,
+        "rename": 82,
+        "renameat": 264,
+        "renameat2": 316,
+        "openat": 257,
+    },
     "aarch64": {"seccomp": 277, "fsync": 82, "fdatasync": 83, "renameat": 38, "renameat2": 276, "openat": 56},
 }
 _REFUSED = {

@@ -58,7 +58,9 @@ def check_modules(code: Mapping[str, Mapping[str, str | None]], view: Mapping[st
     """Find processes that do not run the current code of their module, or whose state is not of its release."""
     for name, process in view["processes"].items():
         module = process["module"].removeprefix("shop.")
-        vsn = next((v for v, digests in code.items() if digests[module] and digests[module] == view["code"][module]), None)
+        vsn = next(
+            (v for v, digests in code.items() if digests[module] and digests[module] == view["code"][module]), None
+        )
         if not process["current"]:
             yield f"{name} runs old code of {module}"
         if process["state"] is None or "seed" not in process["state"]:

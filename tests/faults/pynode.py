@@ -97,9 +97,13 @@ class Live:
         """Return everything that has to be of one version, and what the traffic came to."""
         node, handler = self.service.node, self.service.handler
         return {
-            "code": {m: node.code.digest(f"shop.{m}") for m in ("app", "audit", "fax", "ops", "price", "stock", "till")},
+            "code": {
+                m: node.code.digest(f"shop.{m}") for m in ("app", "audit", "fax", "ops", "price", "stock", "till")
+            },
             "processes": {p.name or str(p.pid): self._process(p) for p in node.processes.values()},
-            "names": {name: str(node.whereis(name)) for name in ("top", "fax", "audit", *RECEIVERS) if node.whereis(name)},
+            "names": {
+                name: str(node.whereis(name)) for name in ("top", "fax", "audit", *RECEIVERS) if node.whereis(name)
+            },
             "children": [(c.id, str(c.child)) for c in await supervisor.which_children("top")],
             "births": bool(node.births.closed),
             "release": handler.running.vsn,

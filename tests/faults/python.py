@@ -130,9 +130,7 @@ def _booted(station: Station, case: Case, command: Command, late: list[str]) -> 
     return "booted", why
 
 
-def _judge(
-    station: Station, case: Case, command: Command, before: Any, view: Any, logs: Any
-) -> Iterator[str]:
+def _judge(station: Station, case: Case, command: Command, before: Any, view: Any, logs: Any) -> Iterator[str]:
     about = [fault(s.fault) for s in case.strikes]
     victims = [v for f in about for v in f.victims]
     runs = version(station.code, view)

@@ -42,7 +42,13 @@ class Agent:
     async def ask(self, *request: Term) -> Term:
         """Ask the agent, and return its answer. Raises `BridgeError` when it is gone, or the connection is."""
         what = request if len(request) > 1 else request[0]
-        return await self.bridge.request(NAME, what, timeout=PATIENCE)
+        match await self.bridge.request(NAME, what, timeout=PATIENCE):
+            case ("not_yours", bytes(holder)):
+                raise Gone(
+                    "the agent of this upgrade", None, f"it took it back; now {holder.decode()} upgrades the node"
+                )
+            case answer:
+                return answer
 
     async def done(self, back: Sequence[Term], asked: Sequence[Term]) -> None:
         """Let it carry out *back* by itself unless it is dismissed in time; where there is no deadline it may go.

@@ -68,8 +68,13 @@ holder() ->
 
 loop(A) ->
     receive
-        {heartbeat, _} ->
+        {heartbeat, Courier} when Courier =:= A#agent.bridge ->
             loop(A#agent{heard = ?NOW});
+        {'$gen_call', {Courier, Tag}, Request}
+            when Courier =/= A#agent.bridge, not (is_tuple(Request) andalso element(1, Request) =:= adopt) ->
+            %% of a controller that was taken for dead, and whose upgrade was taken back
+            erlang:send(Courier, {Tag, {not_yours, A#agent.owner}}, [noconnect]),
+            loop(A);
         {'$gen_call', {Courier, Tag}, Request} ->
             {Reply, Next} = attempt(Request, A),
             erlang:send(Courier, {Tag, Reply}, [noconnect]),  % who is cut off is not looked for
@@ -283,7 +288,7 @@ called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
         {'DOWN', Monitor, process, Pid, {relup_returned, Value}} -> {returned(Value), A};
         {'DOWN', Monitor, process, Pid, Reason} -> {{failed, words(Reason)}, A};
         {'DOWN', _, process, Bridge, _} -> exit(Pid, kill), throw({lost, A});
-        {heartbeat, _} -> called(Pid, Monitor, Until, A#agent{heard = ?NOW})
+        {heartbeat, Bridge} -> called(Pid, Monitor, Until, A#agent{heard = ?NOW})
     after wait(Until, A) ->
         exit(Pid, kill),
         case ?NOW >= Until of

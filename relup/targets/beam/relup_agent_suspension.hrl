@@ -162,7 +162,7 @@ collect(Batch, Left, Answers, Until, Asked, #agent{bridge = Bridge} = A) ->
             Answered = lists:any(fun({{_, Who}, _}) -> Who =:= P end, Answers),
             Fewer = case Answered orelse not lists:member(P, Asked) of true -> Left; false -> Left - 1 end,
             collect(Batch, Fewer, Answers, Until, Asked, died(P, A));
-        {heartbeat, _} -> collect(Batch, Left, Answers, Until, Asked, A#agent{heard = ?NOW})
+        {heartbeat, Bridge} -> collect(Batch, Left, Answers, Until, Asked, A#agent{heard = ?NOW})
     after wait(Until, A) ->
         case ?NOW >= Until of
             true -> {late, Asked -- [P || {{_, P}, _} <- Answers], Answers, A};
