@@ -59,11 +59,12 @@ def _runs_on_beam(node: str) -> bool:
 
 def home_of(node: str) -> Home:
     """Return the folder in which is kept what was done on a node."""
-    if not is_beam(node):
-        return Home(base(), node)
-    from relup.targets.beam.standing import beam_home
+    from relup.targets.beam.standing import beam_home, beam_home_of
 
-    return beam_home(base(), _where(node).node)
+    if is_beam(node):
+        return beam_home(base(), _where(node).node)
+    home = Home(base(), node)
+    return home if home.path.is_dir() else beam_home_of(base(), node) or home
 
 
 @contextmanager

@@ -99,9 +99,13 @@ def test_expressions_are_evaluated_in_the_language_of_the_node(commands: Command
         assert "syntax error" in commands.run("rpc", node.name, "foo(", exit_code=3).stderr
 
 
-def test_a_node_is_stopped(commands: Commands, beam: Beam) -> None:
-    with beam.anemone_node(interval=3_600_000) as node:
+def test_a_node_is_stopped_and_its_history_stays(commands: Commands, beam: Beam) -> None:
+    with beam.anemone_node(interval=100) as node:
+        commands.run("apply", node.name, beam.anemone["2"], "--yes")
+        told = commands.run("history", node.name).stdout
+        assert "0.1.0 → 0.2.0: done" in told
         assert f"stopped (pid {node.pid})" in commands.run("stop", node.name).stdout
+    assert commands.run("history", node.name.partition("@")[0]).stdout == told
 
 
 def test_what_is_wrong_is_one_line_and_an_exit_code(commands: Commands, beam: Beam, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Window
 from relup.targets.beam.agent import Agent
+from relup.targets.beam.configuration import Change
 from relup.targets.beam.files import Beam, read_beams
 from relup.targets.beam.looking import other_code
 from relup.targets.beam.requests import sent
@@ -27,6 +28,7 @@ from relup.targets.beam.saying import (
     silent_ones,
     unfit,
     unreachable,
+    words,
 )
 from relup.targets.beam.terms import Atom, Term
 
@@ -107,6 +109,22 @@ async def unfound(agent: Agent, window: Window) -> AsyncIterator[Diagnostic]:
                     yield nobody(suspension)
                 case _:
                     pass
+
+
+async def set_otherwise(agent: Agent, changes: Sequence[Change]) -> AsyncIterator[Diagnostic]:
+    """Say which values of applications the release changes and the node keeps."""
+    if changes:
+        match await agent.ask(Atom("set_otherwise"), [*changes]):
+            case ("ok", list(kept)):
+                for application, key in kept:
+                    message = (
+                        f"{application}: {key} is not what the release that runs says: somebody set it, and it stays"
+                    )
+                    yield Diagnostic("set_otherwise", message, severity="note")
+            case ("failed", why):
+                yield Diagnostic("no_answer", words(why))
+            case other:
+                raise misunderstood(other)
 
 
 def _lingers(window: Window, who: Iterable[Term]) -> Diagnostic:

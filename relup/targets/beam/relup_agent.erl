@@ -210,6 +210,7 @@ handle({not_taken_back, _} = Request, A) -> {Request, A};
 handle({resume, Back, Next}, A) -> resume(A#agent{back = Back, next = Next});
 handle({become, Applications, Protocols, Places, Config}, A) -> become(Applications, Protocols, Places, Config, A);
 handle({configure, Places, Config}, A) -> configure(Places, Config, A);
+handle({set_otherwise, Config}, A) -> {in_time(fun() -> {ok, set_otherwise(Config)} end), A};
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
 handle(rollback, A) -> rollback(A);
 handle({provisional, Milliseconds, Back, Probes}, A) ->

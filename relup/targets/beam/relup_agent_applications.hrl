@@ -19,6 +19,13 @@ values(Places, Config, Env) ->
     [put_env(App, Key, Is) || {App, Key, Was, Is} <- Config, has(App, Key, lists:member(App, Loaded), Kept) =:= Was],
     Before.
 
+%% The values that are neither what they are by the files nor what they are to be.
+set_otherwise(Config) ->
+    Loaded = loaded(),
+    Kept = configured(),
+    [{App, Key} || {App, Key, Was, Is} <- Config,
+        Now <- [has(App, Key, lists:member(App, Loaded), Kept)], Now =/= Was, Now =/= Is].
+
 %% Let applications be what the goal has: {Application, Its ebin, The text of its .app file}. Those that run are told
 %% what changed in their environments since the first of them did (Module:config_change/3).
 %% Protocols that nobody called yet are loaded from a folder of their own: {How it ends in the path, What it becomes}.

@@ -22,6 +22,15 @@ def beam_home(base: Path, node: str) -> Home:
     return Home(base / ".beam", node.replace("@", "."))
 
 
+def beam_home_of(base: Path, name: str) -> Home | None:
+    """Return the same for a node that does not run, by its name without a host, where only one node had that."""
+    match [*(base / ".beam").glob(f"{name}.*/")]:
+        case [only]:
+            return Home(only.parent, only.name)
+        case _:
+            return None
+
+
 def standing(where: Where, home: Home, versions: Mapping[str, str], given: Path | None = None) -> Release:
     """Return the release that runs on a node which has these *versions* of applications.
 

@@ -21,7 +21,7 @@ from relup.targets.beam.configuration import config_changes, provided_otherwise,
 from relup.targets.beam.environments import Environments
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, read_beams, with_code
-from relup.targets.beam.preparing import check_base, concerned, ready, unfound
+from relup.targets.beam.preparing import check_base, concerned, ready, set_otherwise, unfound
 from relup.targets.beam.protocols import loaded_as_well, protocols
 from relup.targets.beam.requests import (
     DEFAULT_LIMIT,
@@ -116,7 +116,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._environments = Environments(configuring(base, goal, changes))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         self._protocols = protocols(base, goal, self._windows)
-        said = list[Diagnostic]()
+        said = [d async for d in set_otherwise(self._agent, changes)]
         for window in self._windows:
             beams = [*(files[c.module] for c in window.code if isinstance(c, Load)), *self._beside(window)]
             said += [d async for d in ready(self._agent, self._number(window), window, beams, base)]
