@@ -22,13 +22,13 @@ class Step:
     written: bytes
     going_on: str
 
-    def states(self, every: bool) -> Iterator[Files]:
-        """Yield what a crash in this step leaves: any part of what is written, or zeros in its place."""
+    def states(self, apart: int) -> Iterator[Files]:
+        """Yield what a crash in this step leaves: parts of what is written, so many bytes apart, or zeros instead."""
         yield self.files
         if not self.written:
             return
         before, length = self.files.get(self.name, b""), len(self.written)
-        for count in range(1, length) if every else sorted({1, 2, length // 2, length - 1}):
+        for count in sorted({*range(1, length, apart), length - 1}):
             yield {**self.files, self.name: before + self.written[:count]}
         yield {**self.files, self.name: before + bytes(length)}
 

@@ -62,10 +62,10 @@ def recorded(folder: Path) -> Recording:
     return recording
 
 
-def crashes(recording: Recording, *, every: bool) -> Iterator[tuple[Step, Files]]:
-    """Yield each state that a crash leaves."""
+def crashes(recording: Recording, apart: int = 1) -> Iterator[tuple[Step, Files]]:
+    """Yield each state that a crash leaves, for bytes that are so far apart."""
     for step in recording.steps:
-        yield from ((step, files) for files in step.states(every))
+        yield from ((step, files) for files in step.states(apart))
 
 
 def may_boot(step: Step) -> set[str]:
@@ -110,7 +110,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         recording = recorded(folder)
-        for step, files in crashes(recording, every=True):
+        for step, files in crashes(recording):
             line = asyncio.run(started(step, files, folder / "again", folder / "1"))
             said["found" if line != "nothing" else line] += 1
     steps, states = len(recording.steps), said.total()
