@@ -119,7 +119,7 @@ class Control:
                 self._handler.refuse_busy()
                 return await releases(self._handler)
             case {"op": "history"}:
-                return self._home.history()
+                return self._handler.history()
             case {"op": "apply", "plan": dict(plan), "options": dict(options)}:
                 chosen = _Options.read(options, request.get("number"))
                 return await asyncio.shield(self._begin(route_from_data(plan), chosen, owner, send))

@@ -64,9 +64,9 @@ def _lost(entries: Sequence[Mapping[str, Any]], records: Records, written: Recor
     """Say which upgrades did not come to stay: one that was not confirmed, and one in whose midst the node died."""
     if records.provisional:
         yield f"{records.current} ran and was not confirmed"
-    decided = written.number if written else 0
+    decided = (written.number, written.current.vsn) if written else None
     for begun in unfinished(entries):
-        if begun.get("number", 0) != decided or not decided:
+        if decided != (begun.get("number"), begun.get("to")):
             number = f"number {begun['number']}, " if "number" in begun else ""
             yield f"an upgrade {begun['release']} → {begun.get('to')} ({number}by {begun['who']}) was lost in its midst"
 

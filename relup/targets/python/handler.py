@@ -356,6 +356,10 @@ class ReleaseHandler:
 
     # ── history ────────────────────────────────────────────────────────────────────────────────────────
 
+    def history(self) -> list[dict[str, Any]]:
+        """Return what was done on this node, what is not on disk yet included."""
+        return self._home.history()
+
     def started(self, owner: str, found: Sequence[str]) -> None:
         """Record that the node came up, and what it *found* in its home."""
         self._note({"what": "start", "who": owner, **self._place()} | ({"found": [*found]} if found else {}))
