@@ -80,10 +80,17 @@ low_level = st.one_of(
     st.builds(i.RestartNewEmulator, location=locations),
     st.builds(i.RestartEmulator, location=locations),
 )
-instructions = st.lists(high_level | low_level, max_size=3).map(tuple)
-scripts: st.SearchStrategy[tuple[i.LowLevel, ...]] = st.deferred(lambda: _scripts)
-"""By their name: what hypothesis would have to write out of routes and plans is too much for it otherwise."""
-_scripts = st.lists(low_level, max_size=4).map(tuple)
+_instructions = st.lists(high_level | low_level, max_size=3).map(tuple)
+
+
+@st.composite
+def _named(draw: st.DrawFn) -> tuple[i.Instruction, ...]:
+    """Draw instructions under a short name: what hypothesis would write out of a whole appup is too much for it."""
+    return draw(_instructions)
+
+
+instructions = _named()
+scripts = st.lists(low_level, max_size=4).map(tuple)
 
 patterns = st.builds(VersionPattern, names) | st.builds(
     VersionPattern, st.sampled_from([r"1\.[0-9]+", ".*"]), st.just(True)
