@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
@@ -34,7 +33,7 @@ from tests.support import Commands
 SOURCE = Path(__file__).parent / "verifying" / "verifying.erl"
 UP = """
       - add_module: depot_price
-      - verify: {module: verifying, function: well, timeout: 2000}
+      - verify: {module: verifying, function: well, timeout: 1000}
       - update: {module: depot_stock, change: advanced}
       - update: {module: depot_till, change: advanced, depends: [depot_stock, depot_price]}
       - update: {module: depot_door, change: advanced}
@@ -75,10 +74,9 @@ def say(node: BeamNode, *answers: str) -> None:
 
 NOES = {
     "false": "verify verifying:well() said no: false, while its processes stood still",
-    "error": "verify verifying:well() said no: error, while its processes stood still",
     "{error, empty}": "verify verifying:well() said no: {error,empty}, while its processes stood still",
     "raise": "verify verifying:well() said no: not_well in verifying:well/0 (",
-    "call": "verify verifying:well() did not answer within 2 s, while its processes stood still",
+    "call": "verify verifying:well() did not answer within 1 s, while its processes stood still",
 }
 
 
@@ -95,10 +93,6 @@ def test_a_no_in_the_window_rolls_back_and_a_later_one_leads_back(beam: Beam, tm
             assert (outcome.exit_code, node.ask("verifying:asked()")) == (5, 1)
             after = node.ask(VIEW)
             assert [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]] == [], answer
-        say(node, "ok", "true", "false")
-        outcome = applied(node, beam.depot["1"], to)
-        assert outcome.status == "done"
-        assert applied(node, to, beam.depot["1"]).status == "done"
         say(node, "state", "false")
         outcome = applied(node, beam.depot["1"], to)
         (said,) = [d for d in outcome.diagnostics if d.code == "verify_failed"]
@@ -118,12 +112,10 @@ def test_a_no_while_it_is_provisional_leads_back_and_whoever_confirms_then_is_to
 ) -> None:
     to = goal(beam, tmp_path / "2")
     with depot(beam, asking) as node:
-        say(node, "ok", "ok", "ok", "{error, empty}")
-        begun = monotonic()
+        say(node, "ok", "true", "{ok, yes}", "{error, empty}")
         commands.run("apply", node.name, to, "--yes", "--confirm", "20")
         node.wait_for(r"goes back: verify verifying:well says no: \{error,empty\}")
         assert node.ask(AGENT_GONE)
-        assert monotonic() - begun < 20
         assert (node.ask(RUNS), node.ask("verifying:asked()")) == ("1", 4)
         for _ in range(2):
             assert "the node went back to depot 1" in commands.run("confirm", node.name, exit_code=4).stderr

@@ -76,10 +76,20 @@ low_level = st.one_of(
     st.builds(i.Start, some_names, location=locations),
     st.builds(i.SyncNodes, data, some_names | calls, location=locations),
     st.builds(i.Apply, calls, st.none() | calls, st.sampled_from(["cuts", "inside"]), location=locations),
+    st.builds(i.Verify, calls, st.just("default") | st.integers(1, 9_999), location=locations),
     st.builds(i.RestartNewEmulator, location=locations),
     st.builds(i.RestartEmulator, location=locations),
 )
-instructions = st.lists(high_level | low_level, max_size=3).map(tuple)
+_instructions = st.lists(high_level | low_level, max_size=3).map(tuple)
+
+
+@st.composite
+def _named(draw: st.DrawFn) -> tuple[i.Instruction, ...]:
+    """Draw instructions under a short name: what hypothesis would write out of a whole appup is too much for it."""
+    return draw(_instructions)
+
+
+instructions = _named()
 scripts = st.lists(low_level, max_size=4).map(tuple)
 
 patterns = st.builds(VersionPattern, names) | st.builds(

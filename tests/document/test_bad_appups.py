@@ -220,6 +220,18 @@ INSTRUCTIONS = {
         "code_change: [{module: m, migrate: {module: x, function: ''}}]",
         ["6:66: expected text, found an empty text [bad_func]"],
     ),
+    "a probe that may take for ever": (
+        "verify: {module: m, function: f, timeout: infinity}",
+        ["6:51: expected a whole number or default, found the text 'infinity' [bad_timeout]"],
+    ),
+    "a probe without its function": (
+        "verify: {module: m}",
+        ["6:17: missing key 'function' [missing_key]"],
+    ),
+    "a probe that is taken back": (
+        "verify: {module: m, function: f, undo: {module: m, function: g}}",
+        ["6:42: unknown key 'undo'; known: module, function, args, timeout, at [unknown_key]"],
+    ),
     "a load that migrates": (
         "load_module: {module: m, migrate: {module: x, function: f}}",
         [

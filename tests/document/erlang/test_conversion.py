@@ -327,6 +327,14 @@ def test_what_would_leave_states_as_they_are_is_not_left_out(tmp_path: Path) -> 
     ]
 
 
+def test_what_asks_whether_all_is_well_is_not_left_out(tmp_path: Path) -> None:
+    text = "application: a\nvsn: 2\nup:\n  - from: 1\n    instructions:\n      - verify: [m, f]\n"
+    file = written(tmp_path, "a.appup.yaml", text)
+    with pytest.raises(InvalidInput) as caught:
+        export_appup(file)
+    assert [(d.code, d.location) for d in caught.value.diagnostics] == [("not_in_otp", Location(str(file), 6, 9))]
+
+
 def test_a_name_that_no_atom_has_is_refused() -> None:
     with pytest.raises(InvalidInput) as caught:
         write_erlang_appup(

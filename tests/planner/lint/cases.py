@@ -671,6 +671,14 @@ CASES: Mapping[str, Sequence[Case]] = {
             sound={"up": ("update: shop.cart", "load_module: shop.util", apply("fresh", module="shop.util"))},
         ),
         Case(
+            old=UTILS,
+            new={"util": UTILS["util"] + "\ndef sane(): ...\n", "cart": server(2)},
+            up=("update: shop.cart", "load_module: shop.util", "verify: [shop.util, insane]"),
+            down=("update: shop.cart", "load_module: shop.util"),
+            line="verify: ",
+            sound={"up": ("update: shop.cart", "verify: [shop.util, sane]", "load_module: shop.util")},
+        ),
+        Case(
             up=("update: shop.cart", apply("restart_children", "shop_sup")),
             line="apply: ",
             sound={"up": ("update: shop.cart", apply("restart_child", "shop_sup", "cart"))},
