@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -81,8 +82,13 @@ def memory() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
-WEIGHTS = {"external": 4, "etf": 4, "plan-on-wire": 2}
-"""Of readers whose inputs are short and quickly read; the others have 1."""
+WEIGHTS: dict[str, float] = {
+    **dict.fromkeys(("external", "etf"), 12),
+    **dict.fromkeys(("appup", "draft", "appup-to-erlang", "release", "plan", "route", "document"), 2),
+    "plan-on-wire": 4,
+    "beam-chunk": 0.5,
+}
+"""How many inputs a reader gets, as against 1: more when one takes microseconds, fewer when one takes long."""
 WAYS = {"mutation": by_mutation, "hypothesis": by_hypothesis, "atheris": by_atheris}
 
 
@@ -92,7 +98,7 @@ def counts(names: Sequence[str], ways: Sequence[str], total: int) -> Iterator[tu
     weights = {name: WEIGHTS.get(name, 1) for name in names}
     whole = sum(shares.values()) * sum(weights.values())
     for way, share in shares.items():
-        yield from ((way, name, -(-total * share * weight // whole)) for name, weight in weights.items())
+        yield from ((way, name, math.ceil(total * share * weight / whole)) for name, weight in weights.items())
 
 
 def run(work: Iterable[tuple[str, str, int]], chance: int, workers: int) -> Iterator[Tally]:
