@@ -197,7 +197,7 @@ def read_instruction(piece: Piece) -> Instruction:
 def _named(piece: Piece) -> tuple[str, Piece]:
     if isinstance(piece.data, str):
         return str(piece.data), Piece(None)
-    if not isinstance(piece.data, dict) or len(piece.data) != 1:
+    if not isinstance(piece.data, dict) or len(piece.data) != 1 or "at" in piece.data:
         raise Malformed("an instruction is a mapping with exactly one key", piece.location)
     ((name, body),) = piece.fields().items()
     return name, body

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from tests.fuzz.readers import readers
-from tests.fuzz.running import WAYS, report, run
+from tests.fuzz.running import WAYS, counts, report, run
 
 
 def main() -> int:
@@ -23,10 +23,8 @@ def main() -> int:
         from tests.fuzz.socket_run import main as ask
 
         return ask(given.count, given.seed)
-    ways = given.ways.split(",")
-    names = given.only or list(readers())
-    each = -(-given.count // len(ways) // len(names))
-    return report(run(names, dict.fromkeys(ways, each), given.seed, given.workers))
+    work = counts(given.only or list(readers()), given.ways.split(","), given.count)
+    return report(run(work, given.seed, given.workers))
 
 
 if __name__ == "__main__":

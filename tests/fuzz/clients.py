@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from relup.targets.python.wire import LIMIT, short_address
-from tests.fuzz.mutations import mutated
+from tests.fuzz.mutations import altered, mutated
 from tests.fuzz.seeds import YAML_WORDS, routes
 from tests.support import PATIENCE
 
@@ -130,39 +130,6 @@ def _good() -> list[dict[str, Any]]:
         *({"op": "apply", "plan": plan, "options": options} for plan in plans),
         *({"op": "apply", "plan": plan, "options": options | {"confirm": 5.5}} for plan in plans),
     ]
-
-
-def altered(data: Any, chance: random.Random) -> Any:
-    """Return a copy of *data* with one part of it gone, doubled, put elsewhere or of another type."""
-    copy = json.loads(json.dumps(data))
-    places = [*_places(copy)]
-    holder, key = chance.choice(places)
-    others = [h[k] for h, k in places]
-    match chance.randrange(5):
-        case 0:
-            del holder[key]
-        case 1:
-            holder[key] = json.loads(json.dumps(chance.choice(others)))
-        case 2:
-            holder[key] = [holder[key]] * chance.choice((1, 2, 40))
-        case 3:
-            holder[key] = {"x": holder[key], "op": "status"}
-        case _:
-            holder[key] = chance.choice(ODD)
-    return copy
-
-
-ODD: Sequence[Any] = (
-    *(None, True, False, 0, -1, 1.5, 2**70, float("nan"), float("inf"), "", "x", "\ud800", "\0", "a" * 3000, [], {}),
-    *("/", "../..", "/dev/zero", "/proc/self/mem", "shop", "1", [[[[]]]], {"": {}}, ["up"], "down", "sys", "os.system"),
-)
-
-
-def _places(data: Any) -> Iterator[tuple[Any, Any]]:
-    found = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for key, value in list(found):
-        yield data, key
-        yield from _places(value)
 
 
 def _harmless(line: bytes) -> bool:

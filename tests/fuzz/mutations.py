@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
+from typing import Any
 
 LONGEST = 1 << 16
 """Bytes of one input; what is larger on purpose is among the bombs."""
 Change = Callable[[bytearray, Random, Sequence[bytes]], None]
 
 
-def mutated(seeds: Sequence[bytes], words: Sequence[bytes], chance: Random) -> Iterator[bytes]:
-    """Yield inputs without end: each a seed after a few changes."""
+def mutated(
+    seeds: Sequence[bytes], words: Sequence[bytes], chance: Random, parsed: Sequence[Any] = ()
+) -> Iterator[bytes]:
+    """Yield inputs without end: a seed after a few changes, or as JSON what a seed says, with parts of it changed."""
     while True:
+        if parsed and chance.random() < 0.5:
+            found = chance.choice(parsed)
+            for _ in range(1 + int(chance.expovariate(1))):
+                found = altered(found, chance)
+            yield json.dumps(found, ensure_ascii=chance.random() < 0.5).encode("utf-8", "surrogatepass")[:LONGEST]
+            continue
         data = bytearray(chance.choice(seeds))
         for _ in range(1 + int(chance.expovariate(0.5))):
             chance.choice(CHANGES)(data, chance, words or seeds)
@@ -103,3 +113,41 @@ CHANGES: tuple[Change, ...] = (
     *(_flipped, _replaced, _removed, _doubled, _moved, _worded, _worded, _worded),
     *(_line_moved, _line_moved, _numbered, _cut, _nested),
 )
+
+
+# ── structure ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def altered(data: Any, chance: Random) -> Any:
+    """Return a copy of *data* with one part of it gone, doubled, put elsewhere or of another type."""
+    copy = json.loads(json.dumps(data))
+    places = [*_places(copy)]
+    if not places:
+        return chance.choice(ODD)
+    holder, key = chance.choice(places)
+    others = [h[k] for h, k in places]
+    match chance.randrange(5):
+        case 0:
+            del holder[key]
+        case 1:
+            holder[key] = json.loads(json.dumps(chance.choice(others)))
+        case 2:
+            holder[key] = [holder[key]] * chance.choice((1, 2, 40))
+        case 3:
+            holder[key] = {"x": holder[key], "op": "status"}
+        case _:
+            holder[key] = chance.choice(ODD)
+    return copy
+
+
+ODD: Sequence[Any] = (
+    *(None, True, False, 0, -1, 1.5, 2**70, float("nan"), float("inf"), "", "x", "\ud800", "\0", "a" * 3000, [], {}),
+    *("/", "../..", "/dev/zero", "/proc/self/mem", "shop", "1", [[[[]]]], {"": {}}, ["up"], "down", "sys", "os.system"),
+)
+
+
+def _places(data: Any) -> Iterator[tuple[Any, Any]]:
+    found = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in list(found):
+        yield data, key
+        yield from _places(value)

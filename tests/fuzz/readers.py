@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from relup.document import read_appup, read_document, read_release, read_relup
 from relup.document.erlang.app import only_term, read_application
@@ -24,6 +25,7 @@ from relup.document.erlang.fingerprint import fingerprint
 from relup.document.erlang.functions import read_functions
 from relup.document.erlang.otp_relup import read_otp_relup
 from relup.document.route import read_route, route_from_data, route_to_data
+from relup.document.yaml_reader import read_yaml
 from relup.model.appup import Appup
 from relup.planner.lint import check_appup
 from relup.targets.beam import etf
@@ -94,24 +96,26 @@ def _yaml(scratch: _Scratch) -> list[Reader]:
     def exported(data: bytes) -> object:
         return export_appup(scratch.file("e.appup.yaml", data))
 
+    appups, releases, planned = _said(APPUPS), _said(RELEASES), [json.loads(r) for r in _routes()]
+    wire = [*YAML_WORDS, b'"', b'":', b"{}", b"[]", b"\\ud800", b"1e999"]
     return [
-        Reader("appup", lambda d: read_appup(scratch.file("a.appup.yaml", d)), APPUPS, YAML_WORDS),
-        Reader("draft", draft, APPUPS, YAML_WORDS),
-        Reader("appup-to-erlang", exported, APPUPS, YAML_WORDS),
-        Reader("release", release, RELEASES, YAML_WORDS),
-        Reader("plan", lambda d: read_relup(scratch.file("plan.yaml", d)), two, YAML_WORDS),
-        Reader("route", lambda d: read_route(scratch.file("r.yaml", d)), [*two, *_routes()], YAML_WORDS),
+        Reader("appup", lambda d: read_appup(scratch.file("a.appup.yaml", d)), APPUPS, YAML_WORDS, appups),
+        Reader("draft", draft, APPUPS, YAML_WORDS, appups),
+        Reader("appup-to-erlang", exported, APPUPS, YAML_WORDS, appups),
+        Reader("release", release, RELEASES, YAML_WORDS, releases),
+        Reader("plan", lambda d: read_relup(scratch.file("plan.yaml", d)), two, YAML_WORDS, planned),
+        Reader("route", lambda d: read_route(scratch.file("r.yaml", d)), [*two, *_routes()], YAML_WORDS, planned),
         Reader("document", lambda d: read_document(scratch.file("x", d)), [*APPUPS, *two, *OTP_RELUPS], YAML_WORDS),
-        Reader("plan-on-wire", _on_wire, _lines(), [*YAML_WORDS, b'"', b'":', b"{}", b"[]", b"\\ud800", b"1e999"]),
+        Reader("plan-on-wire", _on_wire, _routes(), wire, planned),
     ]
+
+
+def _said(texts: Sequence[bytes]) -> list[Any]:
+    return [json.loads(json.dumps(read_yaml(text.decode(), "").data)) for text in texts]
 
 
 def _routes() -> list[bytes]:
     return [json.dumps(route_to_data(route)).encode() for route in routes()]
-
-
-def _lines() -> list[bytes]:
-    return _routes()
 
 
 def _on_wire(data: bytes) -> object:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from random import Random
 from tests.fuzz.mutations import mutated
 from tests.fuzz.readers import readers
 from tests.fuzz.shapes import batches, drawn
-from tests.fuzz.trial import Fault, Tally, bounded, tried, tried_all
+from tests.fuzz.trial import Fault, Reader, Tally, bounded, tried, tried_all
 
 BATCH = 2_000
 """Inputs that hypothesis draws at once."""
@@ -27,7 +28,11 @@ def by_mutation(name: str, count: int, chance: int) -> Tally:
     """Give a reader its seeds, and *count* inputs made of them."""
     with tempfile.TemporaryDirectory(prefix="relup-fuzz-", dir=memory()) as folder, bounded():
         reader = readers(Path(folder))[name]
-        return tried_all(reader, "mutation", islice(mutated(reader.seeds, reader.words, Random(chance)), count))
+        return tried_all(reader, "mutation", islice(_mutated(reader, chance), count))
+
+
+def _mutated(reader: Reader, chance: int) -> Iterator[bytes]:
+    return mutated(reader.seeds, reader.words, Random(chance), reader.parsed)
 
 
 def by_hypothesis(name: str, count: int, chance: int) -> Tally:
@@ -77,16 +82,30 @@ def memory() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
+WEIGHTS: dict[str, float] = {
+    **dict.fromkeys(("external", "etf"), 12),
+    **dict.fromkeys(("appup", "draft", "appup-to-erlang", "release", "plan", "route", "document"), 2),
+    "plan-on-wire": 4,
+    "beam-chunk": 0.5,
+}
+"""How many inputs a reader gets, as against 1: more when one takes microseconds, fewer when one takes long."""
 WAYS = {"mutation": by_mutation, "hypothesis": by_hypothesis, "atheris": by_atheris}
 
 
-def run(names: Sequence[str], shares: dict[str, int], chance: int, workers: int) -> Iterator[Tally]:
-    """Yield a tally for each reader and way, as they get done; *shares* says how many inputs of each way."""
-    work = [(WAYS[way], name, count) for way, count in shares.items() if count for name in names]
-    with ProcessPoolExecutor(workers, max_tasks_per_child=1) as processes, ThreadPoolExecutor(workers) as waiting:
-        yield from waiting.map(
-            lambda one: processes.submit(one[0], one[1], one[2], chance).result(), work, timeout=24 * 3600
-        )
+def counts(names: Sequence[str], ways: Sequence[str], total: int) -> Iterator[tuple[str, str, int]]:
+    """Yield how many inputs of each way a reader gets; what atheris does takes longest, and it gets the least."""
+    shares = {way: 1 if way == "atheris" else 2 for way in ways}
+    weights = {name: WEIGHTS.get(name, 1) for name in names}
+    whole = sum(shares.values()) * sum(weights.values())
+    for way, share in shares.items():
+        yield from ((way, name, math.ceil(total * share * weight / whole)) for name, weight in weights.items())
+
+
+def run(work: Iterable[tuple[str, str, int]], chance: int, workers: int) -> Iterator[Tally]:
+    """Yield a tally for each reader and way, in the order of *work*."""
+    with ProcessPoolExecutor(workers, max_tasks_per_child=1) as processes:
+        running = [processes.submit(WAYS[way], name, count, chance) for way, name, count in work]
+        yield from (one.result() for one in running)
 
 
 def report(tallies: Iterable[Tally]) -> int:

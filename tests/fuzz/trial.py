@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from relup.diagnostics import RelupError
 
@@ -36,6 +37,8 @@ class Reader:
     """Good inputs, or nearly good ones, that others are made from."""
     words: Sequence[bytes]
     """What inputs are made of."""
+    parsed: Sequence[Any] = ()
+    """What good inputs say, where JSON can say it as well."""
 
 
 @dataclass(frozen=True, slots=True)
