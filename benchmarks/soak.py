@@ -8,7 +8,7 @@ leads the node from the version that runs to the other one, as `relup apply` and
 
 - every tenth round leads to a release whose `code_change` raises, and is rolled back;
 - every twentieth round loses its controller in the middle of the window;
-- every twentieth round has a deadline, and is confirmed in time; every seventh is confirmed without one.
+- every twentieth round has a deadline on its way up, and is confirmed in time; every seventh is confirmed without one.
 
 Twenty times the upgrade is confirmed, so that only the code that runs is needed, and everything is counted: by the
 kernel (memory, descriptors, threads), and in the node. The first of these counts comes after caches have filled and is
