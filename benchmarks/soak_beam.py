@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import ast
 import os
 import secrets
 import signal
@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,21 +22,20 @@ from relup.document.route import route_to_data
 from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.planner import plan
-from relup.targets.beam.client import beam_client
-from relup.targets.beam.connect import connect
+from relup.targets.beam.client import BeamClient, beam_client
 from relup.targets.beam.standing import beam_home
-from relup.targets.beam.terms import Atom
 from relup.targets.beam.where import Where
 
 WORKERS, SENDERS = 50, 3
 DEADLINE = 600.0
-PATIENCE = 60.0
+REQUESTS = 5
+"""What one controller asks for before the next one comes: each has to start an Erlang."""
 
 SOAK = """
 -module(soak).
 -behaviour(application).
 -behaviour(supervisor).
--export([start/2, stop/1, init/1, sent/1, told/0, counts/1]).
+-export([start/2, stop/1, init/1, traffic/1, is_at/1, counts/1]).
 
 start(_, _) -> supervisor:start_link({local, soak}, ?MODULE, []).
 stop(_) -> ok.
@@ -48,31 +47,38 @@ init([]) ->
 
 pids(Kind) -> [P || {{K, _}, P, _, _} <- supervisor:which_children(?MODULE), K =:= Kind].
 
-%% What was sent, to all servers together; the answer comes after whatever was sent before it.
-sent(What) -> lists:sum([gen_server:call(P, What, 60000) || P <- pids(sender)]).
+%% What was sent to all servers, what they received, and how much of it was not the next one: the servers answer after
+%% whatever was sent before. The zero is there because a list of small numbers may be shown as text.
+traffic(What) ->
+    Sent = lists:sum([gen_server:call(P, What, 60000) || P <- pids(sender)]),
+    Told = told(),
+    [0, Sent, lists:sum([N || {_, _, N, _} <- Told]), lists:sum([N || {_, _, _, N} <- Told])].
 
 told() -> [gen_server:call(P, what, 60000) || P <- pids(worker)].
+
+is_at(Vsn) -> lists:usort([{Right, V} || {Right, V, _, _} <- told()]) =:= [{true, Vsn}].
 
 counts(Modules) ->
     [garbage_collect(P) || P <- processes()],
     Loaded = [M || {M, _} <- code:all_loaded()],
-    Kinds = [total, processes, binary, system, code, ets, atom_used],
     Info = fun(What) -> [V || P <- processes(), {_, V} <- [process_info(P, What)]] end,
-    #{atoms => erlang:system_info(atom_count),
-      processes => length(processes()),
-      ports => length(erlang:ports()),
-      ets => length(ets:all()),
-      loaded => length(Loaded),
-      old => length([M || M <- Loaded, erlang:check_old_code(M)]),
-      lingering => length([P || M <- Modules, P <- processes(), erlang:check_process_code(P, M)]),
-      nodes => length(nodes(known)),
-      names => length(registered()),
-      terms => maps:get(count, persistent_term:info()),
-      path => length(code:get_path()),
-      dictionaries => lists:sum([length(D) || D <- Info(dictionary)]),
-      monitors => lists:sum([length(L) || What <- [monitors, monitored_by, links], L <- Info(What)]),
-      agent => case erlang:module_loaded(relup_agent) of true -> 1; false -> 0 end,
-      memory => erlang:memory(Kinds)}.
+    Memory = erlang:memory([total, processes, binary, system, code, ets, atom_used]),
+    [0,
+     erlang:system_info(atom_count),
+     length(processes()),
+     length(erlang:ports()),
+     length(ets:all()),
+     length(Loaded),
+     length([M || M <- Loaded, erlang:check_old_code(M)]),
+     length([P || M <- Modules, P <- processes(), erlang:check_process_code(P, M)]),
+     length(nodes(known)),
+     length(registered()),
+     maps:get(count, persistent_term:info()),
+     length(code:get_path()),
+     lists:sum([length(D) || D <- Info(dictionary)]),
+     lists:sum([length(L) || What <- [monitors, monitored_by, links], L <- Info(What)]),
+     case erlang:module_loaded(relup_agent) of true -> 1; false -> 0 end
+     | [Bytes div 1024 || {_, Bytes} <- Memory]].
 """
 WORKER = """
 -module(soak_worker).
@@ -118,7 +124,7 @@ handle_info(tick, {How, Sent, Workers}) ->
         cast -> [gen_server:cast(P, {self(), Sent + 1}) || P <- Workers];
         call -> [Number = gen_server:call(P, {self(), Number}, infinity) || Number <- [Sent + 1], P <- Workers]
     end,
-    erlang:send_after(10, self(), tick),
+    erlang:send_after(20, self(), tick),
     {noreply, {How, Sent + 1, Workers}}.
 """
 MODULES = ("soak", "soak_worker", "soak_model", "soak_sender")
@@ -165,6 +171,9 @@ class BeamSubject:
         self._base = base
         self._plans = {way: route_to_data(Route((relup,))) for way, relup in plans.items()}
         self._vsn = 1
+        self._controller = ExitStack()
+        self._current: BeamClient | None = None
+        self._asked = 0
 
     def upgrade(self, kind: Kind) -> Upgrade:
         goal = 3 if kind == "fails" else 3 - self._vsn
@@ -190,71 +199,82 @@ class BeamSubject:
                     if "relup_bridge" in Path(f"/proc/{child}/cmdline").read_text():
                         os.kill(int(child), signal.SIGKILL)
 
-        with beam_client(self._where, self._base) as client:
-            return client.ask("apply", die, plan=data, options=options)
+        try:
+            return self._client().ask("apply", die, plan=data, options=options)
+        finally:
+            if kind == "lost":
+                self.leave()
 
     def confirm(self) -> None:
-        with beam_client(self._where, self._base) as client:
-            confirmed = client.ask("confirm")
+        confirmed = self._client().ask("confirm")
         assert confirmed["lingering"] == [], confirmed
 
     def counts(self) -> Mapping[str, float]:
-        told = self._ask("told")
-        assert all(right is True and vsn == self._vsn for right, vsn, _, _ in told), told
-        found = {str(key): value for key, value in self._ask("counts", [*MODULES]).items()}
-        memory = {str(key): value / 1024 for key, value in found.pop("memory")}
+        assert self._evaluate(f"soak:is_at({self._vsn})") is True
+        found = self._evaluate(f"soak:counts([{', '.join(MODULES)}])")
         status = dict(line.split(":", 1) for line in Path(f"/proc/{self._pid}/status").read_text().splitlines())
         home = beam_home(self._base, self._where.node).path
         return {
             "memory of the node, MB": int(status["VmRSS"].split()[0]) / 1024,
             "file descriptors": len(list(Path(f"/proc/{self._pid}/fd").iterdir())),
             "threads of the system": int(status["Threads"]),
-            **{NAMES[key]: value for key, value in found.items()},
-            **{f"memory: {key}, KB": value for key, value in memory.items()},
+            **dict(zip(COUNTED, found[1:], strict=True)),
             "descriptors of the controller": len(list(Path("/proc/self/fd").iterdir())),
             "history file, bytes": (home / "history.jsonl").stat().st_size,
             "files in the home": sum(1 for _ in home.rglob("*")),
         }
 
     def traffic(self) -> Traffic:
-        return self._traffic("sent")
-
-    def _traffic(self, what: str) -> Traffic:
-        sent = self._ask("sent", what)
-        told = self._ask("told")
-        return Traffic(sent, sum(t[2] for t in told), sum(t[3] for t in told))
+        return Traffic(*self._evaluate("soak:traffic(sent)")[1:])
 
     def stop(self) -> Traffic:
-        return self._traffic("stop")
+        return Traffic(*self._evaluate("soak:traffic(stop)")[1:])
 
     def processor(self) -> float:
         return processor_of(self._pid)
 
-    def _ask(self, function: str, *args: Any) -> Any:
-        return asyncio.run(self._asked(function, args))
+    def leave(self) -> None:
+        """Let the controller that is there go."""
+        self._controller.close()
+        self._asked = 0
 
-    async def _asked(self, function: str, args: Any) -> Any:
-        atoms = [[Atom(a) for a in arg] if isinstance(arg, list) else Atom(arg) for arg in args]
-        async with connect(self._where) as bridge:
-            return await bridge.call("soak", function, atoms, timeout=PATIENCE)
+    def _evaluate(self, source: str) -> Any:
+        value = self._client().ask("evaluate", source=source)["value"]
+        return True if value == "true" else ast.literal_eval(value)
+
+    def _client(self) -> BeamClient:
+        """Return the controller; after some requests another one comes."""
+        if self._asked % REQUESTS == 0:
+            self.leave()
+            self._current = self._controller.enter_context(beam_client(self._where, self._base))
+        self._asked += 1
+        assert self._current is not None
+        return self._current
 
 
-NAMES = {
-    "atoms": "atoms",
-    "processes": "processes",
-    "ports": "ports",
-    "ets": "ets tables",
-    "loaded": "modules loaded",
-    "old": "modules with old code",
-    "lingering": "processes in old code",
-    "nodes": "nodes known",
-    "names": "registered names",
-    "terms": "persistent terms",
-    "path": "folders in the code path",
-    "dictionaries": "entries in process dictionaries",
-    "monitors": "links and monitors",
-    "agent": "agents left",
-}
+COUNTED = (
+    "atoms",
+    "processes",
+    "ports",
+    "ets tables",
+    "modules loaded",
+    "modules with old code",
+    "processes in old code",
+    "nodes known",
+    "registered names",
+    "persistent terms",
+    "folders in the code path",
+    "entries in process dictionaries",
+    "links and monitors",
+    "agents left",
+    "memory: total, KB",
+    "memory: processes, KB",
+    "memory: binary, KB",
+    "memory: system, KB",
+    "memory: code, KB",
+    "memory: ets, KB",
+    "memory: atoms, KB",
+)
 
 
 @contextmanager
@@ -275,6 +295,10 @@ def running(folder: Path) -> Iterator[BeamSubject]:
             try:
                 assert process.stdout.readline() == b"up\n"
                 at = replace(where(f"{name}@{host}", cookie, port), release=roots[1])
-                yield BeamSubject(at, process.pid, folder / "home", plans)
+                subject = BeamSubject(at, process.pid, folder / "home", plans)
+                try:
+                    yield subject
+                finally:
+                    subject.leave()
             finally:
                 process.kill()
