@@ -1,6 +1,6 @@
 """A thousand upgrades and downgrades of one node in a row, under load: what grows, what slows down, what gets lost.
 
-    python -m benchmarks.soak [--target python|beam] [--rounds 1000] [--check]
+    python -m benchmarks.soak [--target python|beam] [--rounds 1000] [--minutes 60] [--check]
 
 One node runs for the whole time, in a process of its own; several senders send numbered messages to the servers that
 are upgraded, and each server counts what is missing, doubled or out of order. Every round one controller connects and
@@ -8,7 +8,7 @@ leads the node from the version that runs to the other one, as `relup apply` and
 
 - every tenth round leads to a release whose `code_change` raises, and is rolled back;
 - every twentieth round loses its controller in the middle of the window;
-- every twentieth round has a deadline, and is confirmed in time; every seventh is confirmed without one.
+- every twentieth round has a deadline on its way up, and is confirmed in time; every seventh is confirmed without one.
 
 Twenty times the upgrade is confirmed, so that only the code that runs is needed, and everything is counted: by the
 kernel (memory, descriptors, threads), and in the node. The first of these counts comes after caches have filled and is
@@ -183,11 +183,13 @@ ENDINGS: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
-def soak(subject: Subject, rounds: int, say: Callable[[str], None]) -> Course:
-    """Upgrade again and again, and count in between."""
+def soak(subject: Subject, rounds: int, seconds: float, say: Callable[[str], None]) -> Course:
+    """Upgrade again and again, and count in between; begin no more when so many *seconds* are over."""
     course = Course(rounds)
-    every = max(1, rounds // CHECKPOINTS)
+    every, until = max(1, rounds // CHECKPOINTS), time.monotonic() + seconds
     for first in range(0, rounds, every):
+        if time.monotonic() > until:
+            break
         numbers = range(first, min(rounds, first + every))
         with passing(subject) as upgrading:
             for number in numbers:
@@ -279,17 +281,17 @@ TIMED: Mapping[str, tuple[Kind, ...]] = {
 }
 
 
-def run(name: str, target: Target, rounds: int, say: Callable[[str], None]) -> list[Figure]:
+def run(name: str, target: Target, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Figure]:
     """Let one node go through all of it; return the table."""
     with tempfile.TemporaryDirectory() as folder, target.start(Path(folder)) as subject:
         say(f"{name}: {rounds:,} rounds")
         begin = time.perf_counter()
-        course = soak(subject, rounds, say)
+        course = soak(subject, rounds, seconds, say)
         took = time.perf_counter() - begin
         found = [*speed(course, subject.stop()), *figures(course, target)]
     endings = Counter(f"{kind} {upgrade.status}" for kind, upgrade in course.upgrades)
     said = ", ".join(f"{what} {number}" for what, number in sorted(endings.items()))
-    say(f"{name}: {rounds:,} rounds in {took:,.0f} s: {said}")
+    say(f"{name}: {course.at[-1]:,} of {rounds:,} rounds in {took:,.0f} s: {said}")
     say(f"  {'':34}{'first':>16}{'last':>16}{'growth':>16}")
     for figure in found:
         say(str(figure))
@@ -346,11 +348,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", choices=[*TARGETS], action="append", help="default: both")
     parser.add_argument("--rounds", type=int, default=1_000)
+    parser.add_argument("--minutes", type=float, default=60.0, help="end each target early after so long")
     parser.add_argument("--check", action="store_true", help="end with 1 when a bound is missed")
     options = parser.parse_args()
     missed = list[Figure]()
     for name in options.target or TARGETS:
-        found = run(name, TARGETS[name], options.rounds, lambda text: print(text, flush=True))
+        found = run(name, TARGETS[name], options.rounds, options.minutes * 60, lambda text: print(text, flush=True))
         missed += [f for f in found if f.missed]
     print(f"{len(missed)} bounds missed" if missed else "all bounds hold")
     sys.exit(1 if missed and options.check else 0)
