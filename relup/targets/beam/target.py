@@ -75,6 +75,6 @@ class BeamNode:
     async def begin(self, relup: Relup, limits: Limits = UNSAID) -> AsyncIterator[BeamTransaction]:
         """Open a transaction."""
         assert self._agent is not None, "a target is held before a transaction begins"
-        async with BeamTransaction(self._agent, relup, self._way_back) as transaction:
+        async with BeamTransaction(self._agent, relup, self._way_back, limits) as transaction:
             yield transaction
         self.notes += transaction.notes

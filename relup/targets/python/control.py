@@ -20,6 +20,7 @@ from relup.diagnostics import Diagnostic, InvalidInput, OperatorNeeded, Refused,
 from relup.document.route import route_from_data
 from relup.executor import Event, Options
 from relup.model.route import Route
+from relup.targets.limits import limits_from_data
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.hearing import CHUNK, Ear, Guests, request_of
 from relup.targets.python.home import Home
@@ -178,7 +179,8 @@ class _Options:
                 "confirm": int() | float() | None as within,
             }:
                 if within is None or 0 < within < float("inf"):
-                    chosen = Options(dry_run=dry_run, allow_irreversible=allowed, strict=strict)
+                    limits = limits_from_data(data.get("limits"))
+                    chosen = Options(dry_run=dry_run, allow_irreversible=allowed, strict=strict, limits=limits)
                     return cls(chosen, within, _number(number))
             case _:
                 pass

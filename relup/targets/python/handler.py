@@ -71,13 +71,11 @@ class ReleaseHandler:
         self, node: Node, home: Home, running: Release, records: Records, clocks: Clocks, *, watchdog: Watchdog
     ) -> None:
         """Handle the releases of *node*, which runs *running*."""
-        self.node = node
-        self.running = running
+        self.node, self.running, self.watchdog = node, running, watchdog
         self.records = records
         self.deadline: Deadline | None = None
         self._home = home
         self._clocks = clocks
-        self.watchdog = watchdog
         self._owner: str | None = None
         self.number = records.number
         """The number of the upgrade that was begun last: each has one of its own, whoever asked for it."""
