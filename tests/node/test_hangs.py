@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import subprocess
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -14,7 +18,7 @@ from relup.document import read_release
 from relup.executor import Limits, Options, Outcome
 from relup.planner import plan
 from relup.targets.python.service import Service, serve
-from tests.support import supervised, write_release
+from tests.support import PATIENCE, Commands, supervised, write_release
 
 COUNT = 3
 WORKER = """
@@ -167,3 +171,57 @@ def test_it_is_interrupted_too_where_the_loop_is_not_in_the_main_thread(tmp_path
     thread.start()
     thread.join()
     assert len(outcomes) == 1
+
+
+# ── what cannot be interrupted ─────────────────────────────────────────────────────────────────────────
+
+BUSY = """
+import hashlib
+from relup.runtime import GenServer, Reply
+
+class Worker(GenServer):
+    def init(self, number):
+        return {"number": number, "items": [number], "kind": "new"}
+
+    def handle_call(self, request, caller, state):
+        return Reply(state["kind"] + "!", state)
+
+    def code_change(self, old_vsn, state, extra):
+        if state["number"] == 1:
+            hashlib.pbkdf2_hmac("sha256", b"", b"", %d)
+        return {**state, "kind": "new"}
+"""
+
+
+def rounds(seconds: float) -> int:
+    """Return how many rounds of a call of C, which lets other threads run, take about so many seconds here."""
+    begun = perf_counter()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000)
+    return int(200_000 * seconds / (perf_counter() - begun))
+
+
+def test_a_busy_call_of_c_is_declared_failed_and_the_node_answers_meanwhile(commands: Commands, tmp_path: Path) -> None:
+    old = write_release(tmp_path / "1", "1", {"app": supervised(COUNT), "worker": WORKER})
+    goal = write_release(tmp_path / "2", "2", {"app": supervised(COUNT), "worker": BUSY % rounds(6)}, APPUP)
+    with commands.node(old):
+        upgrade = subprocess.Popen(
+            commands.argv("apply", "shop", goal, "--yes", "--code-change-timeout", "0.2"),
+            env=commands.environ,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        _, said = upgrade.communicate(timeout=PATIENCE)
+        assert upgrade.returncode == 6, said
+        assert "code_change of 'shop.worker' in w1" in said
+        assert "Worker.code_change (worker.py:14)" in said
+        shown = commands.run("status", "shop").stdout
+        assert "held up    code_change of 'shop.worker' in w1" in shown
+        assert "Worker.code_change (worker.py:14)" in shown
+        assert "[held_up]" in commands.run("rpc", "shop", "1", exit_code=4).stderr
+        end = time.monotonic() + PATIENCE
+        while "held up" in commands.run("status", "shop").stdout:
+            assert time.monotonic() < end
+        assert "rolled_back" in commands.run("history", "shop").stdout
+        calls = "[await node.call(f'w{i}', 'kind') for i in range(3)]"
+        assert commands.run("rpc", "shop", calls).stdout.strip() == "['old', 'old', 'old']"

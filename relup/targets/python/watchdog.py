@@ -124,13 +124,16 @@ class Watchdog:
         self._step: Step | None = None
         self._seen: tuple[Step | None, object] = None, None
         self._since = 0.0
+        self._watched: tuple[Step | None, object, float] = None, None, 0.0
+        """The same, as the watchdog's thread sees it."""
         self._turned = monotonic()
         self._asked = False
+        self._deciding = threading.Lock()
+        """Held by who ends a step, and by who says that it has failed."""
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="relup watchdog", daemon=True)
         self._before: Any = None
         self._ticking: Ticking | None = None
-        self._told: Held | None = None
         self.on_held: Callable[[Held], None] = lambda held: None
         """Told in the watchdog's thread, at every look while the loop is held up."""
 
@@ -169,14 +172,17 @@ class Watchdog:
         try:
             yield step
         finally:
-            self._step = outer
+            with self._deciding:
+                self._step = outer
             if self._ticking and outer is None:
                 self._ticking.every(0)
-            self._seen = None, None
+            self._seen, self._watched = (None, None), (None, None, 0.0)
             step.at = step.late = None
             if step.overrun:
                 self._settle(tracing)
             del step.frame
+        if step.overrun:
+            raise step.overran()
 
     def _settle(self, tracing: Any) -> None:
         """Let an `Overrun` that was asked for come now: to take it back would leave the interpreter looking for it."""
@@ -197,8 +203,6 @@ class Watchdog:
                 self._throw(step)
             if now - self._turned > SILENCE:
                 self.on_held(self.held())
-            else:
-                self._told = None
 
     def _ping(self) -> None:
         if not self._asked:
@@ -220,14 +224,29 @@ class Watchdog:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._ident), ctypes.py_object(Overrun))
 
     def held(self) -> Held:
-        """Return who holds the loop up."""
-        step, now = self._step, monotonic()
-        what = step.what.format(step.at) if step is not None and step.at is not None else ""
-        over = step is not None and step.late is not None and step.late is step.at and step.limit is not None
-        failed = over and now - self._since > (step.limit or 0) + GRACE  # type: ignore[union-attr]  # over says so
-        return Held(
-            self._turned, what, above(sys._current_frames().get(self._ident), getattr(step, "frame", None)), failed
-        )
+        """Return who holds the loop up; what has been interrupted in vain has failed from here on."""
+        step, frame = self._step, sys._current_frames().get(self._ident)
+        at = step and step.at
+        if step is None or at is None:
+            return Held(self._turned, "", above(frame))
+        stack = above(frame, getattr(step, "frame", None))
+        return Held(self._turned, step.what.format(at), stack, self._has_failed(step, at, frame))
+
+    def _has_failed(self, step: Step, at: object, frame: FrameType | None) -> bool:
+        began = max(self._turned, self._began(step, at))
+        if step.limit is None or monotonic() - began <= step.limit + GRACE:
+            return False
+        with self._deciding:
+            if self._step is not step or step.at is not at:
+                return False
+            step.interrupt(frame)
+            return True
+
+    def _began(self, step: Step, at: object) -> float:
+        """Return since when it is known to be at this."""
+        if self._watched[0] is not step or self._watched[1] is not at:
+            self._watched = step, at, monotonic()
+        return self._watched[2]
 
     # ── in either ──────────────────────────────────────────────────────────────────────────────────────
 
