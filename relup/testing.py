@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 from relup.diagnostics import Busy, Diagnostic
-from relup.executor import EffectFailed, Options, Outcome, Target, Transaction, install
+from relup.executor import UNSAID, EffectFailed, Limits, Options, Outcome, Target, Transaction, install
 from relup.model.instructions import Verify
 from relup.model.relup import Relup
 
@@ -166,8 +166,8 @@ class _FaultyTarget:
         await self.target.ask_again(probes)
 
     @asynccontextmanager
-    async def begin(self, relup: Relup) -> AsyncIterator[Any]:
-        async with self.target.begin(relup) as transaction:
+    async def begin(self, relup: Relup, limits: Limits = UNSAID) -> AsyncIterator[Any]:
+        async with self.target.begin(relup, limits) as transaction:
             yield _Faulty(transaction, self.fault)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -31,6 +32,25 @@ allow_restart = click.option(
     is_flag=True,
     help="BEAM: go on, with --yes or a saved plan, although the node restarts and every state is lost.",
 )
+
+
+def limits(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how long it may hold others up."""
+    seconds = click.FloatRange(min=0.001, max=31_536_000)
+    for name, words in (
+        ("--window", "Roll back a window that is open for longer."),
+        ("--code-change-timeout", "For each code_change and call (default: the appup's, else 5)."),
+        ("--suspend-timeout", "For each process to suspend (default: the appup's, else 5)."),
+    ):
+        command = click.option(name, type=seconds, metavar="SECONDS", help=words)(command)
+    return click.option(
+        "--retries",
+        type=click.IntRange(min=0, max=1_000),
+        default=2,
+        show_default=True,
+        help="Let all go on and try again, when somebody does not suspend in time.",
+    )(command)
+
 
 through = click.option(
     "--through",
@@ -224,6 +244,7 @@ def status(node: str | None, as_json: bool) -> None:
 @confirm_within
 @allow_irreversible
 @allow_restart
+@limits
 @click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
 @through
 @via
@@ -250,6 +271,7 @@ def apply(new: str, as_json: bool, **wanted: Any) -> None:
 @confirm_within
 @allow_irreversible
 @allow_restart
+@limits
 @through
 @via
 @yes

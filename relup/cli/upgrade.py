@@ -20,6 +20,7 @@ from relup.cli.reach import connect, home_of
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, errors
 from relup.document import read_document, read_release
 from relup.document.route import route_to_data
+from relup.executor import Limits
 from relup.model.appup import Appup
 from relup.model.instructions import Direction
 from relup.model.naming import shortened
@@ -32,6 +33,7 @@ from relup.planner.emulator import losing_all
 from relup.planner.lint import check_appup
 from relup.report.route import route_lines
 from relup.report.text import outcome_lines
+from relup.targets.limits import limits_to_data
 from relup.targets.python.home import Home, changed_in_place
 from relup.targets.python.outcomes import outcome_from_data
 
@@ -52,6 +54,15 @@ class Request:
     via: Sequence[str]
     strict: bool = False
     allow_restart: bool = False
+    suspend_timeout: float | None = None
+    code_change_timeout: float | None = None
+    window: float | None = None
+    retries: int = 0
+
+    @property
+    def limits(self) -> Limits:
+        """How long it may hold others up."""
+        return Limits(self.suspend_timeout, self.code_change_timeout, self.window, self.retries)
 
 
 def apply(output: Output, request: Request, new: str) -> int:
@@ -207,6 +218,7 @@ def _carry_out(output: Output, client: Client, request: Request, route: Route, n
         "confirm": request.confirm_within,
         "allow_irreversible": request.allow_irreversible,
         "strict": request.strict,
+        "limits": limits_to_data(request.limits),
     }
     with _interruptible(request.node), output.progress() as show:
         data = client.ask(

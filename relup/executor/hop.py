@@ -8,15 +8,18 @@ order together with the calls between them. What cannot be undone is known befor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeAlias
 
 from relup.diagnostics import Diagnostic, Refused, RelupError, in_words
+from relup.executor.limits import UNSAID, Limits
 from relup.executor.outcome import Outcome, Phase, Status, WindowReport
 from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
-from relup.model.naming import describe, describe_call
+from relup.model.naming import describe, describe_call, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Segment, Window, inverse, segments
 
@@ -32,15 +35,27 @@ class _Run:
     transaction: Transaction
     tell: Tell
     clock: Callable[[], float]
+    limits: Limits
+    opened: float = 0.0
+    """When the window that is open was opened."""
     done: list[Segment] = field(default_factory=list)
     windows: list[WindowReport] = field(default_factory=list)
     notes: list[Diagnostic] = field(default_factory=list)
 
-    def closed(self, window: Window, opened: float, processes: int) -> float:
+    def closed(self, window: Window, processes: int) -> float:
         """Note that a window is over, committed or rolled back; return its length in milliseconds."""
-        milliseconds = (self.clock() - opened) * 1000
+        milliseconds = (self.clock() - self.opened) * 1000
         self.windows.append(WindowReport(milliseconds, processes, window.modules()))
         return milliseconds
+
+    def check_time(self, window: Window) -> None:
+        """Raise `EffectFailed` when the open window takes longer than it may."""
+        limit = self.limits.window
+        if limit is not None and self.clock() - self.opened > limit:
+            message = f"the window of {shortened(window.modules())} was open for longer than {limit:g} s"
+            raise EffectFailed(
+                Diagnostic("window_timeout", message, next((s.location for s in window.suspensions), None))
+            )
 
 
 class Interrupted(BaseException):
@@ -52,7 +67,14 @@ class Interrupted(BaseException):
 
 
 async def apply_hop(
-    relup: Relup, target: Target, tell: Tell, clock: Callable[[], float], *, dry_run: bool, strict: bool = False
+    relup: Relup,
+    target: Target,
+    tell: Tell,
+    clock: Callable[[], float],
+    *,
+    dry_run: bool,
+    strict: bool = False,
+    limits: Limits = UNSAID,
 ) -> Outcome:
     """Apply *relup* to *target*, which its owner holds, and return how it ended.
 
@@ -62,8 +84,8 @@ async def apply_hop(
     """
     parts = segments(relup.script)
     outcome = Outcome("done", relup.base.vsn, relup.goal.vsn, diagnostics=relup.warnings)
-    async with target.begin(relup) as transaction:
-        run = _Run(relup, transaction, tell, clock)
+    async with target.begin(relup, limits) as transaction:
+        run = _Run(relup, transaction, tell, clock, limits)
         run.tell("prepare", "new code is read and run off to the side")
         try:
             preparation = await transaction.prepare(parts)
@@ -105,7 +127,7 @@ async def _fold(run: _Run, parts: Sequence[Segment]) -> None:
         last = part is parts[-1]
         match part:
             case Window():
-                await _window(run, part, final=last)
+                await _patiently(run, partial(_window, run, part, final=last))
             case _:
                 run.tell("call", describe(part))
                 await run.transaction.call(part, "goal")
@@ -124,13 +146,37 @@ async def _decide(run: _Run) -> None:
     await run.transaction.resume()
 
 
+async def _patiently(run: _Run, work: Callable[[], Awaitable[None]]) -> None:
+    """Do *work*, which opens a window; when somebody did not suspend in time, let all go on and try again later."""
+    for number, pause in enumerate((*run.limits.pauses(), None), start=1):
+        try:
+            await work()
+        except _Stranded:
+            raise
+        except EffectFailed as failure:
+            if not failure.may_pass:
+                raise
+            if pause is None:
+                raise EffectFailed(*_tried(failure.diagnostics, number)) from failure
+            run.tell("suspend", f"{failure.diagnostics[0].message}; all go on, and it is tried again in {pause:g} s")
+        else:
+            return
+        await asyncio.sleep(pause)
+
+
+def _tried(found: Sequence[Diagnostic], times: int) -> Iterator[Diagnostic]:
+    """Say how often it was tried, where that was more than once."""
+    return (replace(d, message=f"{d.message}; it was tried {times} times") if times > 1 else d for d in found)
+
+
 async def _window(run: _Run, window: Window, *, final: bool) -> None:
     transaction = run.transaction
-    opened, processes = run.clock(), 0
+    run.opened, processes = run.clock(), 0
     try:
         run.tell("suspend", f"{await transaction.select(window.suspensions)} process(es)")
-        opened = run.clock()
+        run.opened = run.clock()
         processes = await transaction.suspend()
+        run.check_time(window)
         await _change(run, window.before, "goal")
         await transaction.load(window)
         run.tell("load", f"{len(window.code)} module(s)")
@@ -141,14 +187,15 @@ async def _window(run: _Run, window: Window, *, final: bool) -> None:
             await transaction.probe(probe)
             run.tell("verify", f"{describe_call(probe.call)} says yes")
         run.notes += await transaction.verify()
+        run.check_time(window)
         await transaction.commit(final=final)
     except BaseException as error:
         await _rollback(run, _as_failure(error))
-        run.closed(window, opened, processes)
+        run.closed(window, processes)
         raise
     await transaction.resume()
     run.done.append(window)
-    milliseconds = run.closed(window, opened, processes)
+    milliseconds = run.closed(window, processes)
     run.tell("resume", f"{processes} process(es) go on after {milliseconds:.1f} ms")
 
 
@@ -207,7 +254,8 @@ def losses(done: Sequence[Segment]) -> Iterator[Diagnostic]:
 async def _take_back(run: _Run, part: Segment) -> None:
     match part:
         case Window():
-            await _downgrade(run, part)
+            run.limits = run.limits.going_back()
+            await _patiently(run, partial(_downgrade, run, part))
         case _:
             back = taking_back(part)
             run.tell("downgrade", describe(back))

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.executor.hop import Interrupted, Tell, apply_hop, check_reversible, losses
+from relup.executor.limits import Limits
 from relup.executor.outcome import Emit, Event, Outcome, Phase
 from relup.executor.target import EffectFailed, Target
 from relup.model.relup import Relup
@@ -35,6 +36,8 @@ class Options:
     """Refuse what `prepare` only warns of."""
     asks_again: bool = True
     """Ask what was asked in the windows once more when everybody runs, and go back where that is answered by no."""
+    limits: Limits = Limits()
+    """How long it may hold others up."""
 
 
 @dataclass(slots=True)
@@ -44,17 +47,23 @@ class _Journey:
     target: Target
     tell: Tell
     clock: Callable[[], float]
+    limits: Limits
     done: list[Relup] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
-    async def hop(self, relup: Relup, *, dry_run: bool = False, strict: bool = False) -> Outcome:
+    async def hop(
+        self, relup: Relup, *, dry_run: bool = False, strict: bool = False, limits: Limits | None = None
+    ) -> Outcome:
         """Apply one hop; a refusal that is not the first hop's is a failure like any other.
 
         Raises `Interrupted` for whatever else ends it.
         """
         untouched = Outcome("rolled_back", relup.base.vsn, relup.goal.vsn)
         try:
-            return await apply_hop(relup, self.target, self.tell, self.clock, dry_run=dry_run, strict=strict)
+            limits = limits or self.limits
+            return await apply_hop(
+                relup, self.target, self.tell, self.clock, dry_run=dry_run, strict=strict, limits=limits
+            )
         except RelupError as refusal:
             if not self.outcomes:
                 raise
@@ -85,7 +94,7 @@ async def install(
     _refuse([*_broken(route), *(() if options.allow_irreversible else _irreversible(route))])
     async with target.hold(owner):
         _refuse([d for hop in _later(route) for d in await target.inspect(hop)])
-        journey = _Journey(target, _teller(emit, clock), clock)
+        journey = _Journey(target, _teller(emit, clock), clock, options.limits)
         try:
             await _travel(journey, route, options)
             if options.asks_again:
@@ -186,7 +195,8 @@ async def _back(journey: _Journey, made: Relup) -> Outcome:
     if back:
         journey.tell("downgrade", str(back))
         try:
-            outcome = await journey.hop(replace(back, warnings=tuple(losses(segments(made.script)))))
+            back = replace(back, warnings=tuple(losses(segments(made.script))))
+            outcome = await journey.hop(back, limits=journey.limits.going_back())
         except Interrupted as stopped:
             outcome = stopped.outcome
     windows = tuple(replace(w, going_back=True) for w in outcome.windows)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from relup.diagnostics import Diagnostic
+from relup.executor.limits import Limits
 from relup.model.instructions import CodeChange, Suspension, Verify
 from relup.model.inverses import inverse_of
 from relup.model.naming import describe
@@ -26,6 +27,8 @@ from relup.model.windows import Cut, Segment, Window
 Side: TypeAlias = Literal["goal", "base"]
 """Where an effect leads: to the goal of the plan, or back to its base."""
 
+_PASSING = frozenset({"suspend_timeout", "supervisor_silent"})
+
 
 class EffectFailed(Exception):
     """An effect did not come about; `diagnostics` say why, at the place of the instruction."""
@@ -33,6 +36,11 @@ class EffectFailed(Exception):
     def __init__(self, *diagnostics: Diagnostic) -> None:
         self.diagnostics = diagnostics
         super().__init__("; ".join(map(str, diagnostics)))
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is only that somebody was busy: a little later the same effect may come about."""
+        return bool(self.diagnostics) and all(d.code in _PASSING for d in self.diagnostics)
 
 
 def taking_back(cut: Cut) -> Cut:
@@ -113,5 +121,5 @@ class Target(Protocol):
     async def ask_again(self, probes: Sequence[Verify]) -> None:
         """Ask, once all is done and everybody runs. Raises `EffectFailed` with those that say no."""
 
-    def begin(self, relup: Relup) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction on the node, which is held."""
+    def begin(self, relup: Relup, limits: Limits) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction on the node, which is held; each of its effects keeps to *limits*."""

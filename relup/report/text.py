@@ -109,6 +109,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"  number     {status['number']}, of the upgrade that was begun last"
     if status["upgrading"]:
         yield f"  upgrading  now, by {status['upgrading']}"
+    if status.get("held_up"):
+        yield f"  held up    {status['held_up']}"
     if status["old_code"]:
         yield f"  old code   {shortened(status['old_code'])}"
     if status["drift"]:

@@ -21,6 +21,11 @@ def function_of(task: Task[Any], module: str) -> str:
     return _describe(chosen[0]) if chosen else "no Python frame"
 
 
+def stack_of(awaited: Any) -> list[str]:
+    """Return where a coroutine that waits stands, innermost first."""
+    return [_describe(frame) for frame in _frames(awaited)][::-1]
+
+
 def _frames(awaited: Any) -> Iterator[FrameType]:
     while awaited is not None:
         frame = next((f for a in ("cr_frame", "gi_frame", "ag_frame") if (f := getattr(awaited, a, None))), None)

@@ -63,8 +63,8 @@ class LosingTarget(Target):
     lose: Callable[[], Awaitable[None]]
 
     @asynccontextmanager
-    async def begin(self, relup: Any) -> AsyncIterator[Any]:
-        async with super().begin(relup) as transaction:
+    async def begin(self, relup: Any, *limits: Any) -> AsyncIterator[Any]:
+        async with super().begin(relup, *limits) as transaction:
             self.hop -= 1
             yield transaction if self.hop else Losing(transaction, self.effect, self.lose)
 

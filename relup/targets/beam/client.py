@@ -40,6 +40,7 @@ from relup.targets.beam.standing import beam_home, file_of, standing
 from relup.targets.beam.target import BeamNode
 from relup.targets.beam.terms import Atom, characters, text
 from relup.targets.beam.where import Where
+from relup.targets.limits import limits_from_data
 from relup.targets.python.outcomes import history_entry, outcome_to_data
 from relup.targets.records import Installed, Records
 
@@ -154,7 +155,8 @@ class BeamClient:
             message = f"{running} is not confirmed yet and may go back by itself"
             raise Refused([Diagnostic("unconfirmed", message, hint="confirm it or downgrade first")])
         records = await self._recorded(running)
-        chosen = Options(options["dry_run"], options["allow_irreversible"], options["strict"])
+        limits = limits_from_data(options.get("limits"))
+        chosen = Options(options["dry_run"], options["allow_irreversible"], options["strict"], limits=limits)
 
         def emit(event: Event) -> None:
             if on_event:

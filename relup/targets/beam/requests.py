@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import ceil
 from typing import TypeAlias
 
 from relup.executor import Side
@@ -33,9 +34,9 @@ def selecting(suspensions: Iterable[Suspension]) -> Request:
     return Atom("select"), [Atom(s.module) for s in suspensions]
 
 
-def limits_of(suspensions: Iterable[Suspension]) -> dict[str, int]:
-    """Return how long processes may take to suspend, and to change their states."""
-    return {s.module: _milliseconds(s.timeout) for s in suspensions}
+def limits_of(suspensions: Iterable[Suspension], said: float | None = None) -> dict[str, int]:
+    """Return how long processes may take to suspend, and to change their states; in any case what is *said*, in s."""
+    return {s.module: _milliseconds(s.timeout) if said is None else ceil(said * 1_000) for s in suspensions}
 
 
 def suspending(limits: Limits) -> Request:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from relup.diagnostics import Diagnostic, RelupError
-from relup.executor import EffectFailed
+from relup.executor import UNSAID, EffectFailed, Limits
 from relup.model.instructions import Load, Verify
 from relup.model.relup import Relup
 from relup.targets.beam.agent import Agent, agent
@@ -72,9 +72,9 @@ class BeamNode:
         return ()
 
     @asynccontextmanager
-    async def begin(self, relup: Relup) -> AsyncIterator[BeamTransaction]:
+    async def begin(self, relup: Relup, limits: Limits = UNSAID) -> AsyncIterator[BeamTransaction]:
         """Open a transaction."""
         assert self._agent is not None, "a target is held before a transaction begins"
-        async with BeamTransaction(self._agent, relup, self._way_back) as transaction:
+        async with BeamTransaction(self._agent, relup, self._way_back, limits) as transaction:
             yield transaction
         self.notes += transaction.notes

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Refused
-from relup.executor import EffectFailed, Preparation, Side
+from relup.executor import UNSAID, EffectFailed, Limits, Preparation, Side
 from relup.model.instructions import CodeChange, Load, Suspension, Verify
 from relup.model.naming import describe
 from relup.model.relup import Relup
@@ -26,14 +26,12 @@ from relup.targets.beam.protocols import loaded_as_well, protocols
 from relup.targets.beam.requests import (
     DEFAULT_LIMIT,
     EVER,
-    Limits,
     Request,
     asking,
     becoming,
     calling,
     changing,
     configuring,
-    limits_of,
     loading,
     selecting,
     suspending,
@@ -53,6 +51,7 @@ from relup.targets.beam.saying import (
     words,
 )
 from relup.targets.beam.terms import Atom, Term
+from relup.targets.beam.timing import Timing
 from relup.targets.beam.way_back import Group, WayBack, back_from_call, back_from_window
 
 _VERIFY: Request = (Atom("verify"),)
@@ -61,7 +60,7 @@ _VERIFY: Request = (Atom("verify"),)
 class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     """The `Transaction` of a BEAM node."""
 
-    def __init__(self, agent: Agent, relup: Relup, way_back: WayBack) -> None:
+    def __init__(self, agent: Agent, relup: Relup, way_back: WayBack, limits: Limits = UNSAID) -> None:
         """Upgrade the node that *agent* is in, by one hop of an upgrade that *way_back* takes back."""
         self._agent = agent
         self._way_back = way_back
@@ -69,7 +68,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._windows = [s for s in segments(relup.script) if isinstance(s, Window)]
         self._places = {c.module: c.location for w in self._windows for c in (*w.code, *w.changes(), *w.suspensions)}
         self._first = way_back.windows + 1
-        self._limits: Limits = {}
+        self._timing = Timing(limits)
         self._open = False
         self._final = False
         self._done = False
@@ -140,7 +139,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         """Take the census in the node, and watch whom it finds."""
         await self._begin()
         self._open = True
-        self._limits = limits_of(suspensions)
+        self._timing.open(suspensions)
         match await self._ask(*selecting(suspensions)):
             case ("ok", int(count)):
                 return count
@@ -153,15 +152,15 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def suspend(self) -> int:
         """Suspend all, and let each keep its old state."""
-        match await self._ask(*suspending(self._limits)):
+        match await self._ask(*suspending(self._timing.suspend())):
             case ("ok", int(count)):
                 return count
             case ("unkept", list(who)):
-                place = next((self._places.get(m) for m in self._limits), None)
+                place = next((self._places.get(m) for m in self._timing.modules), None)
                 message = "the state of {} cannot be kept aside, so it could not be put back"
                 raise EffectFailed(*(Diagnostic("state_not_kept", message.format(process(w)), place) for w in who))
             case ("late", list(who)):
-                place = next((self._places.get(m) for m in self._limits), None)
+                place = next((self._places.get(m) for m in self._timing.modules), None)
                 raise EffectFailed(*(busy(w, place) for w in who))
             case other:
                 raise misunderstood(other)
@@ -211,7 +210,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def call(self, cut: Cut, towards: Side) -> None:
         """Carry out a call in the node."""
-        request = calling(cut, DEFAULT_LIMIT if self._open else EVER)
+        request = calling(cut, self._timing.call(inside=self._open))
         if request is None:
             raise EffectFailed(Diagnostic("not_yet", f"{describe(cut)} is not carried out on this node", cut.location))
         if self._open:
@@ -311,7 +310,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     def _changing(self, change: CodeChange, towards: Side) -> Request:
         concerned = {c.module for c in change.changes}
         window = next(w for w in self._windows if concerned <= set(_concerning(w)))
-        return changing(change, self._number(window), towards, self._limits)
+        return changing(change, self._number(window), towards, self._timing.change())
 
     async def _begin(self) -> None:
         try:

@@ -22,6 +22,7 @@ from relup.runtime.context import deleted_variable, inside
 from relup.runtime.registry import Server
 from relup.targets.python.applications import make_known
 from relup.targets.python.threads import is_cancelled
+from relup.targets.python.watchdog import Overrun
 
 OTP_MODULES = {"application": "relup.runtime.application", "supervisor": "relup.runtime.supervisor"}
 
@@ -56,7 +57,7 @@ class Calls:
             with inside(self._node), self._node.births.exempt():
                 await self._make(cut, towards)
         except BaseException as error:
-            if is_cancelled():
+            if is_cancelled() or isinstance(error, Overrun):
                 raise
             message = f"{describe(cut)} failed: {in_words(error)}"
             raise EffectFailed(Diagnostic("call_failed", message, cut.location)) from error

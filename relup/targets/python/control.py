@@ -20,11 +20,13 @@ from relup.diagnostics import Diagnostic, InvalidInput, OperatorNeeded, Refused,
 from relup.document.route import route_from_data
 from relup.executor import Event, Options
 from relup.model.route import Route
+from relup.targets.limits import limits_from_data
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.hearing import CHUNK, Ear, Guests, request_of
 from relup.targets.python.home import Home
 from relup.targets.python.look import check_bootable, evaluate, new_namespace, releases, status
 from relup.targets.python.outcomes import outcome_to_data
+from relup.targets.python.standing_in import StandIn
 from relup.targets.python.wire import encode, error_to_data, peer, short_address
 
 log = logging.getLogger("relup.node")
@@ -44,6 +46,7 @@ class Control:
         self._stop = stop
         self._server: asyncio.Server | None = None
         self._guests = Guests()
+        self._stand_in = StandIn(handler, home)
         self._upgrades: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
@@ -53,9 +56,12 @@ class Control:
         with short_address(self._home.socket) as address:
             self._server = await asyncio.start_unix_server(self._converse, address, limit=CHUNK)
         self._home.socket.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        self._stand_in.open(self._server)
+        self._handler.watchdog.on_held = self._stand_in.held
 
     async def close(self) -> None:
         """Stop listening, let upgrades end and their answers go out, and hang up on everybody else."""
+        self._stand_in.close()
         if self._server:
             self._server.close()
         await self._handler.finish()
@@ -80,7 +86,7 @@ class Control:
             self._guests.welcome(task)
             while line := await ear.line():
                 self._guests.heard(task)
-                await self._answer(line, owner, namespace, lambda message: _send(writer, message))
+                await self._answer(line, owner, namespace, writer)
                 await writer.drain()
                 self._guests.answering.discard(task)
                 if not self._listens():
@@ -101,15 +107,23 @@ class Control:
     def _listens(self) -> bool:
         return self._server is not None and self._server.is_serving()
 
-    async def _answer(self, line: bytes, owner: str, namespace: dict[str, Any], send: Send) -> None:
+    async def _answer(self, line: bytes, owner: str, namespace: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        def send(message: dict[str, Any]) -> None:
+            _send(writer, message)
+
         try:
-            send({"result": await self._dispatch(request_of(line), owner, namespace, send)})
+            request = request_of(line)
+            if request.get("op") == "apply":
+                self._stand_in.waiting.add(writer)
+            send({"result": await self._dispatch(request, owner, namespace, send)})
         except RelupError as error:
             send({"error": error_to_data(error)})
         except Exception as error:
             log.exception("a request could not be answered")
             message = f"the node could not answer: {type(error).__name__}: {error}"
             send({"error": error_to_data(OperatorNeeded([Diagnostic("internal_error", message)]))})
+        finally:
+            self._stand_in.waiting.discard(writer)
 
     async def _dispatch(self, request: dict[str, Any], owner: str, namespace: dict[str, Any], send: Send) -> Any:
         match request:
@@ -178,7 +192,8 @@ class _Options:
                 "confirm": int() | float() | None as within,
             }:
                 if within is None or 0 < within < float("inf"):
-                    chosen = Options(dry_run=dry_run, allow_irreversible=allowed, strict=strict)
+                    limits = limits_from_data(data.get("limits"))
+                    chosen = Options(dry_run=dry_run, allow_irreversible=allowed, strict=strict, limits=limits)
                     return cls(chosen, within, _number(number))
             case _:
                 pass

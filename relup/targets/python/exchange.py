@@ -7,6 +7,7 @@ it. What they held is written down before, in the journal of the window.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from relup.diagnostics import Diagnostic
@@ -18,13 +19,20 @@ from relup.targets.python.migrating import having, keys_of, migrated, rekey, tur
 from relup.targets.python.passage import Passage, Turning
 from relup.targets.python.snapshot import Memory, Snapshot
 from relup.targets.python.stage import Stage
+from relup.targets.python.watchdog import Step
 
 
 class Exchange:
     """What goes over in one window."""
 
-    def __init__(self, stage: Stage, memory: Memory, journal: list[Entry]) -> None:
-        """Take what goes over from *stage*, and write down in *journal* what takes it back."""
+    def __init__(
+        self, stage: Stage, memory: Memory, journal: list[Entry], watched: Callable[[], AbstractContextManager[Step]]
+    ) -> None:
+        """Take what goes over from *stage*, and write down in *journal* what takes it back.
+
+        Functions of others are called while they are *watched*.
+        """
+        self._watched = watched
         self._stage = stage
         self._memory = memory
         self._journal = journal
@@ -68,7 +76,8 @@ class Exchange:
         self.hold([instance for instances in found.values() for instance in instances])
 
         def migrate() -> None:
-            rehashed = {id(i) for t in turnings for i in turn(found[t.old], t)}
+            with self._watched() as step:
+                rehashed = {id(i) for t in turnings for i in turn(found[t.old], t, step)}
             if stale := having(keys, rehashed):
                 self._journal.insert(place, Held(stale))  # undone when the keys have their old hashes again
                 rekey(stale, turnings)

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from relup.diagnostics import Busy, Diagnostic, Refused, RelupError
-from relup.executor import EffectFailed, Emit, Event, Options, Outcome, install
+from relup.executor import UNSAID, EffectFailed, Emit, Event, Limits, Options, Outcome, install
 from relup.model.instructions import Verify
 from relup.model.release import Release
 from relup.model.relup import Relup
@@ -37,6 +37,7 @@ from relup.targets.python.outcomes import history_entry
 from relup.targets.python.probes import ask_each
 from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.transaction import PythonTransaction
+from relup.targets.python.watchdog import Watchdog
 from relup.targets.records import Installed, Records
 
 log = logging.getLogger("relup.node")
@@ -66,10 +67,11 @@ class Deadline:
 class ReleaseHandler:
     """The upgrades of one running node; it is the executor's target."""
 
-    def __init__(self, node: Node, home: Home, running: Release, records: Records, clocks: Clocks) -> None:
+    def __init__(
+        self, node: Node, home: Home, running: Release, records: Records, clocks: Clocks, *, watchdog: Watchdog
+    ) -> None:
         """Handle the releases of *node*, which runs *running*."""
-        self.node = node
-        self.running = running
+        self.node, self.running, self.watchdog = node, running, watchdog
         self.records = records
         self.deadline: Deadline | None = None
         self._home = home
@@ -117,11 +119,13 @@ class ReleaseHandler:
         await ask_each(self.node, probes)
 
     @asynccontextmanager
-    async def begin(self, relup: Relup) -> AsyncIterator[PythonTransaction]:
+    async def begin(self, relup: Relup, limits: Limits = UNSAID) -> AsyncIterator[PythonTransaction]:
         """Open a transaction on what runs now."""
         with inside(self.node):
             begun = partial(self._write_begin, relup)
-            async with PythonTransaction(self.node, self.running, relup, self._decide, begun) as transaction:
+            async with PythonTransaction(
+                self.node, self.running, relup, self._decide, begun=begun, watchdog=self.watchdog, limits=limits
+            ) as transaction:
                 yield transaction
 
     @property

@@ -26,6 +26,12 @@ LISTED = 1000
 
 async def status(handler: ReleaseHandler) -> dict[str, Any]:
     """Return what runs: releases, processes, versions, and where files differ from the code that runs."""
+    found = standing(handler)
+    return {**found, "drift": await asyncio.to_thread(_drift, handler.node, handler.running)}
+
+
+def standing(handler: ReleaseHandler) -> dict[str, Any]:
+    """Return what runs, from any thread: all but what has to be read in files."""
     node, records = handler.node, handler.records
     deadline = handler.deadline
     processes = list(node.processes.values())
@@ -37,13 +43,13 @@ async def status(handler: ReleaseHandler) -> dict[str, Any]:
         "provisional": records.provisional,
         "upgrading": handler.owner,
         "number": handler.number,
-        "goes_back_in": max(0.0, deadline.at - asyncio.get_running_loop().time()) if deadline else None,
+        "goes_back_in": max(0.0, deadline.at - node.loop.time()) if deadline else None,
         "releases": [asdict(kept) | {"status": status} for kept, status in records.statuses()],
         "applications": [{"name": a.name, "vsn": a.vsn} for a in handler.running.applications],
         "process_count": len(processes),
         "processes": [_process(node, p) for p in processes[:LISTED]],
         "old_code": sorted(node.code.old),
-        "drift": await asyncio.to_thread(_drift, node, handler.running),
+        "held_up": None,
     }
 
 

@@ -14,18 +14,21 @@ from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
 from relup.runtime.code.instances import base_of, hashed
 from relup.targets.python.blame import place_of
+from relup.targets.python.failing import overdue
 from relup.targets.python.passage import Turning
 from relup.targets.python.snapshot import Snapshot, becoming
+from relup.targets.python.watchdog import Overrun, Step
 
 
-def turn(instances: Sequence[Any], turning: Turning) -> list[Any]:
+def turn(instances: Sequence[Any], turning: Turning, step: Step) -> list[Any]:
     """Migrate *instances*, whose contents the journal has, and return those whose hash is another one now.
 
     This loop is part of the window. Raises `EffectFailed` for the first one that cannot be, with the rest untouched.
     """
     function, new, become = turning.function, turning.new, becoming(turning.new)
     hashes = [_hash(i) for i in instances] if hashed(turning.old) or hashed(new) else ()
-    for instance in instances:
+    for number, instance in enumerate(instances, start=1):
+        step.at = number
         try:
             made = function(instance)
             if type(made) is not new:
@@ -35,7 +38,10 @@ def turn(instances: Sequence[Any], turning: Turning) -> list[Any]:
         except EffectFailed:
             raise
         except BaseException as error:
-            raise EffectFailed(_failed(turning, instance, error)) from error
+            step.at = None
+            why = step.overran() if step.overrun else error
+            raise EffectFailed(_failed(turning, instance, why)) from error
+    step.at = None
     return [i for i, before in zip(instances, hashes, strict=False) if before != _hash(i)]
 
 
@@ -98,7 +104,8 @@ def migrated(turning: Turning, count: int, what: str) -> Diagnostic:
 
 def _failed(turning: Turning, instance: Any, error: BaseException) -> Diagnostic:
     which = "" if type(instance) is turning.old else ", which is of another class by then"
-    message = f"{turning.name} failed for an instance of {turning.label}{which}: {in_words(error)}{place_of(error)}"
+    why = overdue(error) if isinstance(error, Overrun) else f"{in_words(error)}{place_of(error)}"
+    message = f"{turning.name} failed for an instance of {turning.label}{which}: {why}"
     return Diagnostic("instances_failed", message, turning.location)
 
 

@@ -7,7 +7,6 @@ does not answer; what the suspended hold is read with `sys.get_state`, which the
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from relup.model.naming import describe
 from relup.runtime import Node
 from relup.runtime.context import inside, probe_variable
 from relup.targets.python.blame import place_of
+from relup.targets.python.bounded import Overdue, within
 from relup.targets.python.calls import called
 from relup.targets.python.threads import is_cancelled
 
@@ -28,19 +28,23 @@ RUNNING = "when its processes ran again"
 _TOO_LONG = "a process that is suspended answers no call: read what it holds with sys.get_state, or give it a `timeout`"
 
 
+def patience(probe: Verify) -> float:
+    """Return how many seconds a probe may take."""
+    return probe.timeout / 1000 if isinstance(probe.timeout, int) else PATIENCE
+
+
 async def ask(node: Node, probe: Verify, when: str) -> None:
     """Ask one probe in *node*. Raises `EffectFailed` with what it said, unless that is yes."""
-    seconds = probe.timeout / 1000 if isinstance(probe.timeout, int) else PATIENCE
+    seconds = patience(probe)
     hint = None
     try:
         with inside(node):
-            async with asyncio.timeout(seconds) as bound:
-                answer = await _probing(probe.call)
+            answer = await within(seconds, _probing(probe.call))
         said = "returned False" if isinstance(answer, bool) and not answer else None
     except BaseException as error:
         if is_cancelled():
             raise
-        if isinstance(error, TimeoutError) and bound.expired():
+        if isinstance(error, Overdue):
             said, hint = f"did not answer within {seconds:g} s", _TOO_LONG if when == STANDING_STILL else None
         else:
             said = f"failed: {in_words(error)}{place_of(error)}"

@@ -25,6 +25,7 @@ from relup.targets.python.control import Control
 from relup.targets.python.found import Found, look_back
 from relup.targets.python.handler import Clocks, ReleaseHandler
 from relup.targets.python.home import UNPACKED, Home, base_folder, changed_in_place
+from relup.targets.python.watchdog import Watchdog
 from relup.targets.records import Installed, Records
 
 log = logging.getLogger("relup.node")
@@ -81,8 +82,11 @@ async def serve(
         stack.enter_context(aside(libraries() - before))
         node = await stack.enter_async_context(Node(home.name))
         await _boot(node, booted)
+        watchdog = Watchdog(asyncio.get_running_loop())
+        watchdog.start()
+        stack.callback(watchdog.close)
         clocks = Clocks(asyncio.get_running_loop().time, time.time)
-        handler = ReleaseHandler(node, home, booted, records, clocks)
+        handler = ReleaseHandler(node, home, booted, records, clocks, watchdog=watchdog)
         handler.begun = found.begun
         stack.callback(handler.close)
         stopping: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from copy import deepcopy
 from functools import partial
 from time import perf_counter
 from types import GeneratorType, NoneType, TracebackType
 from typing import Any, TypeAlias
 
-from relup.diagnostics import Diagnostic, Location, Refused, in_words
-from relup.executor import EffectFailed, Preparation, Side
+from relup.diagnostics import Diagnostic, Location, Refused
+from relup.executor import UNSAID, EffectFailed, Limits, Preparation, Side
 from relup.model.instructions import CodeChange, Load, ModuleChange, Suspension, Verify
+from relup.model.naming import describe
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
@@ -31,16 +32,19 @@ from relup.runtime import Down, Node, NoReply, Process, Reply, Stop, suspension
 from relup.runtime.code.keeping import put
 from relup.targets.python import preflight
 from relup.targets.python.added_specs import AddedSpecs
-from relup.targets.python.blame import place_of
+from relup.targets.python.bounded import Overdue, within
 from relup.targets.python.calls import Calls
 from relup.targets.python.exchange import Exchange
+from relup.targets.python.failing import changed_not, deaths, no_state, overdue, stuck
 from relup.targets.python.held import Replaced, old_objects_held
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, undo
-from relup.targets.python.probes import STANDING_STILL, ask
+from relup.targets.python.probes import STANDING_STILL, ask, patience
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
 from relup.targets.python.threads import is_cancelled
+from relup.targets.python.timing import DEFAULT_TIMEOUT, Timing, said
+from relup.targets.python.watchdog import Overrun, Step, Watchdog
 
 Decide: TypeAlias = Callable[[Release], Callable[[], None]]
 """Makes a release the one that runs, durably, and returns what takes that back."""
@@ -48,17 +52,26 @@ COURTESY = 0.005
 """Seconds of work outside the window after which the event loop gets its turn."""
 _NO_STATES = frozenset({NoneType, Reply, NoReply, Stop, GeneratorType, type})
 """What a `code_change` returns by mistake."""
-DEFAULT_TIMEOUT = 5.0
-"""Seconds for a process to suspend, to change its state, or for a call that others stand still for (OTP's)."""
 
 
 class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     """The `Transaction` of a Python node."""
 
-    def __init__(self, node: Node, running: Release, relup: Relup, decide: Decide, begun: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        running: Release,
+        relup: Relup,
+        decide: Decide,
+        *,
+        begun: Callable[[], None],
+        watchdog: Watchdog,
+        limits: Limits = UNSAID,
+    ) -> None:
         """Upgrade *node*, which runs *running*.
 
-        *begun* is told before the first process is touched; *decide* makes the goal durable at the final commit.
+        *begun* is told before the first process is touched; *decide* makes the goal durable at the final commit;
+        *watchdog* interrupts what does not come back.
         """
         self._node = node
         self._running = running
@@ -71,7 +84,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._remembered: dict[Process, tuple[object, Any, Snapshot]] = {}
         self._selected: dict[Process, float | None] = {}
         self._places: dict[str, Location | None] = {}
-        self._limits: dict[str, float | None] = {}
+        self._timing = Timing(limits, node.loop.time)
+        self._watchdog = watchdog
         self._open = False
         self._started: set[Process] = set()
         self._journal: list[Entry] = []
@@ -79,7 +93,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._collects = False
         self._awaited = False
         """Whether something was awaited in the open window since its code was exchanged."""
-        self._exchange = Exchange(self._stage, self._memory, self._journal)
+        self._exchange = Exchange(self._stage, self._memory, self._journal, self._migrating)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -146,7 +160,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._begin()
         self._open = True
         self._places = {s.module: s.location for s in suspensions}
-        self._limits = {s.module: _seconds(s) for s in suspensions}
+        self._timing.open(suspensions)
         self._node.births.close(self._places)
         self._selected = self._census(suspensions)
         return len(self._selected)
@@ -164,11 +178,11 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Hold the selected processes at a message boundary, and what one of them started while it was drained."""
         self._collects = gc.isenabled()
         gc.disable()
-        waiting = dict(self._selected)
+        waiting = {p: self._timing.suspend(t) for p, t in self._selected.items()}
         while waiting:
-            stuck = await suspension.suspend(self._node, list(waiting), waiting)
-            if stuck:
-                raise EffectFailed(*(_stuck(s, waiting, self._places) for s in stuck))
+            late = await suspension.suspend(self._node, list(waiting), waiting)
+            if late:
+                raise EffectFailed(*(stuck(s, waiting, self._places) for s in late))
             limit = max((t for t in waiting.values() if t is not None), default=None)
             waiting = dict.fromkeys(self._born(), limit)
             self._selected |= waiting
@@ -176,7 +190,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     def _census(self, suspensions: Sequence[Suspension]) -> dict[Process, float | None]:
         """Return the processes that use these modules, each with its time to suspend in seconds."""
-        seconds = {s.module: _seconds(s) for s in suspensions}
+        seconds = {s.module: said(s) for s in suspensions}
         if not seconds:
             return {}
         found: dict[Process, float | None] = {}
@@ -196,6 +210,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Return the processes in scope that came up although the gate was closed, and are not selected yet."""
         born = self._node.births.born
         return [p for p in born if p.alive and p not in self._selected and p not in self._started]
+
+    def _migrating(self) -> AbstractContextManager[Step]:
+        return self._watchdog.step("the migration of instances", self._timing.call())
 
     async def load(self, window: Window) -> None:
         """Swap the window's modules in."""
@@ -228,18 +245,19 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             members = self._members(part.module)
             if towards == "goal":
                 self._specs.note(members)
-            await self._change(members, part, old_vsn, states.changed)
+            what, limit = f"code_change of {part.module!r} in {{0.label}}", self._timing.code_change(part.module)
+            with self._watchdog.step(what, limit) as step:
+                await self._change(members, part, old_vsn, states.changed, step)
             if towards == "base":
                 self._specs.take_back(members)
 
     async def _change(
-        self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, changed: list[Changed]
+        self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, changed: list[Changed], step: Step
     ) -> None:
         """Change the states of *members*; everything in this loop is paid for by all that stand still."""
         remembered, remember = self._remembered.get, self._memory.remember
         extra = deepcopy(part.extra)
         shared = extra.__class__ not in (dict, list)
-        limit = self._limits.get(part.module, DEFAULT_TIMEOUT)
         for process in members:
             state = process.state
             known = remembered(process)
@@ -247,21 +265,25 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                 snapshot = remember(state)
             else:
                 snapshot = known[2]
+            step.at = process
             try:
                 new = process.change_code(part.module, old_vsn, extra if shared else extra.copy())
                 if hasattr(new, "__await__"):
                     self._settle()
-                    new = await _within(limit, new)
+                    new = await within(self._timing.code_change(part.module), new)
                     changed.append((process, state, spoilt(snapshot)))
                 else:
                     changed.append((process, state, snapshot))
             except BaseException as error:
+                step.at = None
                 changed.append((process, state, spoilt(snapshot)))
                 if is_cancelled():
                     raise
-                raise EffectFailed(_raised(process, part, error)) from error
+                raise EffectFailed(changed_not(process, part, step.overran() if step.overrun else error)) from error
+            if step.overrun:
+                raise EffectFailed(changed_not(process, part, step.overran()))
             if new.__class__ in _NO_STATES and (new is not None or state is not None):
-                raise EffectFailed(_no_state(process, part, new))
+                raise EffectFailed(no_state(process, part, new))
             process.state = new
 
     def _settle(self) -> None:
@@ -278,18 +300,35 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Make a call in the node; one made inside a window is bounded in time, and taken back with the window."""
         self._begin()
         if not self._open:
-            await self._calls.make(cut, towards)
+            await self._bounded(
+                cut, self._calls.make(cut, towards), self._timing.call_outside(), self._timing.held_outside()
+            )
             return
         self._settle()
         before = set(self._node.processes.values())
-        await _within(DEFAULT_TIMEOUT, self._calls.make(cut, towards))
+        await self._bounded(cut, self._calls.make(cut, towards), self._timing.call())
         self._started |= set(self._node.processes.values()) - before
-        self._journal.append(Called(lambda: self._calls.take_back(cut, towards)))
+        self._journal.append(Called(lambda: self._bounded(cut, self._calls.take_back(cut, towards), DEFAULT_TIMEOUT)))
+
+    async def _bounded(
+        self, cut: Cut, work: Coroutine[Any, Any, None], limit: float | None, held: float | None = None
+    ) -> None:
+        """Do *work* for at most *limit* seconds, and let it not keep the loop from turning for longer than *held*."""
+        with self._watchdog.step("{0}", limit if held is None else held) as step:
+            step.at = describe(cut)
+            try:
+                await within(limit, work)
+            except (Overdue, Overrun) as error:
+                step.at = None
+                said = overdue(step.overran() if step.overrun else error)
+                raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} {said}", cut.location)) from error
 
     async def probe(self, probe: Verify) -> None:
         """Ask a function of the new code, while everybody stands still, and for no longer than it may take."""
         self._settle()
-        await ask(self._node, probe, STANDING_STILL)
+        with self._watchdog.step("{0}", patience(probe)) as step:
+            step.at = describe(probe)
+            await ask(self._node, probe, STANDING_STILL)
 
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that every process in scope still stands, and that none was born into the window unseen."""
@@ -298,12 +337,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         faults += [Diagnostic("released_in_window", f"{p.label} was let go by others") for p in free]
         if faults:
             raise EffectFailed(*faults)
-        return [*self._deaths(), *self._exchange.finish(awaited=self._awaited)]
-
-    def _deaths(self) -> list[Diagnostic]:
-        dead = [p for p in self._selected if not p.alive]
-        message = "{} died in the window: its state is lost; what replaces it starts at the version that runs after it"
-        return [Diagnostic("died_in_window", message.format(p.label), severity="warning") for p in dead]
+        return [*deaths(list(self._selected)), *self._exchange.finish(awaited=self._awaited)]
 
     async def commit(self, *, final: bool) -> None:
         """Make the goal durable; from here on the way back is the downgrade."""
@@ -324,7 +358,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def rollback(self) -> Sequence[Diagnostic]:
         """Undo the journal, last first, and resume. Raises `EffectFailed` with what could not be undone."""
         remains: list[Diagnostic] = []
-        deaths = self._deaths()
+        dead = deaths(list(self._selected))
         if any(isinstance(entry, Called) for entry in self._journal):
             self._settle()
         try:
@@ -335,7 +369,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             self._release()
         if remains:
             raise EffectFailed(*remains)
-        return deaths
+        return dead
 
     def _release(self) -> None:
         selected, self._selected = self._selected, {}
@@ -346,46 +380,3 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         if self._collects:
             self._collects = False
             gc.enable()
-
-
-async def _within(limit: float | None, work: Awaitable[Any]) -> Any:
-    """Await *work*, which others stand still for, for at most *limit* seconds. Raises `TimeoutError`."""
-    try:
-        async with asyncio.timeout(limit) as bound:
-            return await work
-    except TimeoutError:
-        if bound.expired():
-            raise TimeoutError(f"did not end within {limit} s") from None
-        raise
-
-
-def _seconds(suspended: Suspension) -> float | None:
-    match suspended.timeout:
-        case "infinity":
-            return None
-        case "default":
-            return DEFAULT_TIMEOUT
-        case milliseconds:
-            return milliseconds / 1000
-
-
-def _stuck(
-    stuck: suspension.Stuck, deadlines: Mapping[Process, float | None], places: Mapping[str, Location | None]
-) -> Diagnostic:
-    process = stuck.process
-    place = next((places[m] for m in process.modules if m in places), None)
-    message = f"{process.label} did not suspend within {deadlines[process]} s: it is in {stuck.function}"
-    return Diagnostic("suspend_timeout", message, place)
-
-
-def _raised(process: Process, part: ModuleChange, error: BaseException) -> Diagnostic:
-    message = f"code_change of {part.module!r} failed in {process.label}: {in_words(error)}{place_of(error)}"
-    return Diagnostic("code_change_failed", message, part.location)
-
-
-def _no_state(process: Process, part: ModuleChange, value: object) -> Diagnostic:
-    what = "None" if value is None else f"a {type(value).__name__}"
-    message = f"code_change of {part.module!r} returned {what} for {process.label}; it returns the new state"
-    return Diagnostic(
-        "bad_return_value", message, part.location, hint="does it miss a return?" if value is None else None
-    )
