@@ -11,7 +11,6 @@ up the deadline without letting go of the loop, and the way back has taken the n
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -27,7 +26,6 @@ from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.model.windows import probes
 from relup.runtime import Node
-from relup.runtime.code.running import Lingerer
 from relup.runtime.context import inside
 from relup.targets.history import reasons
 from relup.targets.python import preflight
@@ -35,13 +33,13 @@ from relup.targets.python.applications import make_known
 from relup.targets.python.home import Home
 from relup.targets.python.outcomes import history_entry
 from relup.targets.python.probes import ask_each
+from relup.targets.python.purging import purged
 from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.transaction import PythonTransaction
 from relup.targets.python.watchdog import Watchdog
 from relup.targets.records import Installed, Records
 
 log = logging.getLogger("relup.node")
-_UNNAMED = "somebody who uses code that was purged before, and cannot be named"
 TIMES = 10
 """How often probes are asked again in the time for a confirmation."""
 LEAST_PAUSE = 1.0
@@ -251,20 +249,9 @@ class ReleaseHandler:
         self._cancel_deadline()
         if was_provisional:
             self._note({"what": "confirm", "who": owner, **self._place()})
-        purged_before = await self._buried()
-        lingering = await self._purge()
+        lingering = await purged(self.node.code, lambda: self._owner is None)
         await self._sweep()
-        return {
-            "release": str(self.records.permanent),
-            "was_provisional": was_provisional,
-            "lingering": [
-                *(f"{module}: {who}" for module, users in lingering.items() for who in users),
-                *(
-                    f"{module}: somebody who uses code that was purged before, and cannot be named"
-                    for module in purged_before
-                ),
-            ],
-        }
+        return {"release": str(self.records.permanent), "was_provisional": was_provisional, "lingering": lingering}
 
     async def _sweep(self) -> None:
         """Remove what was unpacked for upgrades that did not come to stay; what cannot be removed stays."""
@@ -277,25 +264,6 @@ class ReleaseHandler:
         else:
             if gone:
                 log.info("removed releases that nobody needs: %s", ", ".join(gone))
-
-    async def _buried(self) -> tuple[str, ...]:
-        """Return the modules of which somebody still uses code that was purged by earlier upgrades."""
-        if not self.node.code.buried():
-            return ()
-        await in_daemon_thread(gc.collect)  # what only waits for the collector is used by nobody
-        return self.node.code.buried()
-
-    async def _purge(self) -> dict[str, list[Lingerer]]:
-        """Purge old code that nobody uses; return who uses the rest. The heap is searched while the loop goes on."""
-        code, modules = self.node.code, sorted(self.node.code.old)
-        users: dict[str, list[Lingerer]] = {}
-        if await in_daemon_thread(code.lingering_in_each):
-            await in_daemon_thread(gc.collect)  # what only waits for the collector uses nothing
-            found = await in_daemon_thread(code.lingering_in_each)
-            users = {m: found[m] for m in modules if m in found}
-        if not self._owner:
-            code.purge([m for m in modules if m not in users])
-        return users
 
     def _set_deadline(self, route: Route, seconds: float | None) -> None:
         self._cancel_deadline()
