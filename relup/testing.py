@@ -8,7 +8,7 @@ for every target, and asserts the promises, not the means.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
@@ -38,6 +38,26 @@ Fresh: TypeAlias = Callable[[], AbstractAsyncContextManager[Subject]]
 
 class OwnerLost(BaseException):
     """Thrown into an upgrade to end it from outside, as a cancelled task or a dying controller does."""
+
+
+@asynccontextmanager
+async def reusing(fresh: Fresh) -> AsyncIterator[Fresh]:
+    """Yield what gives a node from *fresh* again and again, as long as it is as it was; else another one.
+
+    A node that was rolled back is as it was, which is what is checked, so most faults can be tried on the one before.
+    """
+    async with AsyncExitStack() as stack:
+        kept: list[tuple[Subject, Any]] = []
+
+        @asynccontextmanager
+        async def again() -> AsyncIterator[Subject]:
+            if not kept or await kept[-1][0].view() != kept[-1][1]:
+                await stack.aclose()
+                subject = await stack.enter_async_context(fresh())
+                kept.append((subject, await subject.view()))
+            yield kept[-1][0]
+
+        yield again
 
 
 async def check_target(fresh: Fresh) -> int:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 from relup.document import read_release
 from relup.planner import plan
 from relup.targets.beam.connect import connect
 from relup.targets.beam.target import BeamNode as Target
-from relup.testing import Subject, check_target
+from relup.testing import Subject, check_target, reusing
 from tests.beam.asking import LOADED
 from tests.beam.nodes import Beam
 from tests.beam.reaching import reach
@@ -31,27 +30,16 @@ VIEW = f"""
 
 
 def test_the_contract_holds_with_one_window(beam: Beam) -> None:
-    """A node that was rolled back is as it was, which is what is checked, so the next fault is tried on it too."""
     releases = {vsn: read_release(path) for vsn, path in beam.depot.items()}
     relup = plan(releases["1"], releases["2"])
 
+    @asynccontextmanager
+    async def fresh() -> AsyncIterator[Subject]:
+        async with beam.depot_node(interval=HOUR) as node, connect(reach(node)) as bridge:
+            yield Subject(Target(bridge), relup, partial(asyncio.to_thread, node.ask, VIEW))
+
     async def scenario() -> int:
-        async with AsyncExitStack() as stack:
-            kept: list[Subject] = []
-            views: list[Any] = []
-
-            async def begin() -> Subject:
-                node = await stack.enter_async_context(beam.depot_node(interval=HOUR))
-                bridge = await stack.enter_async_context(connect(reach(node)))
-                return Subject(Target(bridge), relup, partial(asyncio.to_thread, node.ask, VIEW))
-
-            @asynccontextmanager
-            async def fresh() -> AsyncIterator[Subject]:
-                if not kept or await kept[-1].view() != views[-1]:
-                    kept.append(await begin())
-                    views.append(await kept[-1].view())
-                yield kept[-1]
-
-            return await check_target(fresh)
+        async with reusing(fresh) as again:
+            return await check_target(again)
 
     assert asyncio.run(scenario()) > 20

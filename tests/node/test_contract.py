@@ -15,7 +15,7 @@ from relup.document import read_release
 from relup.planner import plan
 from relup.runtime.code.instances import LITTLE
 from relup.targets.python.service import serve
-from relup.testing import Subject, check_target
+from relup.testing import Subject, check_target, reusing
 from tests.node.test_windows import BOTH_SERVERS, CALL, appup, release
 
 MODEL = """
@@ -83,4 +83,5 @@ async def contract(tmp_path: Path, text: str, forget: tuple[str, ...] = ()) -> i
 
             yield Subject(service.handler, plan(read_release(old), read_release(goal)), view)
 
-    return await check_target(fresh)
+    async with reusing(fresh) as again:
+        return await check_target(again)
