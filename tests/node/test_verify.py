@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -10,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from relup.diagnostics import Refused
+from relup.diagnostics import Busy, Refused
 from relup.document import read_release
 from relup.executor import Options, Outcome
 from relup.planner import find_route
 from relup.targets.python.service import Service
+from tests.node.racing import race
 from tests.node.test_windows import BOTH_SERVERS, appup, release, running, states
+from tests.support import Commands
 
 PROBE = "\n      - verify: {module: shop.ops, function: %s}"
 SLOW = "\n      - verify: {module: shop.ops, function: %s, timeout: 100}"
@@ -107,7 +110,7 @@ def test_a_probe_that_says_no_in_the_window_rolls_it_back_and_is_named_with_its_
             (found,) = [d for d in outcome.diagnostics if d.code == "verify_failed"]
             assert words in found.message
             assert found.location is not None
-            assert (found.location.file, found.location.line) == (str(to / "shop.appup.yaml"), 10)
+            assert (found.location.file, found.location.line) == (str(to / "shop.appup.yaml"), 11)
             assert await states(service) == [["1"], ["1"]]
             assert service.handler.running.vsn == "1"
 
@@ -212,3 +215,96 @@ def test_a_probe_that_says_no_in_the_time_for_a_confirmation_leads_back_before_t
                 await service.handler.confirm("somebody late")
 
     asyncio.run(scenario())
+
+
+def test_who_is_provisional_and_downgraded_keeps_what_was_written_since(tmp_path: Path) -> None:
+    """Its deadline is over with that, and whoever confirms afterwards confirms the old release."""
+
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + PROBE % "none", BACK)
+        async with running(tmp_path) as service:
+            base = Path(service.handler.running.root)
+            assert (await applied(service, to, within=60)).status == "done"
+            await service.node.call("cart", "add")
+            assert (await applied(service, base)).status == "done"
+            assert service.handler.deadline is None
+            assert await states(service) == [["1", "up", "added by 2", "down"], ["1", "up", "down"]]
+            assert (await service.handler.confirm("a test"))["was_provisional"] is False
+
+    asyncio.run(scenario())
+
+
+def test_a_downgrade_that_fails_leaves_the_deadline(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED, BACK + PROBE % "refuses")
+        async with running(tmp_path) as service:
+            base = Path(service.handler.running.root)
+            (base / "shop" / "ops.py").write_text(dedent(OPS))
+            assert (await applied(service, to, within=60)).status == "done"
+            deadline = service.handler.deadline
+            assert (await applied(service, base)).status == "rolled_back"
+            assert (service.handler.deadline, service.handler.running.vsn) == (deadline, "2")
+            assert deadline is not None
+
+    asyncio.run(scenario())
+
+
+def test_to_confirm_twice_is_to_confirm_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED + PROBE % "none", BACK)
+        async with running(tmp_path) as service:
+            assert (await applied(service, to, within=60)).status == "done"
+            confirmed = [(await service.handler.confirm("a test"))["was_provisional"] for _ in range(2)]
+            assert confirmed == [True, False]
+            assert service.handler.deadline is None
+            assert [e["what"] for e in history(service)].count("confirm") == 1
+
+    asyncio.run(scenario())
+
+
+def test_whoever_confirms_as_it_goes_back_is_told_that_it_is_busy_and_then_that_it_is_too_late(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        to = goal(tmp_path / "2", ASKED, BACK)
+        async with running(tmp_path) as service:
+            assert (await applied(service, to, within=0.05)).status == "done"
+            refused: list[str] = []
+            while service.handler.deadline:
+                if service.handler.owner:
+                    with pytest.raises(Busy, match="the confirm deadline"):
+                        await service.handler.confirm("somebody late")
+                    refused.append("busy")
+                await asyncio.sleep(0)
+            with pytest.raises(Refused, match=r"went back .* by itself"):
+                await service.handler.confirm("somebody late")
+            assert refused
+            assert (await applied(service, to)).status == "done"
+            assert (await service.handler.confirm("somebody in time"))["was_provisional"] is True
+
+    asyncio.run(scenario())
+
+
+def test_of_confirm_and_the_deadline_one_wins_and_the_record_says_which(commands: Commands, tmp_path: Path) -> None:
+    assert len(race(commands, tmp_path, tries=20)) == 20
+
+
+DIES = """
+    (lambda path, os, replace: setattr(path, 'replace', lambda *to: ({replaces}os.kill(os.getpid(), 9))))(
+        __import__('pathlib').Path, __import__('os'), __import__('pathlib').Path.replace)
+"""
+"""Lets the node kill itself as it puts a file in the place of another."""
+
+
+@pytest.mark.parametrize(("replaces", "boots"), [("", "1"), ("replace(*to), ", "2")])
+def test_a_node_that_is_killed_as_it_confirms_boots_what_is_on_record(
+    commands: Commands, tmp_path: Path, replaces: str, boots: str
+) -> None:
+    """The record is written in one step, so it is there or it is not; here the node dies at both sides of that step."""
+    to, old = goal(tmp_path / "2", ASKED, BACK), release(tmp_path / "1", "1")
+    with commands.node(old) as node:
+        commands.run("apply", "shop", to, "--yes", "--confirm", "600")
+        commands.run("rpc", "shop", DIES.format(replaces=replaces).strip())
+        commands.run("confirm", "shop", exit_code=6)
+        node.process.wait(timeout=20)
+    with commands.node(old):
+        told = json.loads(commands.run("status", "shop", "--json").stdout)
+        assert (told["release"]["vsn"], told["provisional"]) == (boots, False)

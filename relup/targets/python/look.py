@@ -62,7 +62,11 @@ async def releases(handler: ReleaseHandler) -> dict[str, Any]:
 
 async def check_bootable(handler: ReleaseHandler) -> None:
     """Raise `Refused` when a restart could not boot what runs: its files are gone, or others."""
-    drift = await asyncio.to_thread(_drift, handler.node, handler.running)
+    running = None
+    while running is not handler.running:  # what went back while its files were read is compared with others
+        running = handler.running
+        drift = await asyncio.to_thread(_drift, handler.node, running)
+        handler.refuse_busy()
     if drift:
         message = (
             f"{handler.running} cannot be made permanent: in {handler.running.root} the files of {shortened(drift)}"
