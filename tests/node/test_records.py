@@ -107,6 +107,24 @@ def test_a_request_that_was_made_before_somebody_else_upgraded_the_node_is_late(
     asyncio.run(scenario())
 
 
+def test_what_was_taken_back_leaves_to_be_confirmed_what_was_there(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            await apply(service, shop(tmp_path / "2", "2", appup(UPDATE)))
+            text = appup(UPDATE).replace('"1"', '"2"').replace('vsn: "2"', 'vsn: "3"', 1)
+            third = changed(tmp_path / "3", "raise ValueError", UPDATE)
+            for file, old in (("release.yaml", '"2"'), ("shop.appup.yaml", "")):
+                path = third / file
+                path.write_text(path.read_text().replace(old, '"3"') if old else text)
+            assert (await apply(service, third)).status == "rolled_back"
+            assert service.handler.number == 2
+            with pytest.raises(Refused, match="belongs to number 0"):
+                await service.handler.confirm("a test", number=0)
+            assert (await service.handler.confirm("a test", number=1))["was_provisional"]
+
+    asyncio.run(scenario())
+
+
 def test_what_touches_nothing_leaves_its_number_to_the_next(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
