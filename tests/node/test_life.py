@@ -72,7 +72,10 @@ def test_a_restart_before_confirm_boots_the_permanent_release_and_after_it_the_n
         commands.run("apply", "anemone", ANEMONE / "2", "--yes")
         assert status(commands)["provisional"] is True
         node.kill()
+        killed = node.pid
     with commands.node(ANEMONE / "1", "--name", "anemone") as node:
+        found = f"found: the node was killed (pid {killed}); anemone 2 ran and was not confirmed"
+        assert found in node.lines
         assert vsn(commands) == "1"
         commands.run("apply", "anemone", ANEMONE / "2", "--yes")
         commands.run("confirm", "anemone")

@@ -139,7 +139,7 @@ class Control:
                 return await asyncio.shield(self._begin(route_from_data(plan), chosen, owner, send))
             case {"op": "confirm"}:
                 number = _number(request.get("number"))
-                self._handler.refuse_late(number)
+                self._handler.refuse_late(number, self._handler.records.number)
                 await check_bootable(self._handler)
                 return await self._handler.confirm(owner, number)
             case {"op": "evaluate", "source": str(source)}:

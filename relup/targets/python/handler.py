@@ -138,14 +138,14 @@ class ReleaseHandler:
         if self._owner:
             raise Busy([Diagnostic("busy", f"an upgrade is running on node {self.node.name!r}: {self._owner}")])
 
-    def refuse_late(self, number: int | None) -> None:
-        """Raise `Refused` for a request that was made when *number* was the last upgrade, if another one followed.
+    def refuse_late(self, number: int | None, last: int) -> None:
+        """Raise `Refused` for a request that was made when *number* was the *last* upgrade, if another one followed.
 
         What its maker saw is gone by then, even where the same release runs again: a controller that was lost, or
         stood still, must not carry out an old plan, or confirm what somebody else began.
         """
         self.refuse_busy()
-        if number is not None and number != self.number:
+        if number is not None and number != last:
             since = f"{self.begun.get('release')} → {self.begun.get('to')}, by {self.begun.get('who')}"
             message = (
                 f"this request is late: it belongs to number {number}, and since then number {self.number} was begun "
@@ -178,7 +178,7 @@ class ReleaseHandler:
         if confirm_within is not None:
             await self._refuse_without_way_back(route)
         self._refuse_unconfirmed(route)
-        self.refuse_late(number)
+        self.refuse_late(number, self.number)
         ended: list[Outcome] = []
         clock = self._clocks.monotonic
         try:
@@ -218,9 +218,10 @@ class ReleaseHandler:
     def _decide(self, goal: Release) -> Callable[[], None]:
         """Make *goal* the release that runs, durably; a restart boots the permanent one until `confirm`."""
         before, release = (self.records, self.running), Installed.of(goal)
-        back = release == self._recorded.current
-        records = self._recorded if back else self.records.running(release)
-        self._record(replace(records, number=self.number), goal)
+        if release == self._recorded.current:
+            self._record(self._recorded, goal)
+        else:
+            self._record(replace(self.records.running(release), number=self.number), goal)
         return lambda: self._record(*before)
 
     def _record(self, records: Records, running: Release) -> None:
@@ -238,7 +239,7 @@ class ReleaseHandler:
 
         Old code that is still in use stays and is named: OTP kills whoever uses it (`make_permanent`).
         """
-        self.refuse_late(number)
+        self.refuse_late(number, self.records.number)  # one that was taken back leaves to be confirmed what was there
         if self._went_back:
             raise Refused([self._went_back])
         was_provisional = self.records.provisional
