@@ -28,6 +28,7 @@ from typing import Any
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.release import Release
 from relup.targets.durable import replace_file
+from relup.targets.trust import check_file, trusted
 
 UNPACKED = ".unpacked"
 """Beside the homes: where wheels are unpacked that no node runs; no node can have this name."""
@@ -134,13 +135,15 @@ class Home:
             return [path.name for path in gone]
 
     def create(self) -> None:
-        """Create the folder, mode 0700. Raises `Refused` when it belongs to somebody else."""
+        """Create the folder, mode 0700. Raises `Refused` when somebody else owns it or can put another in its place."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.mkdir(exist_ok=True, mode=0o700)
             if self.path.stat().st_uid != os.geteuid():
                 raise Refused([_foreign(self.path)])
             self.path.chmod(0o700)
+            if found := check_file(self.path, trusted(os.environ)):
+                raise Refused(found)
         except OSError as error:
             raise Refused([Diagnostic("no_home", f"{self.path}: {error.strerror}")]) from error
 

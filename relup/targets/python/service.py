@@ -22,6 +22,7 @@ from relup.targets.python.aside import aside, libraries
 from relup.targets.python.control import Control
 from relup.targets.python.handler import Clocks, ReleaseHandler
 from relup.targets.python.home import UNPACKED, Home, Installed, Records, base_folder, changed_in_place
+from relup.targets.trust import refuse_unsafe
 
 ALREADY_LOADED = "already_loaded"
 Read: TypeAlias = Callable[[Path, Path], Release]
@@ -55,7 +56,7 @@ async def serve(
     user's state folder). The release that was confirmed last is booted when *release* is one that this node
     has run before, unless *as_given*. *read* reads a release, and unpacks wheels below a folder (default: in this
     process, which may load what the release brings too). Raises `InvalidInput` for a folder that is no release, and
-    `Refused` when a node of that name runs already or an application does not start.
+    `Refused` when a node of that name runs already, an application does not start, or others can write the release.
     """
     folder = base or base_folder(os.environ)
     read = read or _read
@@ -69,6 +70,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         stack.enter_context(home.locked())
         booted, note, records = choose(given, home.records(), lambda root: read(root, home.releases), as_given=as_given)
+        refuse_unsafe([booted])
         stack.enter_context(aside(libraries() - before))
         node = await stack.enter_async_context(Node(home.name))
         await _boot(node, booted)
