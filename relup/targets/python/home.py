@@ -26,6 +26,7 @@ from shutil import rmtree
 from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
+from relup.document.private import private, private_folder
 from relup.model.release import Release
 from relup.targets.durable import replace_file
 from relup.targets.trust import check_file, trusted
@@ -111,7 +112,7 @@ class Home:
     def reading(self) -> Iterator[None]:
         """Keep what lies in `releases` from being removed; nothing to keep when the node never ran."""
         try:
-            file = open(self.path / "releases.lock", "ab", opener=_private)  # noqa: SIM115  closed below
+            file = open(self.path / "releases.lock", "ab", opener=private)  # noqa: SIM115  closed below
         except OSError:
             yield
             return
@@ -122,7 +123,7 @@ class Home:
     def sweep(self, records: Records) -> list[str]:
         """Remove the unpacked releases that *records* do not mention, unless somebody reads there; return which."""
         kept = {Path(i.root) for i in (records.permanent, records.current, *records.installed)}
-        with open(self.path / "releases.lock", "ab", opener=_private) as file:
+        with open(self.path / "releases.lock", "ab", opener=private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -137,8 +138,7 @@ class Home:
     def create(self) -> None:
         """Create the folder, mode 0700. Raises `Refused` when somebody else owns it or can put another in its place."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path.mkdir(exist_ok=True, mode=0o700)
+            private_folder(self.path)
             if self.path.stat().st_uid != os.geteuid():
                 raise Refused([_foreign(self.path)])
             self.path.chmod(0o700)
@@ -150,7 +150,7 @@ class Home:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the home for a running node. Raises `Refused` naming the node that already runs."""
-        with open(self.path / "node.lock", "a+", encoding="ascii", opener=_private) as file:
+        with open(self.path / "node.lock", "a+", encoding="ascii", opener=private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -179,11 +179,11 @@ class Home:
 
     def write(self, records: Records) -> None:
         """Replace the record. Raises `OSError` with the old record still in place."""
-        replace_file(self.path / "releases.json", json.dumps(asdict(records), indent=1).encode(), opener=_private)
+        replace_file(self.path / "releases.json", json.dumps(asdict(records), indent=1).encode(), opener=private)
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line to the history and wait until it is on disk. A line that a crash cut short is left as it is."""
-        with open(self.path / "history.jsonl", "a+b", opener=_private) as file:
+        with open(self.path / "history.jsonl", "a+b", opener=private) as file:
             cut = file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
             file.write((b"\n" if cut else b"") + json.dumps(entry).encode() + b"\n")
             file.flush()
@@ -210,8 +210,3 @@ def changed_in_place(root: str, runs: str, there: str) -> Diagnostic:
 
 def _foreign(path: Path) -> Diagnostic:
     return Diagnostic("foreign_node", f"{path} belongs to another user (uid {path.stat().st_uid})")
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read."""
-    return os.open(path, flags, 0o600)
