@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from relup.diagnostics import Diagnostic, InvalidInput
+from relup.document.private import copy_private, private_folder
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.route import Route
@@ -42,10 +43,10 @@ def _copied(root: Path, releases: Path) -> Path:
     target = releases / root.name
     if target.is_dir():
         return target
-    releases.mkdir(exist_ok=True, mode=0o700)
+    private_folder(releases)
     scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=releases))
     try:
-        shutil.copytree(root, scratch / root.name)
+        copy_private(root, scratch / root.name)
         try:
             os.rename(scratch / root.name, target)  # noqa: PTH104
         except OSError:

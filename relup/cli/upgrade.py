@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ from relup.report.text import outcome_lines
 from relup.targets.limits import limits_to_data
 from relup.targets.python.home import Home, changed_in_place
 from relup.targets.python.outcomes import outcome_from_data
+from relup.targets.trust import check_file, trusted
 
 if TYPE_CHECKING:
     from relup.cli.reach import Client
@@ -78,6 +80,8 @@ def _apply(output: Output, request: Request, new: str, home: Home) -> int:
         raise click.UsageError("a saved plan is applied as it is: --through and --via are for a release")
     with connect(request.node) as client:
         if isinstance(wanted, Route):
+            if found := check_file(Path(new), trusted(os.environ)):
+                raise Refused(found)
             _check(output, wanted, losing_all(wanted), strict=request.strict)
             return _carry_out(output, client, request, adopted(wanted, unpacked(), home.releases))
         running = _running(known := client.ask("releases"), wanted)

@@ -38,12 +38,13 @@ REAL = Disk()
 def replace_file(path: Path, content: bytes, *, opener: Opener | None = None, disk: Disk = REAL) -> None:
     """Put *content* in the place of a file: a reader sees the old one or the new one, whenever this ends.
 
-    Raises `OSError` with the old file still in place.
+    Without an *opener* it is as open to others as the file that it replaces; a new one may be read by who may read
+    its folder. Raises `OSError` with the old file still in place.
     """
     beside, before = path.with_suffix(BESIDE), path.with_suffix(BEFORE)
     with _named(path):
         try:
-            with _opened(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, opener) as file:
+            with _opened(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, opener or _like(path)) as file:
                 _write(file, content, disk)
                 disk.fsync(file)
             existed = _keep(path, before)
@@ -131,3 +132,14 @@ def _opened(path: Path, flags: int, opener: Opener | None = None) -> Iterator[in
         yield file
     finally:
         os.close(file)
+
+
+def _like(path: Path) -> Opener:
+    mode = path.stat().st_mode & 0o777 if path.exists() else path.parent.stat().st_mode & 0o644
+
+    def opener(name: str, flags: int) -> int:
+        found = os.open(name, flags, mode)
+        os.fchmod(found, mode)
+        return found
+
+    return opener

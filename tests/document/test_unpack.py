@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import struct
 import subprocess
 import sys
@@ -100,6 +101,13 @@ def test_extensions_of_this_platform_are_taken(tmp_path: Path) -> None:
     assert [*read_release(wheel, unpack=tmp_path / "u").extensions()] == ["one.c"]
 
 
+def special(kind: int) -> zipfile.ZipInfo:
+    """The member that a device, a pipe, or a folder that is a link, is in an archive."""
+    info = zipfile.ZipInfo("s.py")
+    info.external_attr = (kind | 0o666) << 16
+    return info
+
+
 Members = Iterable[tuple[str | zipfile.ZipInfo, bytes]]
 
 
@@ -129,6 +137,24 @@ BAD_MEMBERS: dict[str, tuple[Members, list[str]]] = {
         if len(name) < 120
     },
     "a link": (_vouched((link("l.py"), b"/etc/passwd")), ["the member 'l.py' is a link or a device [bad_member]"]),
+    **{
+        f"a {what}": (_vouched((special(kind), b"")), ["the member 's.py' is a link or a device [bad_member]"])
+        for what, kind in {
+            "device": stat.S_IFCHR,
+            "disk": stat.S_IFBLK,
+            "pipe": stat.S_IFIFO,
+            "socket": stat.S_IFSOCK,
+            "folder that is a link": stat.S_IFLNK,
+        }.items()
+    },
+    "a name that begins elsewhere once it is put beside the packages": (
+        _vouched(("one-1.data/purelib//etc/x.py", b"")),
+        ["the member 'one-1.data/purelib//etc/x.py' would leave the folder [bad_member]"],
+    ),
+    "a name that leads out once it is put beside the packages": (
+        _vouched(("one-1.data/purelib/../../x.py", b"")),
+        ["the member 'one-1.data/purelib/../../x.py' would leave the folder [bad_member]"],
+    ),
     "not in RECORD": (
         _vouched(("x.py", b"")),
         [f"x.py is in the wheel, and not in its RECORD [not_in_record] {INFO}/RECORD:1:1"],
@@ -206,6 +232,33 @@ def test_members_that_go_to_one_place_are_refused(tmp_path: Path) -> None:
     files = {"one/__init__.py": "", "one-1.data/purelib/one/__init__.py": ""}
     path = write_zip(tmp_path / NAME, distribution("one", "1", files).items())
     assert problems(path) == [f"{NAME}:1:1: two members of the archive go to one/__init__.py [duplicate_member]"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    """As a file is that a file system cannot tell from another: nobody wrote what is there under that name."""
+    files = {"one/sub/a.py": "", "one-1.data/purelib/one/sub": "x"}
+    path = write_zip(tmp_path / NAME, distribution("one", "1", files).items())
+    (line,) = problems(path)
+    assert line == f"{NAME}:1:1: one/sub cannot be told from another file or folder there [bad_member]"
+
+
+def test_a_hard_link_is_written_into_by_nobody(tmp_path: Path) -> None:
+    """A wheel has no hard links; what is there already, a link to something outside say, is not written through."""
+    outside, wheel = tmp_path / "outside", write_wheel(tmp_path, "one", "1", {"one.py": "x = 1\n"})
+    outside.write_text("mine\n")
+    root = Path(read_release(wheel, unpack=tmp_path / "u").root)
+    (root / "one.py").unlink()
+    (root / "one.py").hardlink_to(outside)
+    (root / MARK).unlink()
+    with pytest.raises(InvalidInput, match="not_unpacked"):
+        read_release(wheel, unpack=tmp_path / "u")
+    assert outside.read_text() == "mine\n"
+
+
+def test_names_that_differ_in_case_stay_apart(tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path, "one", "1", {"one/a.py": "x = 1\n", "one/A.py": "x = 2\n"})
+    root = Path(read_release(wheel, unpack=tmp_path / "u").root)
+    assert [(root / "one" / name).read_text() for name in ("a.py", "A.py")] == ["x = 1\n", "x = 2\n"]
 
 
 def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from typing import IO
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
+from relup.document.private import private, private_folder
 from relup.document.text import LIMIT, reason
 
 CHUNK = 1 << 20
@@ -155,8 +156,8 @@ def _opened(target: Path | None) -> Iterator[IO[bytes] | None]:
     if target is None:
         yield None
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as file:
+    private_folder(target.parent)
+    with open(target, "xb", opener=private) as file:
         yield file
 
 

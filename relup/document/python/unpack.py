@@ -23,6 +23,7 @@ from zipfile import BadZipFile, ZipFile
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
+from relup.document.private import copy_private, private_folder, write_private
 from relup.document.python import record
 from relup.document.python.archive import CHUNK, Limits, fault, unreadable
 from relup.document.python.installed import read_installed
@@ -134,11 +135,10 @@ def _known(unpack: Path, digest: str) -> Path | None:
 
 def _unpacked(given: _Given, unpack: Path, digest: str, limits: Limits) -> Path:
     try:
-        unpack.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unpack.mkdir(exist_ok=True, mode=0o700)
+        private_folder(unpack)
         with _beside(unpack) as scratch:
             release = _release(given, scratch, limits)
-            (scratch / MARK).write_text(json.dumps({"digest": digest, "wheels": [w.name for w in given.wheels]}))
+            write_private(scratch / MARK, json.dumps({"digest": digest, "wheels": [w.name for w in given.wheels]}))
             return _settled(scratch, unpack / folder_name(release, digest), digest)
     except OSError as error:
         message = f"cannot be unpacked below {unpack}: {reason(error)}"
@@ -160,7 +160,7 @@ def _release(given: _Given, scratch: Path, limits: Limits) -> Release:
     for wheel in given.wheels:
         _unpack_one(wheel, done, limits, here)
     for appup in given.appups:
-        shutil.copyfile(appup, scratch / appup.name)
+        copy_private(appup, scratch / appup.name)
         done.owners[appup.name] = (appup, "")
     reader.raise_errors(done.problems)
     try:
@@ -186,7 +186,7 @@ def _unpack_one(path: Path, done: _Unpacked, limits: Limits, here: Interpreter) 
 def _write(wheel: Wheel, done: _Unpacked, limits: Limits) -> None:
     """Unpack one wheel, and write the RECORD of what was written: files of `.data` are in their places now."""
     lines = []
-    for one in unpack_wheel(wheel, done.root, limits):
+    for one in unpack_wheel(wheel, done.root, limits, frozenset(done.owners)):
         if isinstance(one, Diagnostic):
             done.problems.append(one)
             continue
@@ -199,7 +199,7 @@ def _write(wheel: Wheel, done: _Unpacked, limits: Limits) -> None:
     info = done.root / wheel.info
     if is_folder(info):
         lines.append(record.line(f"{wheel.info}/{record.FILE}", ""))
-        (info / record.FILE).write_text("".join(lines), encoding="utf-8")
+        write_private(info / record.FILE, "".join(lines))
         done.owners[f"{wheel.info}/{record.FILE}"] = (wheel.path / wheel.info / record.FILE, "")
 
 

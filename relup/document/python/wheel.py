@@ -8,7 +8,7 @@ hash; a wheel is damaged, or was changed, when that does not hold. `.data` holds
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZipFile
@@ -150,16 +150,25 @@ def _text(archive: ZipFile, path: Path, member: str) -> str:
     return decode(read_member(archive, path, member), f"{path}/{member}")
 
 
-def unpack_wheel(wheel: Wheel, root: Path, limits: Limits) -> Iterator[tuple[str, str, str] | Diagnostic]:
+def unpack_wheel(
+    wheel: Wheel, root: Path, limits: Limits, known: Collection[str] = ()
+) -> Iterator[tuple[str, str, str] | Diagnostic]:
     """Write the wheel's files below *root*; yield for each its path there, its hash and its member, or what is wrong.
 
-    A file that is there already, from another wheel, is not written. Raises `OSError` for what cannot be written.
+    A file that is *known*, because another wheel brought it, is not written. What is there under a name that nobody
+    wrote is a folder, or a file that this file system cannot tell from it by its case. Raises `OSError` for what
+    cannot be written.
     """
     written: set[str] = set()
+    taken: set[str] = set()
 
     def target(member: str) -> Path | None:
         place = wheel.place(member)
-        return root / place if place and not (root / place).exists() else None
+        if not place or not (root / place).exists():
+            return root / place if place else None
+        if place not in known and place not in written:
+            taken.add(place)
+        return None
 
     for one in unpack(wheel.archive, wheel.path, target, wheel.algorithm, limits):
         if isinstance(one, Diagnostic):
@@ -168,6 +177,8 @@ def unpack_wheel(wheel: Wheel, root: Path, limits: Limits) -> Iterator[tuple[str
         yield from _unvouched(wheel, one)
         if (place := wheel.place(one.name)) is None:
             continue
+        if place in taken:
+            yield fault(wheel.path, "bad_member", f"{place} cannot be told from another file or folder there")
         if place in written:
             yield fault(wheel.path, "duplicate_member", f"two members of the archive go to {place}")
         written.add(place)

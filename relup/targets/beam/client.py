@@ -43,6 +43,7 @@ from relup.targets.beam.where import Where
 from relup.targets.limits import limits_from_data
 from relup.targets.python.outcomes import history_entry, outcome_to_data
 from relup.targets.records import Installed, Records
+from relup.targets.trust import refuse_unsafe
 
 log = logging.getLogger("relup.beam")
 
@@ -139,12 +140,18 @@ class BeamClient:
         records = await self._recorded(running)
         return {**asdict(records), "applications": {a.name: a.vsn for a in running.applications}, "drift": []}
 
+    def _owners(self) -> tuple[int, ...]:
+        """Return who owns the release that the node runs: they decide what the node runs already."""
+        root = self._where.release
+        return (root.stat().st_uid,) if root and root.is_dir() else ()
+
     # ── upgrades ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _apply(
         self, on_event: OnEvent | None, plan: Any, options: Mapping[str, Any], number: int | None = None
     ) -> dict[str, Any]:
         route = route_from_data(plan)
+        refuse_unsafe([hop.goal for hop in route.hops], *self._owners())
         within: float | None = options["confirm"]
         if wrong := [*_beyond(route), *(_no_deadline(route) if within is not None else ())]:
             raise Refused(wrong)

@@ -16,7 +16,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, OperatorNeeded, Refused, RelupError
 from relup.targets.python.home import Home
-from relup.targets.python.wire import LIMIT, decode, encode, error_from_data, short_address
+from relup.targets.python.wire import LIMIT, decode, encode, error_from_data, peer, short_address
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -97,6 +97,10 @@ def connect(base: Path, name: str) -> Iterator[Client]:
     except OSError as error:
         connection.close()
         raise Refused([_absent(base, name)]) from error
+    if (server := peer(connection)[1]) not in (0, os.geteuid()) and os.geteuid() != 0:
+        connection.close()
+        message = f"what listens as node {name!r} belongs to uid {server}, not to you ({home.path})"
+        raise Refused([Diagnostic("foreign_node", message)])
     client = Client(name, connection)
     try:
         yield client

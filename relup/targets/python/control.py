@@ -27,7 +27,9 @@ from relup.targets.python.home import Home
 from relup.targets.python.look import check_bootable, evaluate, new_namespace, releases, status
 from relup.targets.python.outcomes import outcome_to_data
 from relup.targets.python.standing_in import StandIn
+from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.wire import encode, error_to_data, peer, short_address
+from relup.targets.trust import refuse_unsafe
 
 log = logging.getLogger("relup.node")
 
@@ -161,6 +163,8 @@ class Control:
         def emit(event: Event) -> None:
             send({"event": asdict(event)})
 
+        self._handler.refuse_busy()
+        await in_daemon_thread(refuse_unsafe, [hop.goal for hop in route.hops])
         outcome = await self._handler.install(
             route,
             owner=owner,

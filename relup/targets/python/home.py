@@ -25,10 +25,12 @@ from shutil import rmtree
 from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
+from relup.document.private import private, private_folder
 from relup.document.python.unpack import UNFINISHED
 from relup.targets.durable import REAL, Disk, left_over, replace_file
 from relup.targets.history import History
 from relup.targets.records import Records, records_from_bytes, records_to_bytes
+from relup.targets.trust import check_file, trusted
 
 UNPACKED = ".unpacked"
 """Beside the homes: where wheels are unpacked that no node runs; no node can have this name."""
@@ -57,7 +59,7 @@ class Home:
         self.name = name
         self.path = base / name
         self._disk = disk
-        self._history = History(self.path / "history.jsonl", _private, disk)
+        self._history = History(self.path / "history.jsonl", private, disk)
 
     @property
     def socket(self) -> Path:
@@ -73,7 +75,7 @@ class Home:
     def reading(self) -> Iterator[None]:
         """Keep what lies in `releases` from being removed; nothing to keep when the node never ran."""
         try:
-            file = open(self.path / "releases.lock", "ab", opener=_private)  # noqa: SIM115  closed below
+            file = open(self.path / "releases.lock", "ab", opener=private)  # noqa: SIM115  closed below
         except OSError:
             yield
             return
@@ -97,7 +99,7 @@ class Home:
         return [*(p.name for p in gone), *self._remove(lambda p: p.name.startswith((UNFINISHED, _REMOVED)))]
 
     def _remove(self, unwanted: Callable[[Path], bool]) -> list[str]:
-        with open(self.path / "releases.lock", "ab", opener=_private) as file:
+        with open(self.path / "releases.lock", "ab", opener=private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -111,13 +113,14 @@ class Home:
             return [path.name for path in gone]
 
     def create(self) -> None:
-        """Create the folder, mode 0700. Raises `Refused` when it belongs to somebody else."""
+        """Create the folder, mode 0700. Raises `Refused` when somebody else owns it or can put another in its place."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path.mkdir(exist_ok=True, mode=0o700)
+            private_folder(self.path)
             if self.path.stat().st_uid != os.geteuid():
                 raise Refused([_foreign(self.path)])
             self.path.chmod(0o700)
+            if found := check_file(self.path, trusted(os.environ)):
+                raise Refused(found)
         except OSError as error:
             raise Refused([Diagnostic("no_home", f"{self.path}: {error.strerror}")]) from error
 
@@ -172,7 +175,7 @@ class Home:
 
     def write(self, records: Records) -> None:
         """Replace the record. Raises `OSError` with the old record still in place."""
-        replace_file(self.path / "releases.json", records_to_bytes(records), opener=_private, disk=self._disk)
+        replace_file(self.path / "releases.json", records_to_bytes(records), opener=private, disk=self._disk)
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add an entry to the history and wait until it is on disk. Raises `OSError`; then it is not there."""
@@ -205,8 +208,3 @@ def _pid(file: int) -> str | None:
 def _say_pid(file: int, text: str) -> None:
     os.ftruncate(file, 0)
     os.pwrite(file, text.encode(), 0)
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a file that nobody else may read."""
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -27,6 +27,7 @@ from relup.targets.python.handler import Clocks, ReleaseHandler
 from relup.targets.python.home import UNPACKED, Home, base_folder, changed_in_place
 from relup.targets.python.watchdog import Watchdog
 from relup.targets.records import Installed, Records
+from relup.targets.trust import refuse_unsafe
 
 log = logging.getLogger("relup.node")
 ALREADY_LOADED = "already_loaded"
@@ -64,8 +65,8 @@ async def serve(
     user's state folder). The release that was confirmed last is booted when *release* is one that this node
     has run before, unless *as_given*. *read* reads a release, and unpacks wheels below a folder (default: in this
     process, which may load what the release brings too); *disk* is how records come to a disk. Raises `InvalidInput`
-    for a folder that is no release, and `Refused` when a node of that name runs already or an application does not
-    start.
+    for a folder that is no release, and `Refused` when a node of that name runs already, an application does not
+    start, or others can write the release.
     """
     folder = base or base_folder(os.environ)
     read = read or _read
@@ -79,6 +80,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         found = _found(home, stack.enter_context(home.locked()))
         booted, note, records = choose(given, found.records, lambda root: read(root, home.releases), as_given=as_given)
+        refuse_unsafe([booted])
         stack.enter_context(aside(libraries() - before))
         node = await stack.enter_async_context(Node(home.name))
         await _boot(node, booted)

@@ -1,0 +1,81 @@
+%% What is called for an upgrade: functions of the program, and supervisors that end children and start them again.
+
+%% Call a function where nothing of the agent waits for it: what it prints goes to the node, and the lease goes on.
+call(M, F, Args, Limit, A) ->
+    Starts = M =:= application andalso lists:member(F, [start, load, ensure_all_started]),
+    Do = case {M, F, Args} of
+        {application, start, [App, Type]} -> fun() -> start_application(App, Type) end;
+        _ -> fun() -> apply(M, F, Args) end
+    end,
+    apart(fun() -> {Starts, Do()} end, Limit, A).
+
+%% Ask a function whether all is well.
+ask(M, F, Args, Limit, A) ->
+    Do = fun() -> try {asked, apply(M, F, Args)} catch _:Reason:Stack -> {no, why({'EXIT', {Reason, Stack}})} end end,
+    apart(Do, Limit, A).
+
+apart(Do, Limit, A) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({relup_returned, Do()}) end),
+    called(Pid, Monitor, ?NOW + Limit, A).
+
+called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
+    receive
+        {'DOWN', Monitor, process, Pid, {relup_returned, Value}} -> {returned(Value), A};
+        {'DOWN', Monitor, process, Pid, Reason} -> {{failed, words(Reason)}, A};
+        {'DOWN', _, process, Bridge, _} -> exit(Pid, kill), throw({lost, A});
+        {heartbeat, Bridge} -> called(Pid, Monitor, Until, A#agent{heard = ?NOW})
+    after wait(Until, A) ->
+        exit(Pid, kill),
+        case ?NOW >= Until of
+            true -> {late, A};
+            false -> throw({lost, A})
+        end
+    end.
+
+%% What a call returns is nobody's business, but for an application that is not there after it.
+returned({true, {error, {already_started, _}}}) -> ok;
+returned({true, {error, {already_loaded, _}}}) -> ok;
+returned({true, {error, Reason}}) -> {failed, words(Reason)};
+returned({asked, {error, _} = No}) -> {failed, words(No)};
+returned({asked, No}) when No =:= false; No =:= error -> {failed, words(No)};
+returned({no, Why}) -> {failed, Why};
+returned(_) -> ok.
+
+%% End the processes of modules through their supervisors. Who is to be started again is known before the first is ended:
+%% a child may take its time to end, and whoever asks for it may be lost meanwhile.
+stop(Modules, #agent{stopped = Stopped} = A) ->
+    {ok, Found, Beyond, _, _} = census(Modules),
+    Above = lists:usort([S || {_, _, S} <- Found, S =/= none]),
+    Ids = maps:from_list([{P, {S, Id}} || S <- Above, {Id, P, _, _} <- supervisor:which_children(S), Id =/= undefined]),
+    case [describe(P) || {P, _, _} <- Found ++ Beyond, not is_map_key(P, Ids)] of
+        [] ->
+            Children = [maps:get(P, Ids) || {P, _, _} <- Found],
+            Before = A#agent{stopped = Stopped#{Modules => Children}},
+            case apart(fun() -> all(fun supervisor:terminate_child/2, Children) end, ?EVER, Before) of
+                {ok, Next} -> {ok, Next};
+                {Failed, Next} -> {Failed, element(2, start_again(Modules, Next))}
+            end;
+        Lost -> {{failed, not_started_again(Lost)}, A}
+    end.
+
+start_again(Modules, #agent{stopped = Stopped} = A) ->
+    Start = fun(S, Id) ->
+        case supervisor:restart_child(S, Id) of
+            {error, running} -> ok;
+            Answer -> Answer
+        end
+    end,
+    case apart(fun() -> all(Start, maps:get(Modules, Stopped, [])) end, ?EVER, A) of
+        {ok, Next} -> {ok, Next#agent{stopped = maps:remove(Modules, Stopped)}};
+        Failed -> Failed
+    end.
+
+all(Do, Children) ->
+    case [Reason || {S, Id} <- Children, {error, Reason} <- [Do(S, Id)]] of
+        [] -> {true, ok};
+        Reasons -> {true, {error, Reasons}}
+    end.
+
+not_started_again(Processes) ->
+    Names = lists:join(", ", [Name || {_, Name, _} <- Processes]),
+    unicode:characters_to_binary([Names, " would be lost: no supervisor could start it again as the same child"]).
