@@ -38,6 +38,7 @@ def limits(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how long it may hold others up."""
     seconds = click.FloatRange(min=0.001, max=31_536_000)
     for name, words in (
+        ("--import-timeout", "Python: for the bodies of the new modules (default: 60)."),
         ("--window", "Roll back a window that is open for longer."),
         ("--code-change-timeout", "For each code_change and call (default: the appup's, else 5)."),
         ("--suspend-timeout", "For each process to suspend (default: the appup's, else 5)."),

@@ -60,11 +60,12 @@ class Request:
     code_change_timeout: float | None = None
     window: float | None = None
     retries: int = 0
+    import_timeout: float | None = None
 
     @property
     def limits(self) -> Limits:
         """How long it may hold others up."""
-        return Limits(self.suspend_timeout, self.code_change_timeout, self.window, self.retries)
+        return Limits(self.suspend_timeout, self.code_change_timeout, self.window, self.retries, self.import_timeout)
 
 
 def apply(output: Output, request: Request, new: str) -> int:

@@ -24,11 +24,13 @@ class Limits:
     suspend: float | None = None
     """For each process to suspend, whatever the appup says."""
     code_change: float | None = None
-    """For each `code_change` and each call, whatever the appup says, and for the bodies of new modules."""
+    """For each `code_change` and each call, whatever the appup says."""
     window: float | None = None
     """From the first process that is suspended to the last that is resumed."""
     retries: int = 0
     """How often a window is opened anew after somebody did not suspend in time."""
+    imports: float | None = None
+    """For the bodies of a window's new modules, which run before it while everybody goes on."""
 
     def pauses(self) -> Iterator[float]:
         """Yield how long all go on before each new try."""

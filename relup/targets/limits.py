@@ -22,10 +22,17 @@ def limits_from_data(data: Any) -> Limits:
     match data:
         case None:
             return Limits()
-        case {"suspend": suspend, "code_change": change, "window": window, "retries": int(retries), **rest}:
-            times = (suspend, change, window)
+        case {
+            "suspend": suspend,
+            "code_change": change,
+            "window": window,
+            "imports": imports,
+            "retries": retries,
+            **rest,
+        }:
+            times = (suspend, change, window, imports)
             if not rest and type(retries) is int and 0 <= retries <= MOST_RETRIES and all(map(_is_time, times)):
-                return Limits(suspend, change, window, retries)
+                return Limits(suspend, change, window, retries, imports)
         case _:
             pass
     raise InvalidInput([Diagnostic("bad_request", f"these are no limits of an upgrade: {data!r:.200}")])

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
+from relup.diagnostics import Refused
 from relup.document import read_release
 from relup.executor import Limits, Options, Outcome
 from relup.planner import plan
 from relup.targets.python.service import Service, serve
+from relup.targets.python.threads import unended
 from tests.support import PATIENCE, Commands, supervised, write_release
 
 COUNT = 3
@@ -176,7 +175,7 @@ def test_it_is_interrupted_too_where_the_loop_is_not_in_the_main_thread(tmp_path
 # ── what cannot be interrupted ─────────────────────────────────────────────────────────────────────────
 
 BUSY = """
-import hashlib
+import ctypes, os, threading, time
 from relup.runtime import GenServer, Reply
 
 class Worker(GenServer):
@@ -188,40 +187,74 @@ class Worker(GenServer):
 
     def code_change(self, old_vsn, state, extra):
         if state["number"] == 1:
-            hashlib.pbkdf2_hmac("sha256", b"", b"", %d)
+            libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+            libc.pthread_mutex_lock(mutex)
+
+            def let_go():
+                while not os.path.exists("%s"):
+                    time.sleep(0.01)
+                libc.pthread_mutex_unlock(mutex)
+
+            threading.Thread(target=let_go, daemon=True).start()
+            libc.pthread_mutex_lock(mutex)
         return {**state, "kind": "new"}
 """
-
-
-def rounds(seconds: float) -> int:
-    """Return how many rounds of a call of C, which lets other threads run, take about so many seconds here."""
-    begun = perf_counter()
-    hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000)
-    return int(200_000 * seconds / (perf_counter() - begun))
+WHERE = "Worker.code_change (worker.py:23)"
 
 
 def test_a_busy_call_of_c_is_declared_failed_and_the_node_answers_meanwhile(commands: Commands, tmp_path: Path) -> None:
+    ends = tmp_path / "ends"
     old = write_release(tmp_path / "1", "1", {"app": supervised(COUNT), "worker": WORKER})
-    goal = write_release(tmp_path / "2", "2", {"app": supervised(COUNT), "worker": BUSY % rounds(6)}, APPUP)
+    goal = write_release(tmp_path / "2", "2", {"app": supervised(COUNT), "worker": BUSY % ends}, APPUP)
     with commands.node(old):
-        upgrade = subprocess.Popen(
-            commands.argv("apply", "shop", goal, "--yes", "--code-change-timeout", "0.2"),
-            env=commands.environ,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        _, said = upgrade.communicate(timeout=PATIENCE)
-        assert upgrade.returncode == 6, said
+        said = commands.run("apply", "shop", goal, "--yes", "--code-change-timeout", "0.2", exit_code=6).stderr
         assert "code_change of 'shop.worker' in w1" in said
-        assert "Worker.code_change (worker.py:14)" in said
+        assert WHERE in said
         shown = commands.run("status", "shop").stdout
         assert "held up    code_change of 'shop.worker' in w1" in shown
-        assert "Worker.code_change (worker.py:14)" in shown
+        assert WHERE in shown
         assert "[held_up]" in commands.run("rpc", "shop", "1", exit_code=4).stderr
+        ends.touch()
         end = time.monotonic() + PATIENCE
-        while "held up" in commands.run("status", "shop").stdout:
+        while "rolled_back" not in commands.run("history", "shop").stdout:
             assert time.monotonic() < end
-        assert "rolled_back" in commands.run("history", "shop").stdout
         calls = "[await node.call(f'w{i}', 'kind') for i in range(3)]"
         assert commands.run("rpc", "shop", calls).stdout.strip() == "['old', 'old', 'old']"
+
+
+# ── what runs before the window ────────────────────────────────────────────────────────────────────────
+
+BODIES = {
+    "a loop": ("while True: pass", "was interrupted"),
+    "a sleep": ("import time; time.sleep(5)", "goes on in a thread of its own"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_module_body_that_does_not_end_refuses_the_upgrade_and_the_next_one_is_not_held_by_it(
+    tmp_path: Path, name: str
+) -> None:
+    body, became = BODIES[name]
+
+    async def scenario() -> None:
+        async with running(tmp_path, f"{body}\n{NEW % {'kind': 'def', 'hang': 'pass'}}") as (service, goal):
+            before = view(service)
+            with pytest.raises(Refused) as refusal:
+                await apply(service, goal, Limits(imports=1))
+            said = refusal.value.diagnostics[0]
+            assert said.code == "import_timeout"
+            assert "shop.worker:<module> (worker.py:1)" in said.message
+            assert became in said.message
+            assert (view(service), await kinds(service)) == (before, ["old"] * COUNT)
+            (goal / "shop" / "worker.py").write_text(NEW % {"kind": "def", "hang": "pass"})
+            if became != "was interrupted":
+                with pytest.raises(Refused, match=r"has not ended: it is at shop.worker:<module>"):
+                    await apply(service, goal, Limits())
+            end = time.monotonic() + PATIENCE
+            while unended():
+                assert time.monotonic() < end
+                await asyncio.sleep(0.01)
+            assert (await apply(service, goal, Limits())).status == "done"
+            assert await kinds(service) == ["new!"] * COUNT
+
+    asyncio.run(scenario())

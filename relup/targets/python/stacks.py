@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from types import FrameType
 
 _RELUP = str(Path(__file__).parents[2])
+_PYTHON = str(Path(os.__file__).parent)
 _MOST = 6
 """How many frames are named; the innermost come first."""
 
 
 def is_foreign(frame: FrameType) -> bool:
-    """Say whether a frame is of code that is neither relup's nor the interpreter's own machinery."""
-    return not frame.f_code.co_filename.startswith((_RELUP, "<frozen ")) and not _is_loop(frame)
+    """Say whether a frame is of code that is neither relup's nor of Python's own library."""
+    file = frame.f_code.co_filename
+    return not _is_relup(frame) and (not file.startswith(_PYTHON) or "site-packages" in file)
 
 
-def _is_loop(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "asyncio"
+def _is_relup(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith((_RELUP, "<frozen "))
 
 
 def callers(frame: FrameType | None) -> Iterator[FrameType]:
@@ -43,8 +46,10 @@ def in_a_line(stack: Sequence[str]) -> str:
 
 
 def _named(frames: list[tuple[FrameType, int]]) -> list[str]:
-    foreign = [(f, line) for f, line in frames if is_foreign(f)] or frames
-    words = [_words(frame, line) for frame, line in foreign]
+    """Name foreign frames, and what they call of Python's library; all of them where none is foreign."""
+    foreign = [n for n, (frame, _) in enumerate(frames) if is_foreign(frame)]
+    chosen = frames[: foreign[-1] + 1] if foreign else frames
+    words = [_words(frame, line) for frame, line in chosen if not (foreign and _is_relup(frame))]
     return [*words[:_MOST], *(["…"] if len(words) > _MOST else [])]
 
 

@@ -7,7 +7,6 @@ lingers in the version before) refuses the upgrade with nothing touched.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from relup.diagnostics import Diagnostic, Location, Refused, Severity, errors
 from relup.document import read_extensions
 from relup.executor import Side
 from relup.model.instructions import Direction, Load
+from relup.model.naming import shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Window, inverse, segments
@@ -27,7 +27,7 @@ from relup.runtime.code.source import Version
 from relup.targets.python import preflight
 from relup.targets.python.migrating import migrated
 from relup.targets.python.passage import Passage, passage
-from relup.targets.python.threads import in_daemon_thread
+from relup.targets.python.threads import Unended, in_bounded_thread, in_daemon_thread, unended
 
 STAGING_LIMIT = 60.0
 """Seconds for the bodies of a window's modules to run off to the side."""
@@ -36,8 +36,9 @@ STAGING_LIMIT = 60.0
 class Stage:
     """What each window of one plan will load."""
 
-    def __init__(self, code: CodeServer, relup: Relup) -> None:
-        """Stage for the node whose code server is *code*."""
+    def __init__(self, code: CodeServer, relup: Relup, limit: float | None = None) -> None:
+        """Stage for the node whose code server is *code*; bodies of a window may take *limit* seconds."""
+        self._limit = STAGING_LIMIT if limit is None else limit
         self._code = code
         self._relup = relup
         self._staged: list[tuple[Window, Staged]] = []
@@ -50,6 +51,11 @@ class Stage:
 
     async def prepare(self, windows: Sequence[Window]) -> None:
         """Read, compile and run the code of every window. Raises `Refused`."""
+        if stack := unended():
+            message = f"new code that was to be imported for an earlier upgrade has not ended: it is at {stack}"
+            raise Refused(
+                [Diagnostic("import_unended", message, hint="nothing can be imported beside it; restart the node")]
+            )
         sources = await in_daemon_thread(preflight.load_sources, self._relup.goal)
         extensions = await in_daemon_thread(read_extensions, self._relup.goal)
         problems = [
@@ -129,13 +135,13 @@ class Stage:
         texts = [sources[c.module] for c in loads]
         stage = partial(self._code.stage, texts, removed, after, known=self._paths, optional=optional)
         try:
-            async with asyncio.timeout(STAGING_LIMIT):
-                staged = await in_daemon_thread(stage)
+            staged = await in_bounded_thread(self._limit, stage)
         except StagingError as error:
             raise Refused([_staging(error, places.get(error.module))]) from error
-        except TimeoutError as error:
-            message = f"the new code of {', '.join(places)} did not end its import within {STAGING_LIMIT:g} s"
-            raise Refused([Diagnostic("bad_code", message, window.code[0].location)]) from error
+        except Unended as error:
+            if isinstance(error.result, Staged):
+                error.result.abandon()
+            raise Refused([_unended(error, shortened([*places]), window.code[0].location)]) from error
         self._staged.append((window, staged))
         if staged.unclosed:
             raise Refused(_unclosed(staged, window))
@@ -249,6 +255,15 @@ def _loads(window: Window) -> list[Load]:
 def _vsn(module: object, digest: str) -> Any:
     """Return what the module says of itself, as it says it: `code_change` matches on it."""
     return getattr(module, "__vsn__", digest)
+
+
+def _unended(error: Unended, modules: str, place: Location | None) -> Diagnostic:
+    """Say which import did not come to its end, and what became of it."""
+    after = "it was interrupted" if error.ended else "it cannot be interrupted, so it goes on in a thread of its own"
+    message = (
+        f"the new code of {modules} did not end its import within {error.limit:g} s: it was at {error.stack}; {after}"
+    )
+    return Diagnostic("import_timeout", message, place)
 
 
 def _staging(error: StagingError, place: Location | None) -> Diagnostic:

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import ctypes
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from relup.targets.python.stacks import above, callers, in_a_line, is_foreign
+from relup.targets.python.watchdog import Overrun
 
 P = ParamSpec("P")
 T = TypeVar("T")
+BOUNDED = "relup bounded work"
+"""What a thread is called whose work was given a limited time."""
+GRACE = 1.0
+"""Seconds that work has to end after it was first interrupted."""
 
 
 async def in_daemon_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -42,6 +51,61 @@ async def in_daemon_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwar
 
     threading.Thread(target=run, name=f"relup {getattr(work, '__name__', 'work')}", daemon=True).start()
     return await future
+
+
+class Unended(Exception):
+    """Work did not end in time."""
+
+    def __init__(self, limit: float, stack: str, *, ended: bool, result: Any) -> None:
+        self.limit = limit
+        self.stack = stack
+        """Where it stood then."""
+        self.ended = ended
+        """Whether it has ended when it was interrupted."""
+        self.result = result
+        """What it came to all the same."""
+        super().__init__(f"did not end within {limit:g} s: it was at {stack}")
+
+
+async def in_bounded_thread(limit: float, work: Callable[[], T]) -> T:
+    """Run *work* in a thread of its own for at most *limit* seconds; then interrupt it, and raise `Unended`."""
+    idents: list[int] = []
+
+    def run() -> T:
+        threading.current_thread().name = BOUNDED
+        idents.append(threading.get_ident())
+        return work()
+
+    running = asyncio.ensure_future(in_daemon_thread(run))
+    try:
+        done, _ = await asyncio.wait([running], timeout=limit)
+        if done:
+            return running.result()
+        stack = in_a_line(above(sys._current_frames().get(idents[0])))
+        ended = await _interrupted(running, idents[0])
+        result = running.result() if ended and running.exception() is None else None
+        raise Unended(limit, stack, ended=ended, result=result)
+    finally:
+        running.cancel()
+
+
+async def _interrupted(running: asyncio.Future[Any], ident: int) -> bool:
+    """Raise `Overrun` in a thread, as long as it runs foreign code; say whether it has ended."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + GRACE
+    while loop.time() < end:
+        if any(map(is_foreign, callers(sys._current_frames().get(ident)))):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(Overrun))
+        done, _ = await asyncio.wait([running], timeout=GRACE / 10)
+        if done:
+            return True
+    return False
+
+
+def unended() -> str:
+    """Return where work stands that was given up and goes on all the same; nothing where there is none."""
+    threads = [t for t in threading.enumerate() if t.name == BOUNDED and t.ident is not None]
+    return in_a_line(above(sys._current_frames().get(threads[0].ident or 0))) if threads else ""
 
 
 def is_cancelled() -> bool:

@@ -79,7 +79,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._decide = decide
         self._begun: Callable[[], None] | None = begun
         self._calls = Calls(node, relup)
-        self._stage = Stage(node.code, relup)
+        self._stage = Stage(node.code, relup, limits.imports)
         self._memory = Memory(self._owned)
         self._remembered: dict[Process, tuple[object, Any, Snapshot]] = {}
         self._selected: dict[Process, float | None] = {}
