@@ -72,9 +72,13 @@ async def in_bounded_thread(limit: float, work: Callable[[], T]) -> T:
     idents: list[int] = []
 
     def run() -> T:
-        threading.current_thread().name = BOUNDED
+        thread = threading.current_thread()
+        thread.name, name = BOUNDED, thread.name
         idents.append(threading.get_ident())
-        return work()
+        try:
+            return work()
+        finally:
+            thread.name = name  # what is left to do is ours, and ends
 
     running = asyncio.ensure_future(in_daemon_thread(run))
     try:
