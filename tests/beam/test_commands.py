@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.beam.asking import GONE, LOADED
-from tests.beam.nodes import Beam, BeamNode
+from tests.beam.nodes import Beam, BeamNode, copy_release
 from tests.support import Commands
 
 
@@ -47,6 +47,27 @@ def test_a_counter_is_upgraded_stays_when_the_next_one_fails_and_goes_back(comma
             ("0.2.0", "0.3.0", "rolled_back"),
             ("0.2.0", "0.1.0", "done"),
         ]
+
+
+def test_a_saved_plan_is_refused_when_a_file_or_the_node_is_another_one_by_now(
+    commands: Commands, beam: Beam, tmp_path: Path
+) -> None:
+    goal, plan = copy_release(beam.depot["2"], tmp_path / "goal", "depot"), tmp_path / "plan.yaml"
+    commands.run("plan", beam.depot["1"], goal, "-o", plan)
+    (file,) = goal.glob("lib/depot-*/ebin/depot_worker.beam")
+    (old,) = beam.depot["1"].glob("lib/depot-*/ebin/depot_worker.beam")
+    planned = file.read_bytes()
+    with beam.depot_node(interval=3_600_000) as node:
+        file.write_bytes(old.read_bytes())
+        changed = commands.run("apply", node.name, plan, exit_code=4).stderr
+        assert f"{file}: module 'depot_worker' changed since the plan was made" in changed
+        assert "[stale_plan]" in changed
+        file.write_bytes(planned)
+        commands.run("apply", node.name, plan)
+        again = commands.run("apply", node.name, plan, exit_code=4).stderr
+        assert "depot_worker" in again
+        assert "than the plan's base depot 1" in again
+        assert "[stale_base]" in again
 
 
 def test_a_dry_run_touches_nothing(commands: Commands, beam: Beam) -> None:

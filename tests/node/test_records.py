@@ -107,6 +107,21 @@ def test_a_request_that_was_made_before_somebody_else_upgraded_the_node_is_late(
     asyncio.run(scenario())
 
 
+def test_a_plan_whose_base_is_not_what_runs_is_refused_and_names_what_differs(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            goal = read_release(shop(tmp_path / "2", "2", appup(UPDATE)))
+            worker = tmp_path / "1" / "shop" / "worker.py"
+            worker.write_text(worker.read_text() + "\nadded = True\n")
+            edited = plan(read_release(tmp_path / "1"), goal)
+            with pytest.raises(Refused) as refusal:
+                await service.handler.install(edited, owner="a test", emit=lambda event: None, options=Options())
+            assert [(d.code, "'shop.worker'" in d.message) for d in refusal.value.diagnostics] == [("stale_base", True)]
+            assert service.handler.number == 0
+
+    asyncio.run(scenario())
+
+
 def test_what_was_taken_back_leaves_to_be_confirmed_what_was_there(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:

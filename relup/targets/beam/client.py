@@ -7,7 +7,6 @@ answered by this process, through a bridge, and what is to be remembered is kept
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.document.route import route_from_data
-from relup.executor import Event, Options, Outcome, install
+from relup.executor import Event, Options, install
 from relup.model.instructions import SyncNodes
 from relup.model.naming import describe
 from relup.model.release import Release
@@ -34,6 +33,7 @@ from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.erts import start_erl
 from relup.targets.beam.looking import look
 from relup.targets.beam.release_handler import read_again
+from relup.targets.beam.remembered import Remembered, installed
 from relup.targets.beam.restart import install_by_restart
 from relup.targets.beam.shell import evaluated
 from relup.targets.beam.standing import beam_home, file_of, standing
@@ -41,11 +41,9 @@ from relup.targets.beam.target import BeamNode
 from relup.targets.beam.terms import Atom, characters, text
 from relup.targets.beam.where import Where
 from relup.targets.limits import limits_from_data
-from relup.targets.python.outcomes import history_entry, outcome_to_data
+from relup.targets.python.outcomes import outcome_to_data
 from relup.targets.records import Installed, Records
 from relup.targets.trust import refuse_unsafe
-
-log = logging.getLogger("relup.beam")
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -59,6 +57,7 @@ class BeamClient:
         self._bridge = bridge
         self._where = where
         self._home = beam_home(base, where.node)
+        self._remembered = Remembered(self._home)
         self._given = given
         self._standing: tuple[Mapping[str, str], Release] | None = None
 
@@ -99,7 +98,7 @@ class BeamClient:
 
     async def _recorded(self, running: Release) -> Records:
         """Return what is known of the node's releases: what runs says the node, what boots say its files."""
-        current = _installed(running)
+        current = installed(running)
         known = self._home.records()
         # who began an upgrade may not have lived to see its end, or that it failed
         last, known = known, known.running(current) if known is not None else Records.first(current)
@@ -121,14 +120,12 @@ class BeamClient:
         """Write down what became of an upgrade whose controller did not live to do so."""
         became = "was made" if now.current == intended else "was not made, or was taken back"
         why = f"whoever upgraded it to {intended} was lost: that {became}"
-        self._home.write(now)
-        self._note({"what": "lost", "who": "the node", **_place(now.current), "error": why})
+        self._remembered.happened(now, {"what": "lost", "who": "the node", **_place(now.current), "error": why})
 
     def _note_back(self, left: Installed, now: Records) -> None:
         """Write down that the node went back, which nobody was there to see."""
         why = f"{left} was not confirmed: its time was over, a verify said no, or the node started anew"
-        self._home.write(now)
-        self._note({"what": "went_back", "who": "the node", **_place(now.current), "error": why})
+        self._remembered.happened(now, {"what": "went_back", "who": "the node", **_place(now.current), "error": why})
 
     async def _goes_back_in(self) -> float | None:
         """Return in how many seconds the node goes back unless the upgrade is confirmed; None when it does not."""
@@ -163,15 +160,19 @@ class BeamClient:
             raise Refused([Diagnostic("unconfirmed", message, hint="confirm it or downgrade first")])
         records = await self._recorded(running)
         limits = limits_from_data(options.get("limits"))
+        before = self._home.records()
         chosen = Options(options["dry_run"], options["allow_irreversible"], options["strict"], limits=limits)
 
         def emit(event: Event) -> None:
             if on_event:
                 on_event({"phase": event.phase, "message": event.message})
 
+        def interrupted(stopped: Outcome) -> None:
+            self._remembered.ended(records, route, stopped, owner)
+
         owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
         if not chosen.dry_run:
-            self._intend(records, route.goal)
+            self._remembered.intend(records, route.goal)
         try:
             outcome = await install(
                 route,
@@ -180,19 +181,19 @@ class BeamClient:
                 emit=emit,
                 clock=time.monotonic,
                 options=chosen,
-                interrupted=lambda outcome: self._write(records, route, outcome, owner),
+                interrupted=interrupted,
             )
         except RelupError:
             if not chosen.dry_run:
-                self._home.write(records)
+                self._remembered.happened(before or records, None)  # which may be what somebody else intends
             raise
         outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *target.notes))
         if self._bridge.is_lost or any(d.code == "process_gone" for d in outcome.diagnostics):
             outcome = await found_after_loss(self._where, route, outcome)
         if outcome.status != "ready":
             if outcome.status == "done":
-                records = records.along(_installed(hop.goal) for hop in route.hops)
-            self._write(records, route, outcome, owner)
+                records = records.along(installed(hop.goal) for hop in route.hops)
+            outcome = self._remembered.ended(records, route, outcome, owner)
         return outcome_to_data(outcome)
 
     async def _restart(self, route: Route, running: Release, *, dry_run: bool) -> dict[str, Any]:
@@ -200,26 +201,10 @@ class BeamClient:
         records = await self._recorded(running)
         outcome = await install_by_restart(self._bridge, self._where, route, dry_run=dry_run)
         if outcome.status == "done":
-            records = records.along(_installed(hop.goal) for hop in route.hops)
+            records = records.along(installed(hop.goal) for hop in route.hops)
         if not dry_run:
-            self._write(records, route, outcome, _owner())
+            outcome = self._remembered.ended(records, route, outcome, _owner())
         return outcome_to_data(outcome)
-
-    def _intend(self, records: Records, goal: Release) -> None:
-        """Let the goal be known, so that whoever comes after a loss finds its files."""
-        self._home.create()
-        self._home.write(replace(records, intended=_installed(goal)))
-
-    def _write(self, records: Records, route: Route, outcome: Outcome, owner: str) -> None:
-        self._home.create()
-        self._home.write(records)
-        entry = history_entry(route, outcome, owner, records.current)
-        self._note(entry)
-
-    def _note(self, entry: Mapping[str, Any]) -> None:
-        """Add what has happened to the history; this process ends, so what cannot be written is told at once."""
-        if error := self._home.note({"at": time.time(), **entry}):
-            log.error("the history could not be written: %s", error)
 
     async def _confirm(self, number: int | None = None) -> dict[str, Any]:
         """Let a restart boot what runs, and drop the old code that nobody's stack stands in.
@@ -248,10 +233,8 @@ class BeamClient:
             await self._refuse_late(running)
             raise
         records = replace(was, permanent=was.current)
-        self._home.create()
-        self._home.write(records)
-        if was.provisional:
-            self._note({"what": "confirm", "who": _owner(), **_place(records.permanent)})
+        confirmed = {"what": "confirm", "who": _owner(), **_place(records.permanent)}
+        self._remembered.happened(records, confirmed if was.provisional else None)
         modules = [Atom(m) for a in running.applications for m in a.modules]
         left = await evaluate(self._bridge, _PURGE, {"Modules": modules})
         lingering = [f"{module}: {text(pid)}" for module, pids in left for pid in pids]
@@ -313,10 +296,6 @@ def _no_deadline(route: Route) -> Iterator[Diagnostic]:
     elif route.back() is None:
         message = f"{route} has no way back, so it cannot be taken back when nobody confirms it"
         yield Diagnostic("no_way_back", message, hint="write the down entries of its appups")
-
-
-def _installed(release: Release) -> Installed:
-    return Installed(release.name, release.vsn, file_of(release))
 
 
 def _owner() -> str:
