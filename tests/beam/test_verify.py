@@ -117,8 +117,7 @@ def test_a_no_while_it_is_provisional_leads_back_and_whoever_confirms_then_is_to
         node.wait_for(r"goes back: verify verifying:well says no: \{error,empty\}")
         assert node.ask(AGENT_GONE)
         assert (node.ask(RUNS), node.ask("verifying:asked()")) == ("1", 4)
-        for _ in range(2):
-            assert "the node went back to depot 1" in commands.run("confirm", node.name, exit_code=4).stderr
+        assert "the node went back to depot 1" in commands.run("confirm", node.name, exit_code=4).stderr
         told = [(e["what"], e["release"]) for e in json.loads(commands.run("history", node.name, "--json").stdout)]
         assert told == [("upgrade", "depot 2"), ("went_back", "depot 1")]
 
@@ -129,30 +128,26 @@ CUT = "[erlang:disconnect_node(N) || N <- nodes(hidden), hd(atom_to_list(N)) =/=
 """Cuts off who confirms, and not who asks for the test."""
 
 
-@pytest.mark.parametrize("recorded", [True, False])
-def test_whoever_is_lost_while_confirming_has_confirmed_when_that_is_on_record(
-    commands: Commands, beam: Beam, recorded: bool
-) -> None:
+def test_whoever_is_lost_while_confirming_has_confirmed_when_that_is_on_record(commands: Commands, beam: Beam) -> None:
     with beam.depot_node(interval=HOUR, workers=2) as node:
-        commands.run("apply", node.name, beam.depot["2"], "--yes", "--confirm", "4")
+        file, says = boot_record(node.root, read_release(beam.depot["2"]))
 
-        async def lost() -> None:
+        async def lost(*, recorded: bool) -> None:
             async with connect(reach(node)) as bridge:
                 with suppress(BridgeError):
                     async with agent(bridge, "who is lost") as held:
-                        file, says = boot_record(node.root, read_release(beam.depot["2"]))
                         await held.ask(Atom("confirming"), characters(file), says)
                         if recorded:
                             replace_file(file, says)
                         await asyncio.to_thread(node.ask, CUT)
                         held.stays = False
 
-        asyncio.run(lost())
-        assert node.ask(AGENT_GONE)
-        assert node.ask(RUNS) == ("2" if recorded else "1")
+        for recorded in (False, True):
+            commands.run("apply", node.name, beam.depot["2"], "--yes", "--confirm", "4")
+            asyncio.run(lost(recorded=recorded))
+            assert node.ask(AGENT_GONE)
+            assert node.ask(RUNS) == ("2" if recorded else "1")
 
 
 def test_of_confirm_and_the_deadline_one_wins_and_the_record_says_which(commands: Commands, beam: Beam) -> None:
-    won = race(beam, commands.home, tries=4)
-    assert set(won) <= {"1", "2"}
-    assert len(won) == 4
+    assert len(race(beam, commands.home, tries=3)) == 3
