@@ -142,7 +142,7 @@ def write_release(folder: Path, vsn: str, limit: str) -> Path:
     )
     update = UPDATE.replace("LIMIT", limit)
     (ebin / "bench.appup").write_text(f'{{"{vsn}", [{{"1", [{update}]}}], [{{"1", [{update}]}}]}}.\n')
-    erts, root, libraries = _otp()
+    erts, root, libraries = this_otp()
     for library in libraries:
         (folder / "lib" / library).symlink_to(Path(root) / "lib" / library)
     uses = ", ".join('{{{}, "{}"}}'.format(*library.split("-")) for library in libraries)
@@ -152,7 +152,7 @@ def write_release(folder: Path, vsn: str, limit: str) -> Path:
     return folder
 
 
-def _otp() -> tuple[str, str, list[str]]:
+def this_otp() -> tuple[str, str, list[str]]:
     text = (
         'io:format("~s~n~s~n", [erlang:system_info(version), code:root_dir()]), '
         '[io:format("~s~n", [filename:basename(code:lib_dir(A))]) || A <- [kernel, stdlib, sasl]], halt().'

@@ -10,7 +10,7 @@ leads the node from the version that runs to the other one, as `relup apply` and
 - every twentieth round loses its controller in the middle of the window;
 - every twentieth round has a deadline on its way up, and is confirmed in time; every seventh is confirmed without one.
 
-Twenty times the upgrade is confirmed, so that only the code that runs is needed, and everything is counted: by the
+Twenty times what runs is confirmed, so that only the code that runs is needed, and everything is counted: by the
 kernel (memory, descriptors, threads), and in the node. The first of these counts comes after caches have filled and is
 what the others are compared with. What counts as growth is the slope of a straight line through all of them, times the
 rounds: memory goes up and down by itself, and a leak does not. `--check` ends with 1 when a bound is missed.
@@ -183,10 +183,18 @@ ENDINGS: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
-def soak(subject: Subject, rounds: int, seconds: float, say: Callable[[str], None]) -> Course:
-    """Upgrade again and again, and count in between; begin no more when so many *seconds* are over."""
+def soak(
+    subject: Subject,
+    rounds: int,
+    seconds: float,
+    say: Callable[[str], None],
+    *,
+    counts: int = CHECKPOINTS,
+    quiet_for: float = QUIET,
+) -> Course:
+    """Upgrade again and again, and count so many times in between; begin no more when *seconds* are over."""
     course = Course(rounds)
-    every, until = max(1, rounds // CHECKPOINTS), time.monotonic() + seconds
+    every, until = max(1, rounds // counts), time.monotonic() + seconds
     for first in range(0, rounds, every):
         if time.monotonic() > until:
             break
@@ -199,7 +207,7 @@ def soak(subject: Subject, rounds: int, seconds: float, say: Callable[[str], Non
         course.at.append(numbers[-1] + 1)
         course.counted.append(subject.counts())
         with passing(subject) as quiet:
-            time.sleep(QUIET)
+            time.sleep(quiet_for)
         part = Part(len(numbers), *upgrading, *quiet)
         course.parts.append(part)
         took = statistics.median(u.milliseconds for _, u in course.upgrades[first:])
@@ -332,6 +340,7 @@ TARGETS = {
         _beam,
         {
             "memory of the node, MB": 8,
+            "nodes known": 1,
             "memory: total, KB": 1_000,
             "memory: processes, KB": 700,
             "memory: binary, KB": 500,

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.beam import _otp, epmd, where
+from benchmarks.beam import epmd, this_otp, where
 from benchmarks.soak import Kind, Traffic, Upgrade, processor_of
 from relup.document import read_release
 from relup.document.route import route_to_data
@@ -136,23 +136,23 @@ APPUP = """
 """
 
 
-def write(folder: Path, vsn: int) -> Path:
+def write(folder: Path, vsn: int, otp: tuple[str, str, list[str]]) -> Path:
     """Write a release of plain OTP with one application."""
     ebin = folder / f"lib/soak-{vsn}/ebin"
     ebin.mkdir(parents=True)
-    texts = {"soak": SOAK, "soak_worker": WORKER, "soak_model": MODEL, "soak_sender": SENDER}
-    for module, text in texts.items():
-        source = folder / f"{module}.erl"
+    for module, text in zip(MODULES, (SOAK, WORKER, MODEL, SENDER), strict=True):
         plain = text.replace("FAILS", FAILS if vsn == 3 else "").replace("VSN", str(vsn))
-        source.write_text(plain.replace("WORKERS", str(WORKERS)).replace("SENDERS", str(SENDERS)))
-        subprocess.run(["erlc", "+deterministic", "-o", ebin, source], check=True)
+        source = plain.replace("WORKERS", str(WORKERS)).replace("SENDERS", str(SENDERS))
+        (folder / f"{module}.erl").write_text(source)
+    sources = [folder / f"{module}.erl" for module in MODULES]
+    subprocess.run(["erlc", "+deterministic", "-o", ebin, *sources], check=True)
     (ebin / "soak.app").write_text(
         f'{{application, soak, [{{description, "Servers"}}, {{vsn, "{vsn}"}}, {{modules, [{", ".join(MODULES)}]}},\n'
         "    {registered, [soak]}, {applications, [kernel, stdlib, sasl]}, {mod, {soak, []}}]}.\n"
     )
     if vsn > 1:
         (ebin / "soak.appup").write_text(APPUP.replace("VSN", str(vsn)))
-    erts, root, libraries = _otp()
+    erts, root, libraries = otp
     for library in libraries:
         (folder / "lib" / library).symlink_to(Path(root) / "lib" / library)
     (folder / f"erts-{erts}").symlink_to(Path(root) / f"erts-{erts}")
@@ -280,7 +280,8 @@ COUNTED = (
 @contextmanager
 def running(folder: Path) -> Iterator[BeamSubject]:
     """Run a node of the first release, for the length of the block."""
-    roots = {vsn: write(folder / "releases" / str(vsn), vsn) for vsn in (1, 2, 3)}
+    otp = this_otp()
+    roots = {vsn: write(folder / "releases" / str(vsn), vsn, otp) for vsn in (1, 2, 3)}
     read = {vsn: read_release(root) for vsn, root in roots.items()}
     plans = {way: plan(read[way[0]], read[way[1]]) for way in ((1, 2), (2, 1), (1, 3), (2, 3))}
     host, cookie = socket.gethostname().partition(".")[0], secrets.token_hex(8)
