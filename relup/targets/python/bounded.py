@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from relup.runtime.frames import stack_of
+from relup.targets.python.threads import is_cancelled
 
 TIDYING = 0.5
 """Seconds that work has to end after each time it was cancelled."""
@@ -64,9 +65,9 @@ class _Driven:
                 except StopIteration as stop:
                     result = stop.value
                     break
-                except asyncio.CancelledError:
-                    if self._times:
-                        raise self._overdue() from None
+                except BaseException as raised:
+                    if self._times and not is_cancelled():  # whatever it has made of its cancellation
+                        raise self._overdue() from raised
                     raise
                 error = yield from self._wait(awaited)
         finally:
