@@ -139,12 +139,24 @@ class Live:
         }
 
     async def idle(self, seconds: float) -> bool:
-        """Wait until no upgrade is running."""
+        """Wait until everything has struck, and no upgrade is running."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
+                while faults().strikes:
+                    await asyncio.sleep(PAUSE)
                 await self.service.handler._idle.wait()
                 return True
         return False
+
+    async def until_deadline(self, delay: float) -> None:
+        """Wait until so many seconds from the deadline for a confirmation."""
+        deadline = self.service.handler.deadline
+        if deadline is not None:
+            await asyncio.sleep(max(0.0, deadline.at + delay - asyncio.get_running_loop().time()))
+
+    def pretend(self) -> None:
+        """Have outside what the calls of two upgrades did, in a node that was started at the last release."""
+        faults().notes.update(ledger=True, mark=True)
 
     def mend(self) -> None:
         """Take away what struck and lasts."""

@@ -28,7 +28,7 @@ class Fault:
 
 KILLS = ("node killed", "os._exit", "segfault")
 _KNOWN = {
-    **{name: Fault(name, ends_node=True) for name in (*KILLS, "node is stopped")},
+    **{name: Fault(name, ends_node=True) for name in (*KILLS, "node is stopped", "sys.exit", "interrupts")},
     **{name: Fault(name, spoils_node=True, writes_fail=True) for name in ("fsync fails", "rename fails", "read-only")},
     **{name: Fault(name, writes_fail=True) for name in ("disk full", "no descriptors")},
     "a process dies": Fault("a process dies", victims=("s2",)),
