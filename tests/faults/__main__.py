@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tests.faults import python
+from tests.faults.kernel import end_with_parent
 from tests.faults.report import table
 from tests.faults.result import Case, Result
 from tests.faults.station import station
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fault", default="", help="only faults whose name holds this")
     parser.add_argument("--step", default="", help="only steps whose name holds this")
     parser.add_argument("--every", type=int, default=1, help="only each Nth case")
+    parser.add_argument("--without", default="-", help="no faults whose name holds this")
     parser.add_argument("-j", type=int, default=1, help="how many at a time")
     wanted = parser.parse_args(arguments)
     began = time.monotonic()
@@ -33,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = [
             c
             for c in cases
-            if wanted.fault in c.fault and (wanted.step in c.step or wanted.step in c.strikes[-1].point)
+            if wanted.fault in c.fault
+            and wanted.without not in c.fault
+            and (wanted.step in c.step or wanted.step in c.strikes[-1].point)
         ][:: wanted.every]
         results = list(_results(chosen, Path(place), wanted.j))
     print(table(results, left, time.monotonic() - began))
@@ -51,6 +55,7 @@ def _results(cases: Sequence[Case], place: Path, jobs: int) -> Iterator[Result]:
 
 
 def _share(place: Path, cases: Sequence[Case]) -> list[Result]:
+    end_with_parent()
     made = station(place)
     results = []
     try:

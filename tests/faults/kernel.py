@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import platform
+import signal
 import struct
 
 _CALLS: dict[str, dict[str, int]] = {
@@ -30,6 +31,7 @@ _REFUSED = {
 _LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _CREATE = 0o100
+_DEATH_SIGNAL = 1
 _THIRD_ARGUMENT = 32
 _NO_NEW_PRIVILEGES, _SET_FILTER, _ALL_THREADS = 38, 1, 1
 
@@ -37,6 +39,11 @@ _NO_NEW_PRIVILEGES, _SET_FILTER, _ALL_THREADS = 38, 1, 1
 def known() -> bool:
     """Say whether this machine's kernel can be asked."""
     return platform.system() == "Linux" and platform.machine() in _CALLS
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that forked it ends."""
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 class _Program(ctypes.Structure):

@@ -25,6 +25,7 @@ from relup.targets.python.client import connect
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.service import Service, serve
 from relup.testing import EFFECTS
+from tests.faults.kernel import end_with_parent
 from tests.faults.points import EVERYWHERE, faults
 
 RECEIVERS = ("s1", "s2", "s3", "till")
@@ -353,6 +354,7 @@ def start(release: Path, base: Path, log: Path) -> int:
     if pid:
         return pid
     try:
+        end_with_parent()
         os.setpgid(0, 0)
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(file, 1)

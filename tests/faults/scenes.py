@@ -80,7 +80,10 @@ def wait(station: Station, vsn: str, seconds: float = WAIT) -> None:
 def wire_cases(station: Station) -> Iterator[Case]:
     """Return every fault at every line that passes between a command and its node."""
     ready(station)
-    with proxied(station, None) as (proxy, base), station.command("apply", NAME, station.plan("1", "3"), base=base) as c:
+    with (
+        proxied(station, None) as (proxy, base),
+        station.command("apply", NAME, station.plan("1", "3"), base=base) as c,
+    ):
         c.begin()
         assert proxy.pump(c, WAIT)
         assert c.exit_code == 0, c.output.read_text()
@@ -100,7 +103,10 @@ def on_the_wire(station: Station, case: Case) -> Judged:
     """Make a run in which a line does not pass as it should."""
     (strike,) = case.strikes
     ready(station)
-    with proxied(station, strike) as (proxy, base), station.command("apply", NAME, station.plan("1", "3"), base=base) as c:
+    with (
+        proxied(station, strike) as (proxy, base),
+        station.command("apply", NAME, station.plan("1", "3"), base=base) as c,
+    ):
         c.begin()
         ended = proxy.pump(c, WAIT)
         why = [] if proxy.struck else ["nothing struck"]
@@ -276,7 +282,10 @@ SCENES: dict[tuple[str, str], Callable[[Station], Judged]] = {
     ("confirm", "nobody confirms"): expires,
     ("confirm", "confirmed twice"): confirmed,
     ("confirm", "confirmed after it went back"): confirmed_late,
-    **{("confirm", f"confirmed {d * 1000:+.0f} ms from the deadline"): at_the_deadline(d) for d in (-0.02, -0.005, 0, 0.005, 0.02)},
+    **{
+        ("confirm", f"confirmed {d * 1000:+.0f} ms from the deadline"): at_the_deadline(d)
+        for d in (-0.02, -0.005, 0, 0.005, 0.02)
+    },
     ("confirm", "node killed before"): killed,
     ("confirm", "node killed after"): killed_confirmed,
     ("confirm", "clock jumps"): clock_jumps,
@@ -301,4 +310,3 @@ def in_a_scene(station: Station, case: Case) -> Judged:
     if strike.point == "confirm":
         station.forget()
     return end, why
-

@@ -27,6 +27,7 @@ from relup.document.route import route_to_data, write_route
 from relup.planner import find_route
 from relup.targets.python.client import Client, connect
 from tests.faults import pynode, shop
+from tests.faults.kernel import end_with_parent
 from tests.support import PATIENCE
 
 NAME = "shop"
@@ -177,6 +178,7 @@ def _run(arguments: Sequence[str], base: Path, output: Path, go: int) -> None:
     """Be a command, in a forked process."""
     code = 1
     try:
+        end_with_parent()
         os.setpgid(0, 0)
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, 1)
