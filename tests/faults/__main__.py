@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.faults import python
 from tests.faults.kernel import end_with_parent
-from tests.faults.report import table
+from tests.faults.report import table, told
 from tests.faults.result import Case, Result
 from tests.faults.station import station
 
@@ -61,11 +61,8 @@ def _share(place: Path, cases: Sequence[Case]) -> list[Result]:
     try:
         for case in cases:
             result = python.run(made, case)
-            if result.end == "MIXED":
-                print(f"MIXED: {case}: {'; '.join(result.why)}"[:1500], file=sys.stderr, flush=True)
+            print(told(result), file=sys.stderr, flush=True)
             results.append(result)
-            if not len(results) % 50:
-                print(f"{len(results)} of {len(cases)}", file=sys.stderr, flush=True)
     finally:
         made.forget()
     return results

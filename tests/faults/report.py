@@ -7,7 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tests.faults.result import ENDS, Result
 
-SHORT = {"done": "d", "rolled back": "r", "refused": "x", "busy": "b", "told": "t", "booted": "p", "MIXED": "M"}
+
+def told(result: Result) -> str:
+    """Return a line on one run."""
+    why = "".join(f"\n    {w}" for w in result.why)
+    return f"{result.end:<12}{result.seconds:6.2f} s  {result.case}{why}"
 
 
 def table(results: Sequence[Result], left: Mapping[str, int], seconds: float) -> str:

@@ -122,7 +122,7 @@ def on_the_wire(station: Station, case: Case) -> Judged:
             why += _late(station, proxy.held)
         if not station.ask(f"await node.faults.idle({WAIT})"):
             raise Stranded("the upgrade does not end")
-        began = strike.number > 0 or strike.fault not in ("half open",) and strike.moment == "after"
+        began = strike.number > 0 or (strike.fault not in ("half open",) and strike.moment == "after")
         sure = ("3",) if began or strike.fault in ("sent twice", "late") else ("1", "3")
         why += judge(station, *sure)
         if c.exit_code not in (0, 3, 4, 6, 130, -9):

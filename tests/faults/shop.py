@@ -1,8 +1,8 @@
 """A small shop in three releases, of which everything that an upgrade can do is one step.
 
-From 1 to 2: `fax` is ended and its module deleted, the supervisor learns of `audit`, stock and till change their states,
-a ledger is opened by a call that knows its undo, and `audit` is started. From 2 to 3: two windows with a call between
-them, so that what fails late is taken back by a downgrade.
+From 1 to 2: `fax` is ended and its module deleted, the supervisor learns of `audit`, stock and till change their
+states, a ledger is opened by a call that knows its undo, and `audit` is started. From 2 to 3: two windows with a call
+between them, so that what fails late is taken back by a downgrade.
 
 Every function that an upgrade calls is a point at which a fault can strike: `at(point, subject, work)`.
 """
@@ -31,7 +31,8 @@ APP = """
     class Top(Supervisor):
         def init(self, args):
             stocks = [ChildSpec(n, Stock, i, name=n) for i, n in enumerate(("s1", "s2", "s3"))]
-            children = [*stocks, ChildSpec("till", Till, 7, name="till"), ChildSpec("{other}", {Other}, 0, name="{other}")]
+            other = ChildSpec("{other}", {Other}, 0, name="{other}")
+            children = [*stocks, ChildSpec("till", Till, 7, name="till"), other]
             return at("init of top {vsn}", None, lambda: SupervisorSpec(children, intensity=1000))
 """
 PRICE = """
@@ -171,5 +172,6 @@ def _server(module: str, vsn: str, *, imports: str = "", check: str = "", ask: s
 
 def _appup(vsn: str, other: str, up: tuple[str, ...], down: tuple[str, ...]) -> str:
     there, back = ("".join(f"\n      {line}" for line in lines) for lines in (up, down))
-    head = f'application: shop\nvsn: "{vsn}"'
-    return f'{head}\nup:\n  - from: "{other}"\n    instructions:{there}\ndown:\n  - to: "{other}"\n    instructions:{back}\n'
+    up_, down_ = f'\nup:\n  - from: "{other}"', f'\ndown:\n  - to: "{other}"'
+    steps = "\n    instructions:"
+    return f'application: shop\nvsn: "{vsn}"{up_}{steps}{there}{down_}{steps}{back}\n'
