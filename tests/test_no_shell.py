@@ -20,9 +20,11 @@ def asked(text: str) -> Iterator[str]:
     """Yield where Python's text asks for a shell."""
     for node in ast.walk(ast.parse(text)):
         match node:
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), keywords=keywords):
-                if name in _ASKING:
-                    yield f"{node.lineno}: {name}"
+            case ast.ImportFrom(module="os" | "subprocess" | "asyncio", names=names):
+                yield from (f"{node.lineno}: {n.name}" for n in names if n.name in _ASKING)
+            case ast.Attribute(value=ast.Name(id="os" | "subprocess" | "asyncio"), attr=name) if name in _ASKING:
+                yield f"{node.lineno}: {name}"
+            case ast.Call(keywords=keywords):
                 yield from (f"{node.lineno}: shell=" for k in keywords if k.arg == "shell")
                 first = node.args[0] if node.args else None
                 if isinstance(first, ast.List | ast.Tuple) and first.elts and isinstance(first.elts[0], ast.Constant):
@@ -50,7 +52,7 @@ def test_no_shell_is_asked_in_a_node() -> None:
     "text",
     [
         "import os\nos.system('ls')",
-        "from os import popen\npopen('ls')",
+        "from os import popen",
         "import subprocess\nsubprocess.run('ls', shell=True)",
         "import subprocess\nsubprocess.run(['/bin/sh', '-c', 'ls'])",
         "await asyncio.create_subprocess_shell('ls')",

@@ -19,6 +19,8 @@ from relup.document.piece import DEPTH, MOST, TOO_MANY, Place, Plain, Spot
 
 EXPANSION = 100_000
 """How many values the aliases of a file may add."""
+VALUES = 1_000_000
+"""How many values a file may hold; a plan of fifty thousand modules holds half as many."""
 DIGITS = 400
 """How long a number may be; Python refuses to read one of 4,300 digits."""
 
@@ -98,7 +100,7 @@ class Builder:
             self._key(event, place)
             return
         data = self._resolved(event)
-        self.count += 1
+        self._counted(event)
         if event.anchor:
             self.anchors[event.anchor] = _Anchored(1, 0, data, place)
         self._add(data, place, 0)
@@ -151,7 +153,7 @@ class Builder:
         if event.tag is not None:
             self._tag(event)
         self._bound_depth(event, 1)
-        self.count += 1
+        self._counted(event)
         if event.anchor:
             self.anchors[event.anchor] = _Anchored()
         self.stack.append(_Open(data, place, event.anchor, self.count - 1, wants_key=type(data) is dict, is_key=is_key))
@@ -203,6 +205,12 @@ class Builder:
     def _bound_depth(self, event: yaml.Event, height: int) -> None:
         if len(self.stack) + height > DEPTH:
             self._problem("too_deep", f"collections are nested more than {DEPTH} deep", event)
+            raise GiveUp
+
+    def _counted(self, event: Any) -> None:
+        self.count += 1
+        if self.count > VALUES:
+            self._problem("too_many_values", f"the file holds more than {VALUES:,} values", event)
             raise GiveUp
 
     def _tag(self, event: Any) -> None:

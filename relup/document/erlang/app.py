@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
-from relup.document.erlang.reader import decode, read_terms
+from relup.document.erlang.reader import LIMIT, decode, read_terms
 from relup.document.erlang.terms import Atom, List, Number, String, Term, Tuple
 from relup.document.text import read_bytes
 from relup.model.release import Application
@@ -82,7 +82,7 @@ def read_application(path: Path) -> Application:
 def only_term(path: Path) -> Term | None:
     """Return the one term of a file, None when there is none or more; raise `InvalidInput` when it cannot be read."""
     file = str(path)
-    terms = read_terms(decode(read_bytes(path), file), file).terms
+    terms = read_terms(decode(read_bytes(path, LIMIT), file), file).terms
     return terms[0] if len(terms) == 1 else None
 
 

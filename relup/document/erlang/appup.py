@@ -19,7 +19,7 @@ from relup.document.erlang.app import only_term
 from relup.document.erlang.fields import Node, mapping, sequence, spot, text, wrong
 from relup.document.erlang.flaws import Flaw
 from relup.document.erlang.forms import read_instruction
-from relup.document.erlang.reader import decode, read_terms
+from relup.document.erlang.reader import LIMIT, decode, read_terms
 from relup.document.erlang.terms import Atom, Binary, List, Term, Tuple
 from relup.document.piece import Piece
 from relup.document.text import read_bytes
@@ -52,7 +52,7 @@ def appup_piece(text: str, file: str, vsn: str | None = None) -> Piece:
 
 def read_source(path: Path, vsn: str | None) -> Source:
     """Return what the file at *path* says; raise `InvalidInput` when it is no appup of OTP."""
-    text = decode(read_bytes(path), str(path))
+    text = decode(read_bytes(path, LIMIT), str(path))
     if path.suffix in (".yaml", ".yml"):
         hint = "only an .appup or .appup.src has to be imported"
         raise InvalidInput([Diagnostic("not_erlang", "this is YAML already", Location(str(path), 1, 1), hint=hint)])

@@ -21,6 +21,11 @@ from relup.document.piece import DEPTH, MOST, Spot
 from relup.document.reader import raise_errors
 from relup.document.wording import short
 
+LIMIT = 2 * 2**20
+"""The largest file of terms that is read, in bytes.
+
+Each two bytes may be a value of its own, so this is a minute of work; an `.app` of ten thousand modules has 300 kB.
+"""
 _VARIABLE = "VSN"
 _IN_TEXT = re.compile(r"%VSN%|\{\{vsn\}\}")
 _IN_BYTES = re.compile(rb"%VSN%|\{\{vsn\}\}")
