@@ -63,6 +63,10 @@ def test_a_saved_plan_is_refused_when_a_file_or_the_node_is_another_one_by_now(
         assert f"{file}: module 'depot_worker' changed since the plan was made" in changed
         assert "[stale_plan]" in changed
         file.write_bytes(planned)
+        in_the_way = commands.home / ".beam" / node.name.replace("@", ".") / "releases.new"
+        in_the_way.mkdir(parents=True)
+        assert "[record_not_written]" in commands.run("apply", node.name, plan, exit_code=4).stderr
+        in_the_way.rmdir()
         commands.run("apply", node.name, plan)
         again = commands.run("apply", node.name, plan, exit_code=4).stderr
         assert "depot_worker" in again

@@ -104,13 +104,13 @@ async def started(step: Step, files: Files, base: Path, given: Path) -> str:
     return found
 
 
-def main() -> None:
-    """Start a node on what a crash at every byte of every write leaves, and count what is said."""
+def main(apart: int) -> None:
+    """Start a node on what a crash leaves, in each write at bytes that are so far *apart*; count what is said."""
     begun, said = time.monotonic(), Counter[str]()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         recording = recorded(folder)
-        for step, files in crashes(recording):
+        for step, files in crashes(recording, apart):
             line = asyncio.run(started(step, files, folder / "again", folder / "1"))
             said["found" if line != "nothing" else line] += 1
     steps, states = len(recording.steps), said.total()
@@ -119,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(int(sys.argv[1]) if sys.argv[1:] else 1)

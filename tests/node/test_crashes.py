@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from relup.diagnostics import Refused
 from relup.document import read_release
 from relup.executor import Options
 from relup.model.route import Route
@@ -70,3 +72,40 @@ def test_a_step_of_the_disk_that_fails_stops_the_upgrade_and_undoes_it(tmp_path:
         came_to.append(status)
     assert came_to[:3] == ["rolled_back"] * 3
     assert set(came_to[3:]) <= {"rolled_back", "done"}
+
+
+def test_a_disk_that_fails_keeps_nobody_from_going_back_and_nothing_from_staying_unconfirmed(tmp_path: Path) -> None:
+    one, two, _ = releases(tmp_path)
+    relup = plan(read_release(one), read_release(two))
+
+    async def scenario() -> None:
+        failing = Failing(10**9, errno.ENOSPC)
+        async with serve(one, base=tmp_path / "home", disk=failing.disk()) as service:
+            handler, home = service.handler, Home(tmp_path / "home", "shop")
+            install = partial(handler.install, owner="a test", emit=lambda event: None, options=Options())
+            assert (await install(relup, confirm_within=3600)).status == "done"
+            for step in range(1, 5):
+                failing.at = failing.taken + step
+                with pytest.raises(Refused, match=r"releases\.json"):
+                    await handler.confirm("a test")
+                records = home.records()
+                assert records is not None
+                assert (records.permanent.vsn, handler.records.permanent.vsn) == ("1", "1")
+            assert handler.deadline is not None
+            failing.at, failing.stays = failing.taken + 1, True
+            outcome = await install(relup.back() or relup)
+            assert outcome.status == "done"
+            assert [d.code for d in outcome.diagnostics if d.severity == "warning"] == ["history_not_written"]
+            assert (handler.running.vsn, handler.records.current.vsn) == ("1", "1")
+            assert await service.node.call("w0", "get") == [1, "up", "down"]
+            assert [e["what"] for e in handler.history() if "unwritten" in e] == ["begin", "downgrade"]
+            failing.stays, failing.at = False, 0
+            assert (await install(relup)).status == "done"
+            assert [e["what"] for e in home.history()] == [
+                "start",
+                *["begin", "upgrade", "begin", "downgrade"],
+                "begin",
+                "upgrade",
+            ]
+
+    asyncio.run(scenario())

@@ -225,10 +225,23 @@ class ReleaseHandler:
         return lambda: self._record(*before)
 
     def _record(self, records: Records, running: Release) -> None:
-        self._home.write(records)
+        """Replace the record, and say what runs. Raises `OSError` for what only a record makes true.
+
+        A disk that takes nothing keeps nobody from going back: a restart boots what is permanent, whatever ran.
+        """
+        try:
+            self._home.write(records)
+        except OSError as error:
+            if records.permanent != self.records.permanent or not self._is_back(records.current):
+                raise
+            log.error("the release record could not be written, and tells of what ran before: %s", error)
         self.records, self.running = records, running
         for application in running.applications:
             make_known(self.node, application)
+
+    def _is_back(self, release: Installed) -> bool:
+        """Whether *release* is what is permanent, or what ran before the upgrade that is undone now."""
+        return release in (self.records.permanent, self._recorded.current)
 
     # ── provisional until confirmed ────────────────────────────────────────────────────────────────────
 
@@ -344,11 +357,14 @@ class ReleaseHandler:
     def _write_begin(self, relup: Relup) -> None:
         """Record that the first window is about to open: a node that dies in it leaves this as its last word.
 
-        Raises `OSError`: what cannot be recorded is not begun.
+        Raises `OSError`: what cannot be recorded is not begun, but for a way back.
         """
         entry = {"what": "begin", "number": self._taken, "who": self._owner}
         entry |= {"release": str(relup.base), "to": relup.goal.vsn, "direction": relup.direction}
-        self._home.append({"at": self._clocks.wall(), **entry})
+        if self._is_back(Installed.of(relup.goal)):
+            self._note(entry)
+        else:
+            self._home.append({"at": self._clocks.wall(), **entry})
         self.number, self.begun = self._taken, entry
 
     def _write_history(self, owner: str, route: Route, outcome: Outcome) -> Outcome:
