@@ -14,7 +14,7 @@ with everything found. Time grows with the number of instructions and dependenci
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,6 +27,8 @@ from relup.model.instructions import (
     LowLevel,
     ModuleInstruction,
     PointOfNoReturn,
+    Resume,
+    Verify,
 )
 from relup.model.pairs import check_pairs
 from relup.model.release import Application
@@ -112,7 +114,7 @@ def stages(
     ordered = tuple(grouped(expanded, rank))
     kept = staying(module_instructions(expanded), applications, pre_applications)
     fetched = tuple(f for c in ordered if isinstance(c, tuple) for f in object_code(c, where, kept))
-    lowered = tuple(_lower(direction, ordered, kept))
+    lowered = _asked_before_resume(_lower(direction, ordered, kept))
     first, last = place_restarts(direction, merge_object_code((*before, *fetched)), lowered)
     script = (*first, PointOfNoReturn(), *last)
     return Stages(before, collected, expanded, ordered, fetched, lowered, script)
@@ -122,6 +124,15 @@ def _collect(scripts: Scripts) -> tuple[Before, tuple[Instruction, ...]]:
     halves = [split(script) for script in scripts]
     before = (i for b, _ in halves for i in b if isinstance(i, LoadObjectCode | Apply))
     return tuple(before), tuple(i for _, a in halves for i in a)
+
+
+def _asked_before_resume(script: Iterable[LowLevel]) -> tuple[LowLevel, ...]:
+    """Let the script say what the window does: who is asked after a component is asked before that goes on."""
+    found: list[LowLevel] = []
+    for step in script:
+        late = isinstance(step, Verify) and found and isinstance(found[-1], Resume)
+        found.insert(len(found) - 1 if late else len(found), step)
+    return tuple(found)
 
 
 def _lower(direction: Direction, ordered: Sequence[Component | LowLevel], kept: Collection[str]) -> Iterator[LowLevel]:

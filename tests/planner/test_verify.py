@@ -8,7 +8,7 @@ import pytest
 
 from relup.diagnostics import InvalidInput
 from relup.document import relup_from_data, relup_to_data
-from relup.model.instructions import Apply, Call, Instruction, LoadModule, Update, Verify
+from relup.model.instructions import Apply, Call, Instruction, LoadModule, Resume, Update, Verify
 from relup.model.relup import Relup
 from relup.model.windows import Window, inverse, probes, segments
 from relup.planner import explain, plan
@@ -66,6 +66,7 @@ def test_a_plan_shows_and_keeps_it() -> None:
     made = planned(CART, TILL, SANE, WELL)
     assert relup_from_data(relup_to_data(made)) == made
     lines = list(plan_lines(made))
+    assert made.script[-3:] == (SANE, WELL, Resume(("shop.cart", "shop.till")))
     assert "       verifies     shop.ops:sane(1), shop.ops:well()" in lines
     assert any(line.endswith("verify shop.ops:sane(1)") for line in lines)
 

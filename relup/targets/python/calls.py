@@ -31,12 +31,17 @@ Place: TypeAlias = tuple[Pid, Any]
 """A supervisor, and the id of one of its children."""
 
 
-async def called(call: Call) -> Any:
-    """Call a function of the code that is current, and return what it returns, awaited if need be."""
+def function_of(call: Call) -> Any:
+    """Return what is called, of the code that is current."""
     function: Any = importlib.import_module(OTP_MODULES.get(call.module, call.module))
     for name in call.function.split("."):
         function = getattr(function, name)
-    result = function(*call.args)
+    return function
+
+
+async def called(call: Call) -> Any:
+    """Call a function, and return what it returns, awaited if need be."""
+    result = function_of(call)(*call.args)
     return await result if isawaitable(result) else result
 
 

@@ -114,7 +114,7 @@ class ReleaseHandler:
 
     async def ask_again(self, probes: Sequence[Verify]) -> None:
         """Ask what the plan says is to be asked, while everybody runs."""
-        await ask_each(self.node, probes)
+        await ask_each(self.node, self.watchdog, probes)
 
     @asynccontextmanager
     async def begin(self, relup: Relup, limits: Limits = UNSAID) -> AsyncIterator[PythonTransaction]:
@@ -329,7 +329,7 @@ class ReleaseHandler:
                     await self._idle.wait()
                     holds = self._holds
                     try:
-                        await ask_each(self.node, asked)
+                        await ask_each(self.node, self.watchdog, asked)
                     except EffectFailed as no:
                         if self._holds == holds:  # else what it saw was the middle of an upgrade
                             return no

@@ -8,18 +8,21 @@ does not answer; what the suspended hold is read with `sys.get_state`, which the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import isawaitable
 from typing import Any
 
 from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed
-from relup.model.instructions import Call, Verify
+from relup.model.instructions import Verify
 from relup.model.naming import describe
 from relup.runtime import Node
 from relup.runtime.context import inside, probe_variable
 from relup.targets.python.blame import place_of
 from relup.targets.python.bounded import Overdue, within
-from relup.targets.python.calls import called
+from relup.targets.python.calls import function_of
+from relup.targets.python.failing import overdue
 from relup.targets.python.threads import is_cancelled
+from relup.targets.python.watchdog import Overrun, Watchdog
 
 PATIENCE = 5.0
 """Seconds for a probe to answer where nobody said another limit."""
@@ -33,18 +36,23 @@ def patience(probe: Verify) -> float:
     return probe.timeout / 1000 if isinstance(probe.timeout, int) else PATIENCE
 
 
-async def ask(node: Node, probe: Verify, when: str) -> None:
-    """Ask one probe in *node*. Raises `EffectFailed` with what it said, unless that is yes."""
+async def ask(node: Node, watchdog: Watchdog, probe: Verify, when: str) -> None:
+    """Ask one probe in *node*. Raises `EffectFailed` with what it said, unless that is yes.
+
+    *watchdog* interrupts a function that holds the loop up.
+    """
     seconds = patience(probe)
     hint = None
     try:
         with inside(node):
-            answer = await within(seconds, _probing(probe.call))
+            answer = await within(seconds, _probing(watchdog, probe, seconds))
         said = "returned False" if isinstance(answer, bool) and not answer else None
     except BaseException as error:
         if is_cancelled():
             raise
-        if isinstance(error, Overdue):
+        if isinstance(error, Overrun):
+            said = overdue(error)
+        elif isinstance(error, Overdue):
             said, hint = f"did not answer within {seconds:g} s", _TOO_LONG if when == STANDING_STILL else None
         else:
             said = f"failed: {in_words(error)}{place_of(error)}"
@@ -53,20 +61,24 @@ async def ask(node: Node, probe: Verify, when: str) -> None:
         raise EffectFailed(Diagnostic("verify_failed", message, probe.location, hint=hint))
 
 
-async def _probing(call: Call) -> Any:
+async def _probing(watchdog: Watchdog, probe: Verify, seconds: float) -> Any:
     token = probe_variable.set(True)
     try:
-        return await called(call)
+        function = function_of(probe.call)
+        with watchdog.step("{0}", seconds) as step:  # nobody else has his turn in it, so steps end in their order
+            step.at = describe(probe)
+            answer = function(*probe.call.args)
+        return await answer if isawaitable(answer) else answer
     finally:
         probe_variable.reset(token)
 
 
-async def ask_each(node: Node, probes: Sequence[Verify]) -> None:
+async def ask_each(node: Node, watchdog: Watchdog, probes: Sequence[Verify]) -> None:
     """Ask all of them while everybody runs. Raises `EffectFailed` with every no."""
     said: list[Diagnostic] = []
     for probe in probes:
         try:
-            await ask(node, probe, RUNNING)
+            await ask(node, watchdog, probe, RUNNING)
         except EffectFailed as no:
             said += no.diagnostics
     if said:

@@ -328,7 +328,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._settle()
         with self._watchdog.step("{0}", patience(probe)) as step:
             step.at = describe(probe)
-            await ask(self._node, probe, STANDING_STILL)
+            await ask(self._node, self._watchdog, probe, STANDING_STILL)
 
     async def verify(self) -> Sequence[Diagnostic]:
         """Check that every process in scope still stands, and that none was born into the window unseen."""
