@@ -27,7 +27,7 @@ from relup.model.windows import Cut, Segment, Window
 Side: TypeAlias = Literal["goal", "base"]
 """Where an effect leads: to the goal of the plan, or back to its base."""
 
-_PASSING = frozenset({"suspend_timeout", "supervisor_silent", "born_in_window"})
+_PASSING = frozenset({"suspend_timeout", "supervisor_silent"})
 
 
 class EffectFailed(Exception):

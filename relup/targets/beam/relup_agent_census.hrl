@@ -14,12 +14,13 @@ census(Modules) ->
     Tops = [{P, [M], S, Call} || {P, S, Call} <- Supervisors, M <- [module(Call)], is_map_key(M, Wanted)],
     InTree = maps:from_keys([P || {P, _, _, _} <- Trees] ++ [P || {P, _, _} <- Supervisors], true),
     Outside = with_calls([{P, worker, [], none} || P <- processes(), not is_map_key(P, InTree)]),
+    put(unsure, [P || {P, _, _, _, {proc_lib, init_p, 5}} <- Outside]),
     {Told, Busy} = told(Outside, Handlers),
     Others = [{P, Ms, parent(P), Call} || {P, Said, _, Call} <- Told, (Ms = runs(Call, Said, Wanted)) =/= []],
     Hears = fun({P, _, _, Call}) -> hears(P, Call) end,
     {Found, Deaf} = lists:partition(Hears, Using ++ Tops),
     {Beyond, Too} = lists:partition(Hears, Others),
-    Mute = [describe(P) || {P, _, _, _} <- Deaf ++ Too, not is_task(P)],
+    Mute = [describe(P) || {P, _, _, _} <- Deaf ++ Too, not is_task(P), is_process_alive(P)],
     Selected = fun(All) -> [{P, Ms, S} || {P, Ms, S, _} <- All] end,
     {ok, Selected(Found), Selected(Beyond), Mute, [describe(P) || P <- Silent ++ Busy]}.
 

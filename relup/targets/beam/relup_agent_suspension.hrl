@@ -14,14 +14,16 @@ concerned(Modules, Code) ->
     {Lingering, Holding} = lingering(Code, Concerned),
     {ok, map_size(Concerned), [describe(P) || {P, _, _} <- Beyond], Mute, Silent, Lingering, Holding}.
 
-%% Take the census, and watch whom it found.
+%% Take the census, and watch whom it found. Who was born meanwhile, or has not come so far yet that it can be told what
+%% it was started to run, is looked at again.
 select(Modules, A) ->
+    Present = maps:from_keys(processes(), true),
     case census(Modules) of
         {ok, Found, Beyond, [], []} ->
             Before = A#agent{modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = []},
             Next = watch(Found ++ Beyond, Before),
             make_room(map_size(Next#agent.selected)),
-            Known = maps:from_keys(processes(), true),
+            Known = maps:merge(maps:without(erase(unsure), Present), Next#agent.selected),
             {{ok, map_size(Next#agent.selected)}, Next#agent{known = Known, unseen = []}};
         {ok, _, _, [], Silent} -> {{silent, Silent}, A};
         {ok, _, _, Mute, _} -> {{mute, Mute}, A}
@@ -127,28 +129,37 @@ limit(P, Limits, #agent{selected = Selected}) ->
         _ -> ?LIMIT
     end.
 
-%% Suspend who was born since the window was opened, until nobody new is found. Whose states were changed before the
-%% load cannot be joined any more: verify/1 finds whoever came too late for it.
+%% Suspend who was born since the window was opened, until nobody new is found, and change their states as those of the
+%% others were changed before the load. Who comes too late for it is found by verify/1.
 catch_up(A) -> catch_up(?TRIES, A).
 
 catch_up(_, #agent{known = none} = A) -> {ok, A};
 catch_up(0, A) -> {ok, A};
-catch_up(Tries, #agent{known = Known, modules = Modules, changed = []} = A) ->
+catch_up(Tries, #agent{known = Known, modules = Modules} = A) ->
     Wanted = maps:from_keys(Modules, true),
-    New = [P || P <- processes(), not is_map_key(P, Known)],
-    Next = A#agent{known = maps:merge(Known, maps:from_keys(New, true))},
-    case [{P, [M], parent(P)} || P <- New, M <- [initial(P)], is_map_key(M, Wanted), hears(P)] of
+    New = [{P, M} || P <- processes(), not is_map_key(P, Known), M <- [initial(P)], M =/= none],
+    Next = A#agent{known = maps:merge(Known, maps:from_keys([P || {P, _} <- New], true))},
+    case [{P, [M], parent(P)} || {P, M} <- New, is_map_key(M, Wanted), hears(P)] of
         [] -> {ok, Next};
         Born ->
             Before = Next#agent.supervisors,
             Watching = watch(Born, Next),
             Joining = [P || {P, _, _} <- Born] ++ (Watching#agent.supervisors -- Before),
             case stages([Joining], 0, ?NOW, A#agent.limits, Watching) of
-                {ok, Joined} -> catch_up(Tries - 1, Joined);
+                {ok, Joined} ->
+                    case change_too([{P, Ms} || {P, Ms, _} <- Born], Joined) of
+                        {ok, Changed} -> catch_up(Tries - 1, Changed);
+                        Failed -> Failed
+                    end;
                 Failed -> Failed
             end
-    end;
-catch_up(_, A) -> {ok, A}.
+    end.
+
+change_too(Born, A) ->
+    case get(changes) of
+        undefined -> {ok, A};
+        Changes -> change_code(Changes, Born, A)
+    end.
 
 %% Wait for the answers of a batch, each {{Batch, Pid}, Answer}; whoever dies meanwhile needs to give none.
 collect(Batch, Asked, Until, A) -> collect(Batch, length(Asked), [], Until, Asked, A).

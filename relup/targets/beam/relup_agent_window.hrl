@@ -26,6 +26,14 @@ exchanged(Number, Side, Mode, A) ->
 
 %% Let the suspended processes of these modules change their states: {Module, Its vsn before, Extra, Limit, By},
 %% by the module itself or by a function of another one, {Module, Function}.
+%% Before the load, whoever was born since the window was opened is suspended first.
+change_code(Changes, #agent{loaded = none} = A) ->
+    case catch_up(A) of
+        {ok, Next} ->
+            put(changes, case get(changes) of undefined -> []; Before -> Before end ++ Changes),
+            change_code(Changes, maps:to_list(Next#agent.selected), Next);
+        Failed -> Failed
+    end;
 change_code(Changes, #agent{selected = Selected} = A) ->
     change_code(Changes, maps:to_list(Selected), A).
 
@@ -77,7 +85,7 @@ running(Modules, Pids) ->
 %% Let everybody go on; from here on the way back is a downgrade.
 resume(A) ->
     Released = release(A),
-    erase(selected),
+    [erase(Key) || Key <- [selected, changes]],
     {ok, Released#agent{
         modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, unseen = [], called = [],
         changed = [],
