@@ -61,6 +61,8 @@ class Upgrade:
     milliseconds: float
     """From the connection to its end."""
     window: float
+    said: str = ""
+    """Why it did not come about, if it did not."""
 
 
 class Subject(Protocol):
@@ -133,6 +135,8 @@ class Course:
     counted: list[Mapping[str, float]] = field(default_factory=list)
     upgrades: list[tuple[Kind, Upgrade]] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
+    surprises: list[str] = field(default_factory=list)
+    """The upgrades that ended otherwise than they had to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +223,9 @@ def soak(
 def _round(subject: Subject, number: int, course: Course) -> None:
     kind = kind_of(number)
     upgrade = subject.upgrade(kind)
-    assert upgrade.status in ENDINGS[kind], f"round {number}, {kind}: {upgrade}"
     course.upgrades.append((kind, upgrade))
+    if upgrade.status not in ENDINGS[kind]:
+        course.surprises.append(f"round {number}, {kind}: {upgrade.status}: {upgrade.said}")
     if kind == "deadline" or number % 7 == 6:
         subject.confirm()
 
@@ -280,6 +285,7 @@ def speed(course: Course, whole: Traffic) -> Iterator[Figure]:
     lost = abs(whole.sent - whole.received)
     yield Figure("messages sent, received, lost", whole.sent, whole.received, lost, 0)
     yield Figure("messages doubled or out of order", 0, whole.wrong, whole.wrong, 0)
+    yield Figure("upgrades that ended otherwise", 0, len(course.surprises), len(course.surprises), 0)
 
 
 TIMED: Mapping[str, tuple[Kind, ...]] = {
@@ -301,8 +307,8 @@ def run(name: str, target: Target, rounds: int, seconds: float, say: Callable[[s
     said = ", ".join(f"{what} {number}" for what, number in sorted(endings.items()))
     say(f"{name}: {course.at[-1]:,} of {rounds:,} rounds in {took:,.0f} s: {said}")
     say(f"  {'':34}{'first':>16}{'last':>16}{'growth':>16}")
-    for figure in found:
-        say(str(figure))
+    for line in (*found, *course.surprises):
+        say(str(line))
     return found
 
 

@@ -28,6 +28,7 @@ from relup.targets.beam.where import Where
 
 WORKERS, SENDERS = 50, 3
 DEADLINE = 600.0
+PATIENCE = 60.0
 REQUESTS = 5
 """What one controller asks for before the next one comes: each has to start an Erlang."""
 
@@ -183,7 +184,8 @@ class BeamSubject:
         took = (time.perf_counter() - begin) * 1000
         if outcome["status"] == "done":
             self._vsn = goal
-        return Upgrade(outcome["status"], took, sum(w["milliseconds"] for w in outcome["windows"]))
+        said = "; ".join(d["message"] for d in outcome.get("diagnostics", ()))
+        return Upgrade(outcome["status"], took, sum(w["milliseconds"] for w in outcome["windows"]), said)
 
     def _apply(self, kind: Kind, data: Any, within: float | None) -> Any:
         options = {
@@ -246,7 +248,7 @@ class BeamSubject:
         """Return the controller; after some requests another one comes."""
         if self._asked % REQUESTS == 0:
             self.leave()
-            self._current = self._controller.enter_context(beam_client(self._where, self._base))
+            self._current = self._controller.enter_context(beam_client(self._where, self._base, timeout=PATIENCE))
         self._asked += 1
         assert self._current is not None
         return self._current

@@ -217,7 +217,8 @@ class PythonSubject:
         took = (time.perf_counter() - begin) * 1000
         if outcome["status"] == "done":
             self._vsn = goal
-        return Upgrade(outcome["status"], took, sum(w["milliseconds"] for w in outcome["windows"]))
+        said = "; ".join(d["message"] for d in outcome.get("diagnostics", ()))
+        return Upgrade(outcome["status"], took, sum(w["milliseconds"] for w in outcome["windows"]), said)
 
     def _apply(self, kind: Kind, data: Any, within: float | None) -> Any:
         options = {

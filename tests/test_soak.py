@@ -23,6 +23,7 @@ def test_twenty_upgrades_under_load_lose_no_message_and_leave_nothing_behind(tar
     with TARGETS[target].start(tmp_path) as subject:
         course = soak(subject, 20, 120, print, counts=4, quiet_for=0.05)
         whole = subject.stop()
+    assert course.surprises == []
     assert {kind for kind, _ in course.upgrades} == {"plain", "deadline", "fails", "lost"}
     assert (whole.received, whole.wrong) == (whole.sent, 0)
     assert whole.received > 1_000
