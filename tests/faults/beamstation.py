@@ -22,6 +22,7 @@ from relup.diagnostics import Diagnostic
 from relup.document import read_release
 from relup.document.route import write_route
 from relup.executor import EffectFailed
+from relup.executor.limits import UNSAID
 from relup.planner import find_route
 from relup.targets.beam import client
 from relup.targets.beam.asking import evaluate
@@ -217,8 +218,8 @@ def pointed(station: BeamStation, armed: Armed, says: int) -> type[Target]:
 
     class PointedTarget(Target):
         @asynccontextmanager
-        async def begin(self, relup: Any) -> AsyncIterator[Any]:
-            async with super().begin(relup) as transaction:
+        async def begin(self, relup: Any, limits: Any = UNSAID) -> AsyncIterator[Any]:
+            async with super().begin(relup, limits) as transaction:
                 yield Pointed(transaction, self.bridge)
 
     return PointedTarget

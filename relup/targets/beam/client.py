@@ -17,7 +17,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.document.route import route_from_data
-from relup.executor import Event, Options, install
+from relup.executor import Event, Options, Outcome, install
 from relup.model.instructions import SyncNodes
 from relup.model.naming import describe
 from relup.model.release import Release
