@@ -1,4 +1,4 @@
-"""The matrix on BEAM nodes: every fault at every effect of the controller, and in all code that the node runs for it."""
+"""The matrix on BEAM nodes: every fault at every effect of the controller, and in all code that the node runs then."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class BeamStation:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent,  # noqa: PLW1509  # there are no threads here
             )
         end = time.monotonic() + PATIENCE
         while b"shop runs" not in self.log.read_bytes():
@@ -259,10 +259,11 @@ async def _kill_bridge(station: BeamStation, bridge: Any) -> None:
 
 async def _stop(station: BeamStation, bridge: Any) -> None:
     """Stand still with the bridge for longer than the lease, then go on."""
-    alarm = subprocess.Popen(["sh", "-c", f"sleep 5; kill -CONT {os.getpid()} {' '.join(map(str, bridges()))}"])
-    for pid in bridges():
-        if pid != alarm.pid:
-            os.kill(pid, signal.SIGSTOP)
+    stopped = bridges()
+    again = f"sleep 5; kill -CONT {os.getpid()} {' '.join(map(str, stopped))}"
+    await asyncio.create_subprocess_exec("sh", "-c", again)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
     os.kill(os.getpid(), signal.SIGSTOP)
 
 

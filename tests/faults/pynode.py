@@ -144,7 +144,7 @@ class Live:
         """Wait until everything has struck, and no upgrade is running."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while faults().strikes:
+                while faults().strikes:  # noqa: ASYNC110  # who strikes may be in another thread
                     await asyncio.sleep(PAUSE)
                 await self.service.handler._idle.wait()
                 return True
