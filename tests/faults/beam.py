@@ -1,4 +1,4 @@
-"""The matrix on BEAM nodes: every fault at every effect of the controller, and in all code that the node runs for it."""
+"""The matrix on BEAM nodes: every fault at every effect of the controller, and in all code that the node runs then."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _judge(station: BeamStation, case: Case, command: Command, before: View, now
 
 def _shape(seed: int, vsn: int) -> dict[str, Any]:
     rows: Any = [seed, ("seed", seed)] if vsn == 1 else {"seed": [seed]}
-    return {"seed": seed, "vsn": vsn, "rows": rows} | ({"sum": seed} if vsn == 3 else {})  # noqa: PLR2004
+    return {"seed": seed, "vsn": vsn, "rows": rows} | ({"sum": seed} if vsn == 3 else {})
 
 
 def _check_processes(now: View) -> Iterator[str]:

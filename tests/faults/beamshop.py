@@ -58,7 +58,8 @@ act(spawn_storm) -> [spawn(fun() -> shop_stock:begin_one(9) end) || _ <- lists:s
 act(node_killed) -> os:cmd("kill -9 " ++ os:getpid()), receive never -> ok end;
 act(node_halts) -> erlang:halt(3, [{flush, false}]);
 act(connection_cut) -> [erlang:disconnect_node(N) || N <- nodes(hidden), hd(atom_to_list(N)) =/= $a], ok;
-act(controller_killed) -> [{_, Pid}] = ets:lookup(shop_fault, controller), os:cmd("kill -9 " ++ integer_to_list(Pid)), ok.
+act(controller_killed) ->
+    [{_, Pid}] = ets:lookup(shop_fault, controller), os:cmd("kill -9 " ++ integer_to_list(Pid)), ok.
 """
 TRAFFIC = r"""
 -module(shop_traffic).
@@ -88,7 +89,8 @@ stop() ->
     [{_, Pids}] = ets:lookup(shop_fault, senders),
     [P ! {stop, self()} || P <- Pids],
     Sent = [receive {P, Name, N, Wrong} -> {Name, N, Wrong} end || P <- Pids],
-    Logs = [{P, lists:reverse(maps:get(log, S)), maps:get(wrong, S)} || P <- ?TO, S <- [catch sys:get_state(P)], is_map(S)],
+    Log = fun(P, S) -> {P, lists:reverse(maps:get(log, S)), maps:get(wrong, S)} end,
+    Logs = [Log(P, S) || P <- ?TO, S <- [catch sys:get_state(P)], is_map(S)],
     {Sent, Logs}.
 
 view() ->

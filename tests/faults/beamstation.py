@@ -22,6 +22,7 @@ from relup.diagnostics import Diagnostic
 from relup.document import read_release
 from relup.document.route import write_route
 from relup.executor import EffectFailed
+from relup.executor.limits import UNSAID
 from relup.planner import find_route
 from relup.targets.beam import client
 from relup.targets.beam.asking import evaluate
@@ -74,7 +75,7 @@ class BeamStation:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent,  # noqa: PLW1509  # there are no threads here
             )
         end = time.monotonic() + PATIENCE
         while b"shop runs" not in self.log.read_bytes():
@@ -217,8 +218,8 @@ def pointed(station: BeamStation, armed: Armed, says: int) -> type[Target]:
 
     class PointedTarget(Target):
         @asynccontextmanager
-        async def begin(self, relup: Any) -> AsyncIterator[Any]:
-            async with super().begin(relup) as transaction:
+        async def begin(self, relup: Any, limits: Any = UNSAID) -> AsyncIterator[Any]:
+            async with super().begin(relup, limits) as transaction:
                 yield Pointed(transaction, self.bridge)
 
     return PointedTarget
@@ -258,10 +259,11 @@ async def _kill_bridge(station: BeamStation, bridge: Any) -> None:
 
 async def _stop(station: BeamStation, bridge: Any) -> None:
     """Stand still with the bridge for longer than the lease, then go on."""
-    alarm = subprocess.Popen(["sh", "-c", f"sleep 5; kill -CONT {os.getpid()} {' '.join(map(str, bridges()))}"])
-    for pid in bridges():
-        if pid != alarm.pid:
-            os.kill(pid, signal.SIGSTOP)
+    stopped = bridges()
+    again = f"sleep 5; kill -CONT {os.getpid()} {' '.join(map(str, stopped))}"
+    await asyncio.create_subprocess_exec("sh", "-c", again)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
     os.kill(os.getpid(), signal.SIGSTOP)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic, RelupError
 from relup.executor import EffectFailed
+from relup.executor.limits import UNSAID, Limits
 from relup.model.relup import Relup
 from relup.runtime import Node, Process, supervisor
 from relup.targets.python.client import connect
@@ -143,7 +144,7 @@ class Live:
         """Wait until everything has struck, and no upgrade is running."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while faults().strikes:
+                while faults().strikes:  # noqa: ASYNC110  # who strikes may be in another thread
                     await asyncio.sleep(PAUSE)
                 await self.service.handler._idle.wait()
                 return True
@@ -327,8 +328,8 @@ def pointed(handler: ReleaseHandler, live: Callable[[], Live]) -> None:
     begin = handler.begin
 
     @asynccontextmanager
-    async def begins(relup: Relup) -> AsyncIterator[Any]:
-        async with begin(relup) as transaction:
+    async def begins(relup: Relup, limits: Limits = UNSAID) -> AsyncIterator[Any]:
+        async with begin(relup, limits) as transaction:
             yield Pointed(transaction, live)
 
     handler.begin = begins  # type: ignore[method-assign, assignment]  # this one node's

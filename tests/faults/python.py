@@ -1,4 +1,4 @@
-"""The matrix on Python nodes: every fault at every point that a plan of two hops reaches, and at those of its way back."""
+"""The matrix on Python nodes: every fault at every point of a plan of two hops, and at those of its way back."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def busy() -> float:
 def _await_end(station: Station, command: Command, about: Sequence[Fault]) -> None:
     """Wait until the command has ended, and the upgrade too. Raises `Stranded`."""
     stands = any(f.name == "controller stands still" for f in about)
-    if not stands and not command.ended(WAIT):
+    if not stands and not command.ended(max(WAIT, *(busy() * f.seconds for f in about))):
         raise Stranded(f"the command does not end: {_frames(station)}")
     if station.alive() and not _idle(station, about):
         raise Stranded("the upgrade does not end")

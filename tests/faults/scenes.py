@@ -1,4 +1,4 @@
-"""What can go wrong around an upgrade that is not one step of it: on the wire, before it, and while it is provisional."""
+"""What can go wrong around an upgrade: on the wire, before it, and while it is provisional."""
 
 from __future__ import annotations
 

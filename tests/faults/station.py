@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import os
 import select
 import shutil
@@ -191,6 +192,8 @@ def _run(arguments: Sequence[str], base: Path, output: Path, go: int) -> None:
         code = end.code if isinstance(end.code, int) else 1
     except KeyboardInterrupt:
         code = 130
+    except Exception:
+        logging.exception("the command")
     finally:
         os._exit(code)
 

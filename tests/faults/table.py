@@ -32,6 +32,8 @@ _KNOWN = {
     **{name: Fault(name, spoils_node=True, writes_fail=True) for name in ("fsync fails", "rename fails", "read-only")},
     **{name: Fault(name, writes_fail=True) for name in ("disk full", "no descriptors")},
     "a process dies": Fault("a process dies", victims=("s2",)),
+    # a module body has a minute to come to its end
+    "endless loop": Fault("endless loop", seconds=100.0),
     "flood of messages": Fault("flood of messages", seconds=30.0),
 }
 RAISING = ("raises", "out of memory", "cancelled", "interrupts", "sys.exit", "recursion", "spoils, raises")

@@ -41,6 +41,8 @@
     loaded = none,
     died = [],
     stopped = #{},
+    %% the specs of children that were deleted, by supervisor and id
+    deleted = #{},
     %% what applications had in their environments before any of it was changed; none when nothing was
     env = none,
     %% what is to be done once everybody goes on, and what of that failed

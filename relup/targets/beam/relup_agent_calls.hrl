@@ -1,8 +1,18 @@
 %% What is called for an upgrade: functions of the program, and supervisors that end children and start them again.
 
 %% Call a function where nothing of the agent waits for it: what it prints goes to the node, and the lease goes on.
+call(supervisor, delete_child, [S, Id], Limit, A) ->
+    %% it may have to come back
+    Delete = fun() -> {deleted, {S, Id}, supervisor:get_childspec(S, Id), supervisor:delete_child(S, Id)} end,
+    apart(Delete, Limit, A);
+call(supervisor, restore_child, [S, Id], Limit, #agent{deleted = Deleted} = A) ->
+    case Deleted of
+        #{{S, Id} := {ok, Spec}} -> apart(fun() -> {true, restore_child(S, Id, Spec)} end, Limit, A);
+        _ -> {{failed, words({not_deleted, Id})}, A}
+    end;
 call(M, F, Args, Limit, A) ->
-    Starts = M =:= application andalso lists:member(F, [start, load, ensure_all_started]),
+    Starts = M =:= application andalso lists:member(F, [start, load, ensure_all_started])
+        orelse M =:= supervisor andalso lists:member(F, [start_child, restart_child, terminate_child]),
     Do = case {M, F, Args} of
         {application, start, [App, Type]} -> fun() -> start_application(App, Type) end;
         _ -> fun() -> apply(M, F, Args) end
@@ -20,6 +30,8 @@ apart(Do, Limit, A) ->
 
 called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
     receive
+        {'DOWN', Monitor, process, Pid, {relup_returned, {deleted, Which, Spec, Value}}} ->
+            {returned({true, Value}), A#agent{deleted = (A#agent.deleted)#{Which => Spec}}};
         {'DOWN', Monitor, process, Pid, {relup_returned, Value}} -> {returned(Value), A};
         {'DOWN', Monitor, process, Pid, Reason} -> {{failed, words(Reason)}, A};
         {'DOWN', _, process, Bridge, _} -> exit(Pid, kill), throw({lost, A});
@@ -32,9 +44,17 @@ called(Pid, Monitor, Until, #agent{bridge = Bridge} = A) ->
         end
     end.
 
-%% What a call returns is nobody's business, but for an application that is not there after it.
+%% OTP knows no way to add a child that does not run: it is started, and ended.
+restore_child(S, Id, Spec) ->
+    case supervisor:start_child(S, Spec) of
+        {error, Reason} -> {error, Reason};
+        _ -> supervisor:terminate_child(S, Id)
+    end.
+
+%% What a call returns is nobody's business, but for an application or a child that is not there after it.
 returned({true, {error, {already_started, _}}}) -> ok;
 returned({true, {error, {already_loaded, _}}}) -> ok;
+returned({true, {error, running}}) -> ok;
 returned({true, {error, Reason}}) -> {failed, words(Reason)};
 returned({asked, {error, _} = No}) -> {failed, words(No)};
 returned({asked, No}) when No =:= false; No =:= error -> {failed, words(No)};
