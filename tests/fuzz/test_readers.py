@@ -14,8 +14,8 @@ from tests.fuzz.readers import readers
 from tests.fuzz.shapes import drawn
 from tests.fuzz.trial import Fault, Reader, bounded, tried
 
-MUTATED, DRAWN = 60, 40
-"""Inputs for each reader: some seconds for all."""
+MUTATED, DRAWN = 25, 15
+"""Inputs for each reader: two seconds for all."""
 NAMES = sorted(
     [
         *("appup", "draft", "appup-to-erlang", "release", "plan", "route", "document", "plan-on-wire"),

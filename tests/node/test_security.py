@@ -69,12 +69,13 @@ def test_no_other_user_gets_to_a_node_and_none_is_answered() -> None:
             assert as_user(OTHER, lambda: ask(path, b'{"op":"status"}\n')).startswith("PermissionError")
             for opened in (folder / "home", path.parent, path):
                 opened.chmod(0o777)
-            for op in (b'{"op":"status"}\n', b'{"op":"stop"}\n', b'{"op":"evaluate","source":"1"}\n'):
-                (answer,) = [json.loads(line) for line in as_user(OTHER, lambda op=op: ask(path, op)).splitlines()]
-                assert answer["error"]["exit_code"] == 4
-                assert [d["code"] for d in answer["error"]["diagnostics"]] == ["foreign_node"]
-            # the node hangs up on what it does not read, so the end of it may find nobody
-            assert "result" not in as_user(OTHER, lambda: ask(path, b'{"op":"status"}\n' * 100_000))
+            answer = json.loads(as_user(OTHER, lambda: ask(path, b"")))
+            assert answer["error"]["exit_code"] == 4
+            assert [d["code"] for d in answer["error"]["diagnostics"]] == ["foreign_node"]
+            for op in (b'{"op":"status"}\n', b'{"op":"stop"}\n', b'{"op":"evaluate","source":"1"}\n' * 100_000):
+                said = as_user(OTHER, lambda op=op: ask(path, op))
+                # the node hangs up at once, so what is asked may find nobody any more
+                assert "foreign_node" in said or said.startswith(("BrokenPipeError", "ConnectionResetError")), said
             path.parent.chmod(0o700)
             (folder / "home").chmod(0o700)
             assert json.loads(commands.run("status", "anemone", "--json").stdout)["release"]["vsn"] == "1"
