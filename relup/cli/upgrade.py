@@ -204,10 +204,13 @@ def _earlier(records: dict[str, Any], vsn: str | None) -> dict[str, Any]:
     if wanted:
         found: dict[str, Any] = wanted[-1]
         return found
-    known = ", ".join(i["vsn"] for i in before) or "none"
-    what = f"release {vsn!r}" if vsn else "an earlier release"
-    message = f"{what} has not run on this node; before {current['vsn']} there ran: {known}"
-    raise Refused([Diagnostic("no_such_release", message)])
+    what = f"no release {vsn!r}" if vsn else "no release"
+    leads = f"it leads to {', '.join(i['vsn'] for i in reversed(before)) or 'nothing'}"
+    message = f"{what} is on the way back from {current['vsn']}: {leads}"
+    hint = None
+    if vsn in (i["vsn"] for i in records["installed"] if i != current):
+        hint = f"release {vsn!r} has run here, and was left: `relup apply` goes there"
+    raise Refused([Diagnostic("no_such_release", message, hint=hint)])
 
 
 def _carry_out(output: Output, client: Client, request: Request, route: Route, number: int | None = None) -> int:

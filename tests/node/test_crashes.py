@@ -26,12 +26,12 @@ from tests.node.lives import crashes, looked, recorded, releases, started
 def test_after_a_crash_in_any_write_the_permanent_release_boots_and_what_was_lost_is_said_once(tmp_path: Path) -> None:
     recording = recorded(tmp_path)
     given = read_release(tmp_path / "1")
-    said = {looked(step, files, tmp_path / "again", given) for step, files in crashes(recording, 11)}
+    said = {looked(step, files, tmp_path / "again", given) for step, files in crashes(recording, 23)}
     assert {"nothing", "found: shop 2 ran and was not confirmed"} <= said
     assert "found: an upgrade shop 1 → 2 (number 1, by a test) was lost in its midst" in said
     assert any("the last record of the history was cut off" in line for line in said)
     assert any("removed what was left half done: releases.new" in line for line in said)
-    for step, files in list(crashes(recording, 100))[::8]:
+    for step, files in list(crashes(recording, 100))[::12]:
         asyncio.run(started(step, files, tmp_path / "again", tmp_path / "1"))
 
 

@@ -77,6 +77,8 @@ def test_a_restart_before_confirm_boots_the_permanent_release_and_after_it_the_n
         found = f"found: the node was killed (pid {killed}); anemone 2 ran and was not confirmed"
         assert found in node.lines
         assert vsn(commands) == "1"
+        left = commands.run("downgrade", "anemone", "2", "--yes", exit_code=4)
+        assert "no release '2' is on the way back from 1: it leads to nothing (release '2' has run here" in left.stderr
         commands.run("apply", "anemone", ANEMONE / "2", "--yes")
         commands.run("confirm", "anemone")
         assert status(commands)["provisional"] is False

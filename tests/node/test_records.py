@@ -207,8 +207,8 @@ def test_whatever_became_of_the_record_the_history_tells_what_is_permanent(tmp_p
     recording = recorded(tmp_path)
     files = next(step.files for step in recording.steps if step.going_on == "after 2: fails")
     whole, given = files["releases.json"], read_release(tmp_path / "1")
-    flipped = [whole[:n] + bytes([whole[n] ^ 4]) + whole[n + 1 :] for n in range(0, len(whole) - 1, 13)]
-    for content in [*(whole[:n] for n in range(0, len(whole) - 1, 13)), *flipped, None]:
+    flipped = [whole[:n] + bytes([whole[n] ^ 4]) + whole[n + 1 :] for n in range(0, len(whole) - 1, 29)]
+    for content in [*(whole[:n] for n in range(0, len(whole) - 1, 29)), *flipped, None]:
         left = {name: text for name, text in files.items() if name != "releases.json"}
         home = Home(tmp_path / "again", "shop", NO_HURRY)
         lay_out(left | ({} if content is None else {"releases.json": content}), home.path)
