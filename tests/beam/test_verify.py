@@ -128,26 +128,25 @@ CUT = "[erlang:disconnect_node(N) || N <- nodes(hidden), hd(atom_to_list(N)) =/=
 """Cuts off who confirms, and not who asks for the test."""
 
 
-def test_whoever_is_lost_while_confirming_has_confirmed_when_that_is_on_record(commands: Commands, beam: Beam) -> None:
+def test_of_confirm_and_the_deadline_one_wins_and_the_record_says_which(commands: Commands, beam: Beam) -> None:
+    """At the same moment, and when whoever confirms is lost on one side of the record or on the other."""
     with beam.depot_node(interval=HOUR, workers=2) as node:
-        file, says = boot_record(node.root, read_release(beam.depot["2"]))
-
-        async def lost(*, recorded: bool) -> None:
-            async with connect(reach(node)) as bridge:
-                with suppress(BridgeError):
-                    async with agent(bridge, "who is lost") as held:
-                        await held.ask(Atom("confirming"), characters(file), says)
-                        if recorded:
-                            replace_file(file, says)
-                        await asyncio.to_thread(node.ask, CUT)
-                        held.stays = False
-
+        assert len(race(beam, node, commands.home, tries=3)) == 3
         for recorded in (False, True):
             commands.run("apply", node.name, beam.depot["2"], "--yes", "--confirm", "4")
-            asyncio.run(lost(recorded=recorded))
+            asyncio.run(_lost(beam, node, recorded=recorded))
             assert node.ask(AGENT_GONE)
             assert node.ask(RUNS) == ("2" if recorded else "1")
 
 
-def test_of_confirm_and_the_deadline_one_wins_and_the_record_says_which(commands: Commands, beam: Beam) -> None:
-    assert len(race(beam, commands.home, tries=3)) == 3
+async def _lost(beam: Beam, node: BeamNode, *, recorded: bool) -> None:
+    """Begin to confirm and be cut off, when that is on record or before."""
+    file, says = boot_record(node.root, read_release(beam.depot["2"]))
+    async with connect(reach(node)) as bridge:
+        with suppress(BridgeError):
+            async with agent(bridge, "who is lost") as held:
+                await held.ask(Atom("confirming"), characters(file), says)
+                if recorded:
+                    replace_file(file, says)
+                await asyncio.to_thread(node.ask, CUT)
+                held.stays = False

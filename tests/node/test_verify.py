@@ -306,4 +306,4 @@ def test_whoever_confirms_as_it_goes_back_is_told_that_it_is_busy_and_then_that_
 
 
 def test_of_confirm_and_the_deadline_one_wins_and_the_record_says_which(commands: Commands, tmp_path: Path) -> None:
-    assert len(race(commands, tmp_path, tries=20)) == 20
+    assert len(race(commands, tmp_path, tries=12)) == 12
