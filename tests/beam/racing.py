@@ -39,11 +39,14 @@ GONE = """
 OPTIONS: dict[str, Any] = {"dry_run": False, "allow_irreversible": False, "strict": False, "confirm": None}
 
 
-def race(beam: Beam, home: Path, tries: int, seed: int = 0) -> list[str]:
-    """Return which release the node ran after each try, once both sides of each are checked against each other."""
+def race(beam: Beam, node: BeamNode, home: Path, tries: int, seed: int = 0) -> list[str]:
+    """Return which release *node* ran after each try, once both sides of each are checked against each other.
+
+    It runs release 1 of the depot, before and after.
+    """
     chance = random.Random(seed)
     up, down = (find_route(*map(read_release, ways)) for ways in _ways(beam))
-    with beam.depot_node(interval=HOUR, workers=2) as node, beam_client(reach(node), home) as client:
+    with beam_client(reach(node), home) as client:
         return [_try(node, client, up, down, chance) for _ in range(tries)]
 
 
@@ -79,5 +82,7 @@ def _confirmed(client: BeamClient) -> bool:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        print(Counter(race(Beam(folder, folder), folder / "home", int(sys.argv[1]) if sys.argv[1:] else 100)))
+        folder, tries = Path(made), int(sys.argv[1]) if sys.argv[1:] else 100
+        releases = Beam(folder, folder)
+        with releases.depot_node(interval=HOUR, workers=2) as alone:
+            print(Counter(race(releases, alone, folder / "home", tries)))

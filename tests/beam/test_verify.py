@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
 from relup.cli.otp import relup_text
 from relup.diagnostics import InvalidInput
 from relup.document import read_release
-from relup.planner import plan
+from relup.executor import Outcome, install
+from relup.model.instructions import Verify
+from relup.model.route import Route
+from relup.planner import find_route, plan
+from relup.targets.beam.after_loss import found_after_loss
 from relup.targets.beam.agent import agent
 from relup.targets.beam.connect import connect
 from relup.targets.beam.deploy import boot_record
 from relup.targets.beam.errors import BridgeError
+from relup.targets.beam.target import BeamNode as Target
 from relup.targets.beam.terms import Atom, characters
 from relup.targets.durable import replace_file
 from tests.beam.asking import GONE
@@ -41,6 +47,9 @@ UP = """
       - update: {module: depot_tally, change: advanced}
       - update: {module: depot_pool, change: supervisor}
       - update: {module: depot_worker, change: advanced}"""
+
+CUT = "[erlang:disconnect_node(N) || N <- nodes(hidden), hd(atom_to_list(N)) =/= $a]"
+"""Cuts off who confirms, and not who asks for the test."""
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +108,24 @@ def test_a_no_in_the_window_rolls_back_and_a_later_one_leads_back(beam: Beam, tm
         assert said.message == "verify verifying:well() said no: false, when its processes ran again"
         assert (outcome.exit_code, node.ask(RUNS), node.ask(GONE)) == (5, "1", [])
         assert {"migrated_down"} <= {d.code for d in outcome.diagnostics}
+        say(node, "ok")
+        outcome = asyncio.run(_cut_off(node, find_route(read_release(beam.depot["1"]), read_release(to))))
+        assert node.ask(AGENT_GONE)
+        assert (outcome.exit_code, node.ask(RUNS), node.ask(GONE)) == (5, "1", [])
+        assert {"not_taken_back", "connection_lost"} & {d.code for d in outcome.diagnostics} == {"connection_lost"}
+
+
+async def _cut_off(node: BeamNode, along: Route) -> Outcome:
+    """Apply a route, and be cut off when everybody runs and nobody was asked again."""
+
+    class CutOff(Target):
+        async def ask_again(self, probes: Sequence[Verify]) -> None:
+            await asyncio.to_thread(node.ask, CUT)
+            await super().ask_again(probes)
+
+    async with connect(reach(node)) as bridge:
+        outcome = await install(along, CutOff(bridge), owner="a test", emit=lambda event: None, clock=perf_counter)
+    return await found_after_loss(reach(node), along, outcome)
 
 
 def test_otp_is_not_given_what_it_would_not_ask(beam: Beam, tmp_path: Path) -> None:
@@ -124,30 +151,26 @@ def test_a_no_while_it_is_provisional_leads_back_and_whoever_confirms_then_is_to
 
 # ── confirmed or not ───────────────────────────────────────────────────────────────────────────────────
 
-CUT = "[erlang:disconnect_node(N) || N <- nodes(hidden), hd(atom_to_list(N)) =/= $a]"
-"""Cuts off who confirms, and not who asks for the test."""
 
-
-def test_whoever_is_lost_while_confirming_has_confirmed_when_that_is_on_record(commands: Commands, beam: Beam) -> None:
+def test_of_confirm_and_the_deadline_one_wins_and_the_record_says_which(commands: Commands, beam: Beam) -> None:
+    """At the same moment, and when whoever confirms is lost on one side of the record or on the other."""
     with beam.depot_node(interval=HOUR, workers=2) as node:
-        file, says = boot_record(node.root, read_release(beam.depot["2"]))
-
-        async def lost(*, recorded: bool) -> None:
-            async with connect(reach(node)) as bridge:
-                with suppress(BridgeError):
-                    async with agent(bridge, "who is lost") as held:
-                        await held.ask(Atom("confirming"), characters(file), says)
-                        if recorded:
-                            replace_file(file, says)
-                        await asyncio.to_thread(node.ask, CUT)
-                        held.stays = False
-
+        assert len(race(beam, node, commands.home, tries=3)) == 3
         for recorded in (False, True):
             commands.run("apply", node.name, beam.depot["2"], "--yes", "--confirm", "4")
-            asyncio.run(lost(recorded=recorded))
+            asyncio.run(_lost(beam, node, recorded=recorded))
             assert node.ask(AGENT_GONE)
             assert node.ask(RUNS) == ("2" if recorded else "1")
 
 
-def test_of_confirm_and_the_deadline_one_wins_and_the_record_says_which(commands: Commands, beam: Beam) -> None:
-    assert len(race(beam, commands.home, tries=3)) == 3
+async def _lost(beam: Beam, node: BeamNode, *, recorded: bool) -> None:
+    """Begin to confirm and be cut off, when that is on record or before."""
+    file, says = boot_record(node.root, read_release(beam.depot["2"]))
+    async with connect(reach(node)) as bridge:
+        with suppress(BridgeError):
+            async with agent(bridge, "who is lost") as held:
+                await held.ask(Atom("confirming"), characters(file), says)
+                if recorded:
+                    replace_file(file, says)
+                await asyncio.to_thread(node.ask, CUT)
+                held.stays = False

@@ -49,7 +49,8 @@ async def found_after_loss(where: Where, route: Route, outcome: Outcome) -> Outc
     )
     if is_goal and not is_base:
         return replace(outcome, status="done", diagnostics=(_note(f"the node runs {route.goal} all the same"),))
-    lost = dict.fromkeys(outcome.diagnostics)
+    # what runs was only supposed before the node was looked at
+    lost = dict.fromkeys(d for d in outcome.diagnostics if d.code != "not_taken_back")
     if is_base and not is_goal:
         taken_back = _note(f"the node went back to {route.base} by itself; what it could not take back is in its log")
         return replace(outcome, status="rolled_back", diagnostics=(*lost, taken_back))
