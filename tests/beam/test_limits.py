@@ -103,7 +103,7 @@ def test_a_storm_of_births_and_deaths_leaves_nobody_in_the_other_version(beam: B
     with beam.depot_node(interval=1, workers=5) as node:
         node.ask(STORM.replace("KINDS", kinds))
         runs = "1"
-        for _ in range(4):
+        for _ in range(3):
             goal = "2" if runs == "1" else "1"
             outcome = upgraded(node, planned(beam.depot[runs], beam.depot[goal]), Limits(retries=5))
             assert outcome.status in (("done",) if kinds == "[pool]" else ("done", "rolled_back")), outcome
