@@ -16,7 +16,7 @@ from relup.runtime import Pid
 from relup.targets.python.service import Service, serve
 from tests.node.storm import storm
 
-ROUNDS = 12
+ROUNDS = 6
 BORN = 60
 """How many are born, at least, between two upgrades."""
 

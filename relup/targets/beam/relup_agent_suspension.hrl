@@ -155,10 +155,10 @@ catch_up(Tries, #agent{known = Known, modules = Modules} = A) ->
             end
     end.
 
-change_too(Born, A) ->
+change_too(Born, #agent{selected = Selected} = A) ->
     case get(changes) of
         undefined -> {ok, A};
-        Changes -> change_code(Changes, Born, A)
+        Changes -> change_code(Changes, [B || {P, _} = B <- Born, is_map_key(P, Selected)], A)
     end.
 
 %% Wait for the answers of a batch, each {{Batch, Pid}, Answer}; whoever dies meanwhile needs to give none.

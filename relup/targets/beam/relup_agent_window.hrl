@@ -131,9 +131,10 @@ unload({Number, Side}, A) ->
     {Killed ++ More, Failed, Next}.
 
 %% Ask processes to put back their states; the answer to the second message tells of the first, without the state being
-%% sent along.
-put_back(Pids, Unstash, #agent{nobody = Nobody}) ->
+%% sent along. The dead are not waited for, whether or not it was heard that they died.
+put_back(Changed, Unstash, #agent{nobody = Nobody}) ->
     Batch = make_ref(),
+    Pids = lists:filter(fun is_process_alive/1, Changed),
     Back = {replace_state, Unstash},
     Forget = {replace_state, fun ?MODULE:forget/1},
     [begin P ! {system, {Nobody, P}, Back}, P ! {system, {self(), {Batch, P}}, Forget} end || P <- Pids],
@@ -143,5 +144,5 @@ missing({Batch, Pids}, Limit, A) ->
     Alone = A#agent{bridge = none, lease = infinity},
     case collect(Batch, Pids, ?NOW + Limit, Alone) of
         {ok, _, _} -> [];
-        {late, Late, _, _} -> Late
+        {late, Late, _, _} -> lists:filter(fun is_process_alive/1, Late)
     end.

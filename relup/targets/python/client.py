@@ -21,6 +21,11 @@ from relup.targets.python.wire import LIMIT, decode, encode, error_from_data, pe
 OnEvent = Callable[[dict[str, Any]], None]
 
 
+SILENCE = 60.0
+"""Seconds without an answer after which a node counts as silent, when it is only looked at."""
+_LOOKS = frozenset({"status", "history"})
+
+
 class Client:
     """A connection to one node."""
 
@@ -41,8 +46,13 @@ class Client:
             message = f"this plan has {len(line):,} bytes, and a node takes up to {LIMIT:,}"
             raise InvalidInput([Diagnostic("plan_too_large", message, hint="apply a route hop by hop")])
         try:
+            self._connection.settimeout(SILENCE if op in _LOOKS else None)
             self._connection.sendall(line)
             return self._answer(on_event)
+        except TimeoutError as error:
+            message = f"node {self.name!r} has said nothing for {SILENCE:g} s: none of its threads gets to run"
+            hint = "code of C that keeps the interpreter's lock does that; `py-spy dump` or gdb show which"
+            raise Refused([Diagnostic("silent_node", message, hint=hint)]) from error
         except (OSError, ValueError) as error:
             message = f"node {self.name!r} went away before it answered"
             if op not in ("apply", "confirm"):
