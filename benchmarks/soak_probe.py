@@ -15,6 +15,13 @@ from typing import Any
 from relup.runtime import Node
 from tests.runtime.code.endurance import counts
 
+PARTS = {
+    "subclasses": [f"subclasses of {c}" for c in ("object", "Exception", "Warning", "dict", "ABC", "local")],
+    "books": ["versions kept", "old versions kept", "paths of the finder", "references to classes"],
+    "tables": ["import table, release", "import table, others"],
+    "upgrades": ["upgrades staged", "upgrades given up", "upgrades untidied"],
+}
+
 
 class Probe:
     """Counts, and weak references to everything that the code of the last count had made."""
@@ -26,7 +33,8 @@ class Probe:
         """Return how much there is, as JSON; what was watched at the last count has to be gone."""
         found = counts(node.code)
         kept = {key: value for key, value in found.items() if isinstance(value, int) and not isinstance(value, bool)}
-        kept |= {f"{key} {n}": v for key in ("subclasses", "books", "upgrades") for n, v in enumerate(found[key])}
+        for key, names in PARTS.items():
+            kept |= dict(zip(names, found[key], strict=True))
         del found
         gc.collect()
         functions = [o for o in gc.get_objects() if isinstance(o, types.FunctionType)]
