@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -148,6 +149,7 @@ class BeamStation:
             file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             os.dup2(file, 1)
             os.dup2(file, 2)
+            sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.environ |= {"RELUP_HOME": str(self.folder / "home"), "RELUP_COOKIE": self.cookie}
             client.BeamNode = pointed(self, armed, says)  # type: ignore[misc]  # in this process alone
@@ -273,7 +275,7 @@ async def _kill_node(station: BeamStation, bridge: Any) -> None:
 
 
 async def _second(station: BeamStation, bridge: Any) -> None:
-    command = [os.sys.executable, "-m", "relup", "apply", station.name, str(station.plan("1", "3"))]  # type: ignore[attr-defined]
+    command = [sys.executable, "-m", "relup", "apply", station.name, str(station.plan("1", "3"))]
     done = await asyncio.create_subprocess_exec(*command, stdout=-3, stderr=-3)
     code = await done.wait()
     (station.folder / "second").write_text(str(code))

@@ -154,7 +154,7 @@ def _judge(station: Station, case: Case, command: Command, before: Any, view: An
     yield from check_messages(logs, victims)
     yield from check_exit(command.exit_code, runs)
     if runs is not None:
-        yield from check_version(runs, view)
+        yield from check_version(runs, view, told=command.exit_code == 6)
     elif command.exit_code != 6:
         yield f"several versions run: {versions(station.code, view)}"
     if command.exit_code == 6 and not command.output.read_text().strip():

@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -184,6 +185,7 @@ def _run(arguments: Sequence[str], base: Path, output: Path, go: int) -> None:
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, 1)
         os.dup2(file, 2)
+        sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ["RELUP_HOME"] = str(base)
         os.read(go, 2)

@@ -185,9 +185,10 @@ handle({change_code, Number, Side, Mode, Changes}, A) ->
     Vsn = fun(M) -> old_vsn(M, Mode, Side, maps:get(Number, A#agent.windows)) end,
     case change_code([{M, Vsn(M), Extra, Limit, By} || {M, Extra, Limit, By} <- Changes], A) of
         %% the answer to the question that comes next, mostly
-        {ok, Next} -> handle(verify, Next);
+        {ok, Next} -> handle(verify, know_children(Number, Side, Next));
         Failed -> Failed
     end;
+handle({forget_added, S, Ids}, A) -> apart(fun() -> {false, forget_added(S, Ids)} end, ?LIMIT, A);
 handle({in_turn, Requests}, A) -> in_turn(Requests, A);
 handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
 handle({inside, Request, Back}, A) ->
@@ -209,7 +210,8 @@ handle({leading_back, Request, Back}, #agent{back = Before} = A) ->
         {Failed, Next} -> {Failed, Next#agent{back = Before}}
     end;
 handle({not_taken_back, _} = Request, A) -> {Request, A};
-handle({resume, Back, Next}, A) -> resume(A#agent{back = Back, next = Next});
+handle({resume, Back, Next}, #agent{added = Added} = A) ->
+    resume(A#agent{back = Back, next = Next ++ [{forget_added, S, Ids} || {S, Ids} <- Added]});
 handle({become, Applications, Protocols, Places, Config}, A) -> become(Applications, Protocols, Places, Config, A);
 handle({configure, Places, Config}, A) -> configure(Places, Config, A);
 handle({set_otherwise, Config}, A) -> {in_time(fun() -> {ok, set_otherwise(Config)} end), A};

@@ -41,6 +41,11 @@
     loaded = none,
     died = [],
     stopped = #{},
+    %% of the open window: the ids that its supervisors know, and those of before the window that it takes back; and those
+    %% by the number of the window
+    children = [],
+    added = [],
+    known_children = #{},
     %% the specs of children that were deleted, by supervisor and id
     deleted = #{},
     %% what applications had in their environments before any of it was changed; none when nothing was

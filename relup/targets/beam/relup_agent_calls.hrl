@@ -61,6 +61,18 @@ returned({asked, No}) when No =:= false; No =:= error -> {failed, words(No)};
 returned({no, Why}) -> {failed, Why};
 returned(_) -> ok.
 
+%% A supervisor whose code changes keeps every child that it knows. So the way back over a window leaves the specs behind
+%% that the way there added, unless they are taken away once everybody goes on.
+know_children(Number, new, #agent{children = Ids, known_children = Known} = A) ->
+    A#agent{known_children = Known#{Number => Ids}};
+know_children(Number, old, #agent{known_children = Known} = A) ->
+    A#agent{added = maps:get(Number, Known, [])}.
+
+child_ids(S) -> [Id || {Id, _, _, _} <- supervisor:which_children(S)].
+
+forget_added(S, Ids) ->
+    [supervisor:delete_child(S, Id) || {Id, undefined, _, _} <- supervisor:which_children(S), not lists:member(Id, Ids)].
+
 %% End the processes of modules through their supervisors. Who is to be started again is known before the first is ended:
 %% a child may take its time to end, and whoever asks for it may be lost meanwhile.
 stop(Modules, #agent{stopped = Stopped} = A) ->

@@ -20,7 +20,10 @@ select(Modules, A) ->
     Present = maps:from_keys(processes(), true),
     case census(Modules) of
         {ok, Found, Beyond, [], []} ->
-            Before = A#agent{modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = []},
+            Before = A#agent{
+                modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = [],
+                children = [{P, child_ids(P)} || {P, _, _} <- Found, supervisor(P) =:= P]
+            },
             Next = watch(Found ++ Beyond, Before),
             make_room(map_size(Next#agent.selected)),
             Known = maps:merge(maps:without(erase(unsure), Present), Next#agent.selected),

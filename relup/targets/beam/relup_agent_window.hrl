@@ -89,7 +89,7 @@ resume(A) ->
     {ok, Released#agent{
         modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, unseen = [], called = [],
         changed = [],
-        stuck = [], loaded = none, died = []
+        stuck = [], loaded = none, died = [], children = [], added = []
     }}.
 
 %% Make the code current that was, put the states back that were changed, and let everybody go on. Who was born under
