@@ -39,7 +39,7 @@ def versions(code: Mapping[str, Mapping[str, str | None]], view: Mapping[str, An
 
 
 def check_version(vsn: str, view: Mapping[str, Any], *, told: bool = False) -> Iterator[str]:
-    """Find what is not of release *vsn*: records, names, children, and what calls did outside, unless that is *told*."""
+    """Find what is not of release *vsn*: records, names, children, and what calls did outside unless it is *told*."""
     other = "fax" if vsn == "1" else "audit"
     if view["release"] != vsn or view["records"] != ["1", vsn]:
         yield f"code of {vsn} runs, and the records say {view['release']}, {view['records']}"
