@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relup.diagnostics import Diagnostic, Refused
+from relup.diagnostics import Diagnostic, Refused, in_words
 from relup.document import read_extensions, source_path
 from relup.document.erlang.layout import places
 from relup.document.text import is_file
@@ -85,7 +85,11 @@ def check_file(path: Path, whom: Trusted) -> list[Diagnostic]:
 
 def refuse_unsafe(releases: Iterable[Release], *users: int) -> None:
     """Raise `Refused` when anybody beside those who are trusted, and *users*, could change the code of *releases*."""
-    if found := check_releases(releases, trusted(os.environ, *users)):
+    try:
+        found = check_releases(releases, trusted(os.environ, *users))
+    except (OSError, ValueError) as error:  # a path that is too long, or none
+        raise Refused([Diagnostic("unreadable_release", f"the files of a release: {in_words(error)}")]) from error
+    if found:
         raise Refused(found)
 
 

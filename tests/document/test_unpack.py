@@ -261,6 +261,16 @@ def test_names_that_differ_in_case_stay_apart(tmp_path: Path) -> None:
     assert [(root / "one" / name).read_text() for name in ("a.py", "A.py")] == ["x = 1\n", "x = 2\n"]
 
 
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    data = write_zip(tmp_path / NAME, [*one().items(), ("x", b"")]).read_bytes()
+    name = data.rindex(b"x", 0, data.rindex(b"PK\x05\x06"))
+    header = data.rindex(b"PK\x01\x02", 0, name)
+    nameless = bytearray(data)
+    nameless[header + 28 : header + 34] = bytes((0, 0, 1, 0, 0, 0))  # what was the name is an extra field
+    (tmp_path / NAME).write_bytes(nameless)
+    assert problems(tmp_path / NAME) == [f"{NAME}:1:1: a member of the archive has no name [bad_member]"]
+
+
 def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
     data = bytearray(write_zip(tmp_path / NAME, one().items()).read_bytes())
     for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from relup.document import read_release
 from relup.targets.beam.standing import beam_home
 from relup.targets.python.client import connect
 from relup.targets.python.wire import short_address
-from relup.targets.trust import TRUST, check_file, check_releases, trusted
+from relup.targets.trust import TRUST, check_file, check_releases, refuse_unsafe, trusted
 from tests.document.erlang.releases import build, shop
 from tests.support import PATIENCE, Commands, supervised, write_release
 from tests.users import ANOTHER, OTHER, as_user, open_folder, require_root
@@ -170,6 +171,13 @@ def test_code_that_others_can_write_is_found(case: str, tmp_path: Path) -> None:
     said = [d.message for d in check_releases([found], trusted({}))]
     assert len(said) == (wanted is not None), said
     assert wanted is None or wanted in said[0]
+
+
+def test_a_release_whose_path_is_none_is_refused(tmp_path: Path) -> None:
+    found = read_release(release(tmp_path / "releases", "1"))
+    assert found.location is not None
+    with pytest.raises(Refused, match="embedded null byte"):
+        refuse_unsafe([replace(found, root="/tmp/a\0b")])
 
 
 @pytest.mark.parametrize("trust", [str(OTHER), f"{ANOTHER}, {OTHER} ,"])

@@ -54,6 +54,9 @@ def check_members(archive: ZipFile, path: Path, limits: Limits) -> Iterator[Diag
     if len(members) > limits.members:
         yield fault(path, "too_large", f"the archive has {len(members):,} members, {limits.members:,} are allowed")
         return
+    if not all(m.filename for m in members):
+        yield fault(path, "bad_member", "a member of the archive has no name")
+        return
     files = {m.filename for m in members if not m.is_dir()}
     if len(files) < sum(not m.is_dir() for m in members):
         names = [m.filename for m in members if not m.is_dir()]

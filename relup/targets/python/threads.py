@@ -4,7 +4,7 @@ A module body may never return. The threads of an executor are joined when the l
 such body would keep the node from ever stopping; a daemon thread is left behind instead.
 
 The loop serves meanwhile, and has to get the interpreter back each time that it was idle for a moment. From a thread
-that works it gets it after 5 ms, Python's switch interval; under load a node served two thirds as much for as long. So while
+that works it gets it after 5 ms, Python's switch interval; a node under load served two thirds as much. So while
 somebody waits for such a thread the interval is shorter.
 """
 
