@@ -9,19 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.faults.targets import MATRICES, sample
-from tests.support import require_erl
 
-PYTHON, BEAM = 20, 7
+PYTHON = 20
 """How many runs."""
 
 
 def test_a_python_node_is_of_one_version_whatever_strikes(tmp_path: Path) -> None:
     tried(tmp_path, "python", PYTHON)
-
-
-def test_a_beam_node_is_of_one_version_whatever_strikes(tmp_path: Path) -> None:
-    require_erl()
-    tried(tmp_path, "beam", BEAM)
 
 
 def tried(folder: Path, target: str, count: int) -> None:
