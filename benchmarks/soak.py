@@ -29,9 +29,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
+
+from relup.document.route import route_to_data
+from relup.model.relup import Relup
+from relup.model.route import Route
 
 Kind: TypeAlias = Literal["plain", "fails", "lost", "deadline"]
+Apply: TypeAlias = Callable[[Any, Mapping[str, Any]], Mapping[str, Any]]
+"""Asks a node to apply a plan with options, and returns the outcome."""
+OPTIONS = {"dry_run": False, "allow_irreversible": False, "strict": False}
+DEADLINE = 600.0
+"""Seconds in which an upgrade has to be confirmed that has a deadline."""
 CHECKPOINTS = 20
 WARM = 50
 """Rounds before the first count that others are compared with; half of them in a short run."""
@@ -63,6 +72,26 @@ class Upgrade:
     window: float
     said: str = ""
     """Why it did not come about, if it did not."""
+
+
+class Ways:
+    """The plans between the versions of a node, and the version that runs."""
+
+    def __init__(self, plans: Mapping[tuple[int, int], Relup]) -> None:
+        self._plans = {way: route_to_data(Route((relup,))) for way, relup in plans.items()}
+        self.vsn = 1
+
+    def upgrade(self, kind: Kind, apply: Apply) -> Upgrade:
+        """Lead the node to the other version, or try to, by what asks it to apply a plan with some options."""
+        goal = 3 if kind == "fails" else 3 - self.vsn
+        within = DEADLINE if kind == "deadline" and goal > self.vsn else None
+        begin = time.perf_counter()
+        outcome = apply(self._plans[self.vsn, goal], {**OPTIONS, "confirm": within})
+        took = (time.perf_counter() - begin) * 1000
+        if outcome["status"] == "done":
+            self.vsn = goal
+        said = "; ".join(d["message"] for d in outcome.get("diagnostics", ()))
+        return Upgrade(outcome["status"], took, sum(w["milliseconds"] for w in outcome["windows"]), said)
 
 
 class Subject(Protocol):

@@ -8,26 +8,23 @@ import secrets
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.beam import epmd, this_otp, where
-from benchmarks.soak import Kind, Traffic, Upgrade, processor_of
+from benchmarks.soak import Kind, Traffic, Upgrade, Ways, processor_of
 from relup.document import read_release
-from relup.document.route import route_to_data
 from relup.model.relup import Relup
-from relup.model.route import Route
 from relup.planner import plan
 from relup.targets.beam.client import BeamClient, beam_client
 from relup.targets.beam.standing import beam_home
 from relup.targets.beam.where import Where
 
 WORKERS, SENDERS = 50, 3
-DEADLINE = 600.0
 PATIENCE = 60.0
 REQUESTS = 5
 """What one controller asks for before the next one comes: each has to start an Erlang."""
@@ -170,31 +167,15 @@ class BeamSubject:
         self._where = at
         self._pid = pid
         self._base = base
-        self._plans = {way: route_to_data(Route((relup,))) for way, relup in plans.items()}
-        self._vsn = 1
+        self._ways = Ways(plans)
         self._controller = ExitStack()
         self._current: BeamClient | None = None
         self._asked = 0
 
     def upgrade(self, kind: Kind) -> Upgrade:
-        goal = 3 if kind == "fails" else 3 - self._vsn
-        begin = time.perf_counter()
-        within = DEADLINE if kind == "deadline" and goal > self._vsn else None
-        outcome = self._apply(kind, self._plans[self._vsn, goal], within)
-        took = (time.perf_counter() - begin) * 1000
-        if outcome["status"] == "done":
-            self._vsn = goal
-        said = "; ".join(d["message"] for d in outcome.get("diagnostics", ()))
-        return Upgrade(outcome["status"], took, sum(w["milliseconds"] for w in outcome["windows"]), said)
+        return self._ways.upgrade(kind, partial(self._apply, kind))
 
-    def _apply(self, kind: Kind, data: Any, within: float | None) -> Any:
-        options = {
-            "dry_run": False,
-            "allow_irreversible": False,
-            "strict": False,
-            "confirm": within,
-        }
-
+    def _apply(self, kind: Kind, data: Any, options: Mapping[str, Any]) -> Mapping[str, Any]:
         def die(event: Mapping[str, Any]) -> None:
             if kind == "lost" and event["phase"] == "load":
                 for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
@@ -212,7 +193,7 @@ class BeamSubject:
         assert confirmed["lingering"] == [], confirmed
 
     def counts(self) -> Mapping[str, float]:
-        assert self._evaluate(f"soak:is_at({self._vsn})") is True
+        assert self._evaluate(f"soak:is_at({self._ways.vsn})") is True
         found = self._evaluate(f"soak:counts([{', '.join(MODULES)}])")
         status = dict(line.split(":", 1) for line in Path(f"/proc/{self._pid}/status").read_text().splitlines())
         home = beam_home(self._base, self._where.node).path

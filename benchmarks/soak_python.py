@@ -9,16 +9,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from benchmarks.soak import Kind, Traffic, Upgrade, processor_of
+from benchmarks.soak import Kind, Traffic, Upgrade, Ways, processor_of
 from relup.diagnostics import Busy, Refused
 from relup.document import read_release
-from relup.document.route import route_to_data
 from relup.model.relup import Relup
-from relup.model.route import Route
 from relup.planner import plan
 from relup.targets.python.client import connect
 
@@ -26,7 +25,6 @@ NAME = "soak"
 WORKERS, SENDERS = 8, 3
 BURST, PAUSE = 2, 0.005
 """How many messages a sender sends each server, and the seconds until it does so again."""
-DEADLINE = 600.0
 PATIENCE = 60.0
 
 APP = """
@@ -206,28 +204,12 @@ class PythonSubject:
     def __init__(self, pid: int, home: Path, plans: Mapping[tuple[int, int], Relup]) -> None:
         self._pid = pid
         self._home = home
-        self._plans = {way: route_to_data(Route((relup,))) for way, relup in plans.items()}
-        self._vsn = 1
+        self._ways = Ways(plans)
 
     def upgrade(self, kind: Kind) -> Upgrade:
-        goal = 3 if kind == "fails" else 3 - self._vsn
-        begin = time.perf_counter()
-        within = DEADLINE if kind == "deadline" and goal > self._vsn else None
-        outcome = self._apply(kind, self._plans[self._vsn, goal], within)
-        took = (time.perf_counter() - begin) * 1000
-        if outcome["status"] == "done":
-            self._vsn = goal
-        said = "; ".join(d["message"] for d in outcome.get("diagnostics", ()))
-        return Upgrade(outcome["status"], took, sum(w["milliseconds"] for w in outcome["windows"]), said)
+        return self._ways.upgrade(kind, partial(self._apply, kind))
 
-    def _apply(self, kind: Kind, data: Any, within: float | None) -> Any:
-        options = {
-            "dry_run": False,
-            "allow_irreversible": False,
-            "strict": False,
-            "confirm": within,
-        }
-
+    def _apply(self, kind: Kind, data: Any, options: Mapping[str, Any]) -> Mapping[str, Any]:
         def die(event: Mapping[str, Any]) -> None:
             if kind == "lost" and event["phase"] == "load":
                 raise Lost
@@ -259,7 +241,7 @@ class PythonSubject:
 
     def counts(self) -> Mapping[str, float]:
         told = [self._evaluate(f'await node.call("w{i}", "what")') for i in range(WORKERS)]
-        assert all(said.startswith(f"({self._vsn}, ") and said.endswith(", True)") for said in told), told
+        assert all(said.startswith(f"({self._ways.vsn}, ") and said.endswith(", True)") for said in told), told
         found = json.loads(self._evaluate("from benchmarks.soak_probe import PROBE; PROBE.count(node)").strip("'"))
         status = dict(line.split(":", 1) for line in Path(f"/proc/{self._pid}/status").read_text().splitlines())
         return {

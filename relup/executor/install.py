@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.executor.hop import Interrupted, Tell, apply_hop, check_reversible, losses
-from relup.executor.limits import Limits
+from relup.executor.limits import UNSAID, Limits
 from relup.executor.outcome import Emit, Event, Outcome, Phase
 from relup.executor.target import EffectFailed, Target
 from relup.model.relup import Relup
@@ -36,7 +36,7 @@ class Options:
     """Refuse what `prepare` only warns of."""
     asks_again: bool = True
     """Ask what was asked in the windows once more when everybody runs, and go back where that is answered by no."""
-    limits: Limits = Limits()
+    limits: Limits = UNSAID
     """How long it may hold others up."""
 
 

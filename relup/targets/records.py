@@ -30,6 +30,10 @@ class Installed:
         """Return the record of *release*."""
         return cls(release.name, release.vsn, release.root)
 
+    def entry(self) -> dict[str, str]:
+        """Return what an entry of a history says of it: enough to boot it again."""
+        return {"release": str(self), "root": self.root}
+
     def __str__(self) -> str:
         return f"{self.name} {self.vsn}"
 

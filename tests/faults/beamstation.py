@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relup.cli.app import relup
 from relup.diagnostics import Diagnostic
 from relup.document import read_release
 from relup.document.route import write_route
@@ -34,7 +33,7 @@ from tests.beam.losing import CUT, bridges
 from tests.beam.nodes import copy_release
 from tests.faults import beamshop
 from tests.faults.kernel import end_with_parent
-from tests.faults.station import ROUTES, Command, Stranded
+from tests.faults.station import ROUTES, Command, Stranded, be_command
 from tests.support import PATIENCE
 
 Armed = Sequence[tuple[int, str, str]]
@@ -130,7 +129,12 @@ class BeamStation:
         if not pid:
             os.close(write)
             os.close(said)
-            self._run([str(a) for a in arguments], output, read, says, armed)
+            environ = {"RELUP_HOME": str(self.folder / "home"), "RELUP_COOKIE": self.cookie}
+
+            def before() -> None:
+                client.BeamNode = pointed(self, armed, says)  # type: ignore[misc]  # in this process alone
+
+            be_command([str(a) for a in arguments], output, read, environ, before)
         os.close(read)
         os.close(says)
         command = Command(pid, write, output)
@@ -139,28 +143,6 @@ class BeamStation:
         finally:
             command.kill()
             os.close(said)
-
-    def _run(self, arguments: Sequence[str], output: Path, go: int, says: int, armed: Armed) -> None:
-        """Be a command, in a forked process."""
-        code = 1
-        try:
-            end_with_parent()
-            os.setpgid(0, 0)
-            file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            os.dup2(file, 1)
-            os.dup2(file, 2)
-            sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            os.environ |= {"RELUP_HOME": str(self.folder / "home"), "RELUP_COOKIE": self.cookie}
-            client.BeamNode = pointed(self, armed, says)  # type: ignore[misc]  # in this process alone
-            os.read(go, 2)
-            relup.main(list(arguments), prog_name="relup")
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        except KeyboardInterrupt:
-            code = 130
-        finally:
-            os._exit(code)
 
 
 def beam_station(folder: Path, shared: Path | None = None) -> BeamStation:

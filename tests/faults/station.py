@@ -15,12 +15,12 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from relup.cli.app import relup
 from relup.diagnostics import RelupError
@@ -35,6 +35,7 @@ from tests.support import PATIENCE
 NAME = "shop"
 MODULES = ("app", "audit", "fax", "ops", "price", "stock", "till")
 ROUTES = (("1", "3"), ("3", "1"), ("2", "1"))
+Work: TypeAlias = Callable[[], None]
 
 
 class Stranded(Exception):
@@ -151,7 +152,8 @@ class Station:
         pid = os.fork()
         if not pid:
             os.close(write)
-            _run([str(a) for a in arguments], base or self.base, output, read)
+            home = {"RELUP_HOME": str(base or self.base)}
+            be_command([str(a) for a in arguments], output, read, home, lambda: None)
         os.close(read)
         command = Command(pid, write, output)
         try:
@@ -176,8 +178,8 @@ def station(folder: Path) -> Station:
     return made
 
 
-def _run(arguments: Sequence[str], base: Path, output: Path, go: int) -> None:
-    """Be a command, in a forked process."""
+def be_command(arguments: Sequence[str], output: Path, go: int, environ: Mapping[str, str], before: Work) -> None:
+    """Be a command, in a forked process; *before* it is told to begin, something is done in it."""
     code = 1
     try:
         end_with_parent()
@@ -187,7 +189,8 @@ def _run(arguments: Sequence[str], base: Path, output: Path, go: int) -> None:
         os.dup2(file, 2)
         sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.environ["RELUP_HOME"] = str(base)
+        os.environ |= environ
+        before()
         os.read(go, 2)
         relup.main(arguments, prog_name="relup")
     except SystemExit as end:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.node.test_windows import appup
 from tests.support import write_release
 
 APP = """
@@ -104,18 +105,8 @@ STORM = '''
             number += 1
             await asyncio.sleep(0.001)
 '''
-APPUP = """
-    application: shop
-    vsn: "2"
-    up:
-      - from: "1"
-        instructions:
-          - update: {module: shop.worker, change: advanced}
-    down:
-      - to: "1"
-        instructions:
-          - update: {module: shop.worker, change: {advanced: 1}}
-"""
+UPDATE = "\n      - update: {module: shop.worker, change: %s}"
+APPUP = appup(UPDATE % "advanced", UPDATE % "{advanced: 1}")
 
 
 def storm(folder: Path, vsn: str) -> Path:

@@ -17,6 +17,7 @@ from relup.executor import Limits, Options, Outcome
 from relup.planner import plan
 from relup.targets.python.service import Service, serve
 from relup.targets.python.threads import unended
+from tests.node.test_windows import appup
 from tests.support import PATIENCE, Commands, supervised, write_release
 
 COUNT = 3
@@ -90,18 +91,8 @@ class Worker(GenServer):
             %(hang)s
         return state
 """
-APPUP = """
-    application: shop
-    vsn: "2"
-    up:
-      - from: "1"
-        instructions:
-          - update: {module: shop.worker, change: advanced}
-    down:
-      - to: "1"
-        instructions:
-          - update: {module: shop.worker, change: advanced}
-"""
+UPDATE = "\n      - update: {module: shop.worker, change: advanced}"
+APPUP = appup(UPDATE, UPDATE)
 HANGS = {
     "a loop": ("def", "spin()", "worker:spin (worker.py:"),
     "a sleep": ("def", "time.sleep(3600)", "Worker.code_change (worker.py:"),

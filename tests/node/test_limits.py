@@ -13,6 +13,7 @@ from relup.document import read_release
 from relup.executor import Event, Limits, Options, Outcome
 from relup.planner import plan
 from relup.targets.python.service import Service, serve
+from tests.node.test_windows import appup
 from tests.support import PATIENCE, Commands, supervised, write_release
 
 COUNT = 3
@@ -50,19 +51,7 @@ OPS = """
         pass
 """
 UPDATE = "- update: {module: shop.worker, change: advanced}"
-APPUP = """
-application: shop
-vsn: "2"
-up:
-  - from: "1"
-    instructions:
-      - update: {module: shop.worker, change: advanced}
-      %s
-down:
-  - to: "1"
-    instructions:
-      - update: {module: shop.worker, change: advanced}
-"""
+APPUP = appup(f"\n      {UPDATE}\n      %s", f"\n      {UPDATE}")
 
 
 def release(folder: Path, vsn: str, call: str = "", slow: str = "pass", kind: str = "def") -> Path:

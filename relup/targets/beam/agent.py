@@ -86,7 +86,7 @@ async def _begun(bridge: Bridge, owner: str, confirm_within: float | None) -> Ag
         case ("busy", (_, True)):
             return await _adopted(bridge, owner)
         case other:
-            raise Refused([Diagnostic("agent_refused", f"the agent does not run on {bridge.node}: {other!r}"[:300])])
+            raise _refused(bridge, other)
 
 
 async def _adopted(bridge: Bridge, owner: str) -> Agent:
@@ -97,11 +97,15 @@ async def _adopted(bridge: Bridge, owner: str) -> Agent:
         case ("busy", bytes(holder)):
             raise _busy(bridge, holder)
         case other:
-            raise Refused([Diagnostic("agent_refused", f"the agent does not run on {bridge.node}: {other!r}"[:300])])
+            raise _refused(bridge, other)
 
 
 def _busy(bridge: Bridge, holder: bytes) -> Busy:
     return Busy([Diagnostic("busy", f"an upgrade is running on node {bridge.node!r}: {holder.decode()}")])
+
+
+def _refused(bridge: Bridge, answer: Term) -> Refused:
+    return Refused([Diagnostic("agent_refused", f"the agent does not run on {bridge.node}: {answer!r}"[:300])])
 
 
 async def _leave(found: Agent) -> None:

@@ -120,12 +120,12 @@ class BeamClient:
         """Write down what became of an upgrade whose controller did not live to do so."""
         became = "was made" if now.current == intended else "was not made, or was taken back"
         why = f"whoever upgraded it to {intended} was lost: that {became}"
-        self._remembered.happened(now, {"what": "lost", "who": "the node", **_place(now.current), "error": why})
+        self._remembered.happened(now, {"what": "lost", "who": "the node", **now.current.entry(), "error": why})
 
     def _note_back(self, left: Installed, now: Records) -> None:
         """Write down that the node went back, which nobody was there to see."""
         why = f"{left} was not confirmed: its time was over, a verify said no, or the node started anew"
-        self._remembered.happened(now, {"what": "went_back", "who": "the node", **_place(now.current), "error": why})
+        self._remembered.happened(now, {"what": "went_back", "who": "the node", **now.current.entry(), "error": why})
 
     async def _goes_back_in(self) -> float | None:
         """Return in how many seconds the node goes back unless the upgrade is confirmed; None when it does not."""
@@ -233,7 +233,7 @@ class BeamClient:
             await self._refuse_late(running)
             raise
         records = replace(was, permanent=was.current)
-        confirmed = {"what": "confirm", "who": _owner(), **_place(records.permanent)}
+        confirmed = {"what": "confirm", "who": _owner(), **records.permanent.entry()}
         self._remembered.happened(records, confirmed if was.provisional else None)
         modules = [Atom(m) for a in running.applications for m in a.modules]
         left = await evaluate(self._bridge, _PURGE, {"Modules": modules})
@@ -273,10 +273,6 @@ class BeamClient:
         pid = int(text(await self._bridge.call("os", "getpid")))
         await self._bridge.call("init", "stop")
         return {"pid": pid}
-
-
-def _place(installed: Installed) -> dict[str, str]:
-    return {"release": str(installed), "root": installed.root}
 
 
 def _beyond(route: Route) -> Iterator[Diagnostic]:

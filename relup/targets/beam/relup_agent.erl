@@ -138,9 +138,9 @@ lost(A) ->
 %% Carry out a group of requests; when one of them fails the window that they opened is rolled back.
 lead_back(Requests, A) ->
     {Answers, Next} = in_turn(Requests, A),
-    case [Wrong || {_, Answer} = Wrong <- lists:zip(lists:sublist(Requests, length(Answers)), Answers), not well(Answer)] of
-        [] -> {[], settled(Next)};
-        [{Request, Answer}] ->
+    case failed(Requests, Answers) of
+        none -> {[], settled(Next)};
+        {Request, Answer} ->
             {_, Rolled} = rollback(Next),
             {[remains(Request, Answer)], settled(Rolled)}
     end.
@@ -151,6 +151,15 @@ in_turn([Request | Rest], A) ->
     {Answer, Next} = attempt(Request, A),
     {Answers, Last} = in_turn([R || R <- Rest, well(Answer)], Next),
     {[Answer | Answers], Last}.
+
+%% Which of these failed, and how: the last of those that were carried out, if any.
+failed([Request | _], [Answer]) ->
+    case well(Answer) of
+        true -> none;
+        false -> {Request, Answer}
+    end;
+failed([_ | Requests], [_ | Answers]) -> failed(Requests, Answers);
+failed([], []) -> none.
 
 well(ok) -> true;
 well({ok, _}) -> true;

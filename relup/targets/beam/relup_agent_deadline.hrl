@@ -16,10 +16,9 @@ turning(#agent{probes = {Pause, _}} = A) ->
 %% Who says no has the upgrade taken back before its time is over.
 ask_again(#agent{probes = {_, Probes}, owner = Owner} = A) ->
     {Answers, Next} = in_turn(Probes, A),
-    case lists:last(Answers) of
-        ok -> turning(Next);
-        No ->
-            {ask, {M, F, _}, _} = lists:nth(length(Answers), Probes),
+    case failed(Probes, Answers) of
+        none -> turning(Next);
+        {{ask, {M, F, _}, _}, No} ->
             Why = case No of {failed, Words} -> Words; late -> "no answer in time"; _ -> words(No) end,
             logger:error("the upgrade by ~ts goes back: verify ~ts:~ts says no: ~ts", [Owner, M, F, Why]),
             lost(Next#agent{due = none})

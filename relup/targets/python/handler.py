@@ -262,7 +262,7 @@ class ReleaseHandler:
             raise Refused([Diagnostic("record_not_written", f"the release record: {error}")]) from error
         self._cancel_deadline()
         if was_provisional:
-            self._note({"what": "confirm", "who": owner, **self._place()})
+            self._note_here("confirm", owner)
         lingering = await purged(self.node.code, lambda: self._owner is None)
         await self._sweep()
         return {"release": str(self.records.permanent), "was_provisional": was_provisional, "lingering": lingering}
@@ -298,9 +298,7 @@ class ReleaseHandler:
         if no := await self._says_no(seconds, asked):
             owner = "a failing verify"
             log.error("going back: %s", no)
-            self._note(
-                {"what": "verify_failed", "who": "the node", **self._place(), "because": reasons(no.diagnostics)}
-            )
+            self._note_here("verify_failed", "the node", because=reasons(no.diagnostics))
         release = self.running
         while True:
             await self._idle.wait()
@@ -310,7 +308,7 @@ class ReleaseHandler:
                 continue
             except RelupError as error:
                 log.error("%s: the way back was refused: %s", owner, error)
-                self._note({"what": "expired", "who": owner, **self._place(), "because": reasons(error.diagnostics)})
+                self._note_here("expired", owner, because=reasons(error.diagnostics))
             else:
                 log.log(logging.INFO if outcome.status == "done" else logging.ERROR, "%s: %s", owner, outcome)
                 if outcome.status == "done":
@@ -348,11 +346,7 @@ class ReleaseHandler:
 
     def started(self, owner: str, found: Sequence[str]) -> None:
         """Record that the node came up, and what it *found* in its home."""
-        self._note({"what": "start", "who": owner, **self._place()} | ({"found": [*found]} if found else {}))
-
-    def _place(self) -> dict[str, str]:
-        """Return what runs, and where its files are: enough to boot it again."""
-        return {"release": str(self.running), "root": self.running.root}
+        self._note_here("start", owner, **({"found": [*found]} if found else {}))
 
     def _write_begin(self, relup: Relup) -> None:
         """Record that the first window is about to open: a node that dies in it leaves this as its last word.
@@ -377,6 +371,10 @@ class ReleaseHandler:
         message = f"how it ended could not be written to the history, and will be with what comes next: {error}"
         unwritten = Diagnostic("history_not_written", message, severity="warning")
         return replace(outcome, diagnostics=(*outcome.diagnostics, unwritten))
+
+    def _note_here(self, what: str, who: str, **more: Any) -> None:
+        """Record what happened to the release that runs."""
+        self._note({"what": what, "who": who, **Installed.of(self.running).entry(), **more})
 
     def _note(self, entry: Mapping[str, Any]) -> OSError | None:
         if error := self._home.note({"at": self._clocks.wall(), **entry}):

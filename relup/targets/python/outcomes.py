@@ -32,8 +32,7 @@ def history_entry(route: Route, outcome: Outcome, owner: str, release: Installed
     return {
         "what": "upgrade" if route.direction == "up" else "downgrade",
         "who": owner,
-        "release": str(release),
-        "root": release.root,
+        **release.entry(),
         "plan": plan_digest(route),
         "from": route.base.vsn,
         "via": [hop.goal.vsn for hop in route.hops[:-1]],
