@@ -19,6 +19,7 @@ from relup.diagnostics import Busy, Refused
 from relup.document import read_release
 from relup.model.relup import Relup
 from relup.planner import plan
+from relup.targets.history import read_history
 from relup.targets.python.client import connect
 
 NAME = "soak"
@@ -230,7 +231,7 @@ class PythonSubject:
                 except Busy:
                     time.sleep(0.02)
                     continue
-            told = json.loads((self._home / NAME / "history.jsonl").read_bytes().splitlines()[-1])
+            told = read_history(self._home / NAME / "history.jsonl")[-1]
             return {"status": told["outcome"], "windows": [{"milliseconds": w} for w in told["windows_ms"]]}
         raise AssertionError("an upgrade without a controller does not end")
 
