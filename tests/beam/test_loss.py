@@ -111,7 +111,7 @@ def test_a_controller_that_was_taken_for_dead_has_no_part_in_the_next_upgrade(be
                 assert select.select([ends], [], [], 20)[0]
                 os.close(ends)
 
-            outcome = upgraded(node, planned(beam.depot["1"], beam.depot["2"]), "change_code", come_back)
+            outcome = upgraded(node, planned(beam.depot["1"], beam.depot["2"]), "load", come_back)
         assert outcome.status == "done", outcome
         assert node.ask(VSN) == (2, "2")
         assert node.ask(GONE) == []
