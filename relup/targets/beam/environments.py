@@ -34,9 +34,12 @@ class Environments:
             self._are_there = True
 
     async def take_back(self, agent: Agent, way_back: WayBack) -> None:
-        """Let the node have what it had, unless processes stay at the goal. Raises `BridgeError`."""
+        """Let the node have what it had, unless processes stay at the goal. Raises `BridgeError`.
+
+        Where the hop was made, and nobody heard of it, whoever is left in the node does that.
+        """
         if self.requests and self._are_there and not way_back.has_windows():
             back = self.requests[1]
-            way_back.remove([back])
-            await agent.ask(Atom("leading_back"), back, way_back.groups())
-            self._are_there = False
+            if way_back.remove([back]):
+                await agent.ask(Atom("leading_back"), back, way_back.groups())
+                self._are_there = False

@@ -69,9 +69,12 @@ class WayBack:
         """Whether processes of this hop run its goal."""
         return any(len(group) > 1 for group in self._hop)
 
-    def remove(self, group: Group) -> None:
-        """Note that this is taken back, whatever of the hop remains."""
+    def remove(self, group: Group) -> bool:
+        """Note that this is taken back, whatever of the hop remains; say whether it was a part of it."""
+        if group not in self._hop:
+            return False
         self._hop.remove(group)
+        return True
 
     def close(self, relup: Relup, group: Group) -> None:
         """Note that a hop is made, or another one taken back by it; *group* is the last that takes back this one."""
