@@ -126,7 +126,7 @@ def _of_beam(release: Release) -> Iterator[Path]:
     for folder in folders:
         try:
             yield from sorted(folder.iterdir())
-        except (OSError, ValueError):
+        except OSError:
             continue
 
 
@@ -145,7 +145,7 @@ def _above(path: Path, root: Path | None, whom: Trusted, seen: set[Path]) -> Ite
             found = os.lstat(here)
             if stat.S_ISLNK(found.st_mode):
                 pending.append(here.parent / here.readlink())
-        except (OSError, ValueError):
+        except OSError:
             continue  # who reads it says so
         within = root is not None and here.is_relative_to(root)
         if who := _who(here, found, whom, within=within):
