@@ -142,7 +142,8 @@ def altered(data: Any, chance: Random) -> Any:
 
 ODD: Sequence[Any] = (
     *(None, True, False, 0, -1, 1.5, 2**70, float("nan"), float("inf"), "", "x", "\ud800", "\0", "a" * 3000, [], {}),
-    *("/", "../..", "/dev/zero", "/proc/self/mem", "shop", "1", [[[[]]]], {"": {}}, ["up"], "down", "sys", "os.system"),
+    *("/", "../..", "/dev/zero", "/" + "x" * 300, "/x\0y", "/proc/self/mem", "shop", "1", "down", "sys", "os.system"),
+    *([[[[]]]], {"": {}}, ["up"]),
 )
 
 

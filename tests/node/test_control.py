@@ -7,11 +7,14 @@ import random
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from relup.cli.demo import examples
+from relup.document import read_release, relup_to_data
+from relup.planner import plan
 from relup.targets.python.wire import short_address
 from tests.support import PATIENCE, Commands, NodeProcess
 
@@ -32,7 +35,8 @@ def talk(commands: Commands, *requests: bytes) -> list[dict[str, object]]:
         connection.connect(address)
         connection.sendall(b"".join(requests))
         with connection.makefile("rb") as lines:
-            return [json.loads(line) for _, line in zip(requests, lines, strict=False)]
+            answers = (line for line in lines if not line.startswith(b'{"event"'))
+            return [json.loads(line) for _, line in zip(requests, answers, strict=False)]
 
 
 def test_garbage_gets_an_error_each_and_the_node_goes_on(commands: Commands, node: NodeProcess) -> None:
@@ -57,6 +61,18 @@ def test_garbage_gets_an_error_each_and_the_node_goes_on(commands: Commands, nod
     assert all(a["error"]["exit_code"] == 3 for a in answers)  # type: ignore[index]
     assert "result" in talk(commands, b'{"op":"status"}\n')[0]
     assert not any("Traceback" in line for line in node.lines)
+
+
+def test_a_plan_for_a_folder_that_cannot_be_is_refused(commands: Commands, node: NodeProcess) -> None:
+    one, two = (read_release(examples() / "anemone" / vsn) for vsn in "12")
+    options = {"dry_run": True, "confirm": None, "allow_irreversible": False, "strict": False}
+    for root in ("/" + "x" * 300, "/x\0y", "/etc/passwd", "/" + "x/" * 3000):
+        made = plan(one, two)
+        data = relup_to_data(replace(made, goal=replace(made.goal, root=root)))
+        request = json.dumps({"op": "apply", "plan": data, "options": options}).encode() + b"\n"
+        (answer,) = talk(commands, request)
+        code = answer["error"]["diagnostics"][0]["code"]  # type: ignore[index]
+        assert code == ("unreadable_release" if "\0" in root else "stale_plan"), answer
 
 
 def test_a_request_that_never_ends_is_refused(commands: Commands, node: NodeProcess) -> None:

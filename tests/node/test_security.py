@@ -55,7 +55,8 @@ def ask(path: Path, request: bytes) -> str:
     with socket.socket(socket.AF_UNIX) as connection, short_address(path) as address:
         connection.settimeout(PATIENCE)
         connection.connect(address)
-        connection.sendall(request)
+        if request:
+            connection.sendall(request)
         with connection.makefile("rb") as lines:
             return b"".join(lines).decode()
 

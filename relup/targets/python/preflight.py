@@ -12,6 +12,7 @@ from pathlib import Path
 
 from relup.diagnostics import Diagnostic, Location, Refused, in_words
 from relup.document import source_path
+from relup.document.text import is_folder
 from relup.model.instructions import Load, Remove
 from relup.model.pairs import check_pairs
 from relup.model.policy import check_policy
@@ -128,7 +129,7 @@ def _planned_text(release: Release, module: str) -> bytes | None:
 def load_sources(goal: Release) -> Mapping[str, Source]:
     """Read the modules of *goal* that are there, once: what is checked is what is run. Raises `Refused`."""
     root = Path(goal.root)
-    if not root.is_dir():
+    if not is_folder(root):
         raise Refused([Diagnostic("stale_plan", f"{root}: the plan's release folder is not there")])
     try:
         return {
