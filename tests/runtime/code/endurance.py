@@ -35,12 +35,16 @@ from tests.runtime.code.releases import Running, settled
 ABSTRACT = [c for m in (collections.abc, numbers) for c in vars(m).values() if isinstance(c, abc.ABCMeta)]
 
 
-def counts(code: CodeServer) -> dict[str, Any]:
-    """Return how much there is of everything that careless reloading lets grow."""
+def let_threads_end() -> None:
+    """Wait for those that staged, which end by themselves; those of an event loop's executor end with the loop."""
     for thread in threading.enumerate():
-        # those that staged end by themselves, and those of an event loop's executor with the loop
         if thread is not threading.current_thread() and not thread.name.startswith("asyncio_"):
             thread.join(60)
+
+
+def counts(code: CodeServer) -> dict[str, Any]:
+    """Return how much there is of everything that careless reloading lets grow."""
+    let_threads_end()
     settled()
     code.tidy()
     books: Any = code._books
