@@ -25,6 +25,8 @@ SEEDS = {"shop_s1": 0, "shop_s2": 1, "shop_s3": 2, "shop_till": 7, "shop_fax": 0
 KILLS = ("node killed", "node_killed", "node_halts")
 LOSSES = ("controller killed", "controller_killed", "Ctrl-C once", "Ctrl-C twice")
 RAISING = ("fails", "a bug", "out of memory")
+STAYING = frozenset({"hangs", "endless_loop"})
+"""What stays in a process until the run is over: it cannot be put back before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def _run(station: BeamStation, case: Case) -> tuple[End, list[str]]:
     before = _ready(station)
     faults = {s.fault for s in case.strikes}
     armed = [(s.number, s.moment, s.fault) for s in case.strikes if _is_effect(s)]
-    with station.command("apply", station.name, station.plan("1", "3"), armed=armed) as (command, said):
+    limits = ("--code-change-timeout", 1) if faults & STAYING else ()
+    with station.command("apply", station.name, station.plan("1", "3"), *limits, armed=armed) as (command, said):
         _arm(station, case.strikes, command.pid)
         began = time.monotonic()
         command.begin()
@@ -149,7 +152,7 @@ def _judge(station: BeamStation, case: Case, command: Command, before: View, now
         yield f"several versions run: {now.code}"
     if now.runs:
         yield from _check_version(now, told=code == 6)
-    if code == 6 and now.runs == "1" and not faults & {"connection cut", "connection_cut", "bridge killed"}:
+    if code == 6 and now.runs == "1" and not faults & {"connection cut", "connection_cut", "bridge killed", *STAYING}:
         yield f"an operator is called where everything is as it was: {command.output.read_text()[-400:]}"
     if "Traceback" in command.output.read_text():
         yield f"the command shows a traceback: {command.output.read_text()[-600:]}"

@@ -24,11 +24,16 @@ arm(Strikes, Controller) ->
     ets:insert(shop_fault, [{number, -1}, {controller, Controller} | [{{due, N, M}, A} || {N, M, A} <- Strikes]]),
     ok.
 
-mend() -> [P ! go || {{waits, P}, _} <- ets:tab2list(shop_fault)], ok.
+mend() ->
+    ets:match_delete(shop_fault, {{loops, '_'}, true}),
+    [P ! go || {{waits, P}, _} <- ets:tab2list(shop_fault)], ok.
 
 note(What, There) -> ets:insert(shop_fault, {{note, What}, There}), ok.
 
+%% Both last until the upgrade is over.
 wait() -> ets:insert(shop_fault, {{waits, self()}, true}), receive go -> ets:delete(shop_fault, {waits, self()}) end.
+
+loop() -> case ets:member(shop_fault, {loops, self()}) of true -> loop(); false -> ok end.
 
 at(Point, Work) -> at(Point, none, Work).
 
@@ -49,8 +54,8 @@ act(exits) -> exit(a_fault);
 act(throws) -> throw(a_fault);
 act(returns_junk) -> {instead, junk};
 act(returns_error) -> {instead, {error, no}};
-act(hangs) -> receive never -> ok end;
-act(endless_loop) -> act(endless_loop);
+act(hangs) -> wait(), ok;
+act(endless_loop) -> ets:insert(shop_fault, {{loops, self()}, true}), loop();
 act(out_of_memory) ->
     process_flag(max_heap_size, #{size => 100000, kill => true, error_logger => false}), lists:seq(1, 10000000), ok;
 act(killed) -> exit(self(), kill), receive never -> ok end;

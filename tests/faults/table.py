@@ -24,6 +24,8 @@ class Fault:
     """Processes that may be others afterwards, with nothing of what they had handled."""
     seconds: float = 10.0
     """How long a run may take with it."""
+    options: tuple[str, ...] = ()
+    """What the command is told besides."""
 
 
 KILLS = ("node killed", "os._exit", "segfault")
@@ -32,8 +34,7 @@ _KNOWN = {
     **{name: Fault(name, spoils_node=True, writes_fail=True) for name in ("fsync fails", "rename fails", "read-only")},
     **{name: Fault(name, writes_fail=True) for name in ("disk full", "no descriptors")},
     "a process dies": Fault("a process dies", victims=("s2",)),
-    # a module body has a minute to come to its end
-    "endless loop": Fault("endless loop", seconds=100.0),
+    "endless loop": Fault("endless loop", options=("--import-timeout", "1", "--code-change-timeout", "1")),
     "flood of messages": Fault("flood of messages", seconds=30.0),
 }
 RAISING = ("raises", "out of memory", "cancelled", "interrupts", "sys.exit", "recursion", "spoils, raises")

@@ -32,7 +32,7 @@ MATRICES = {
 }
 
 
-LONG = frozenset({"endless loop", "endless_loop", "controller stands still", "flood of messages"})
+LONG = frozenset({"endless_loop", "controller stands still", "flood of messages"})
 """Faults that a limit of many seconds ends, or that many messages are."""
 
 

@@ -231,7 +231,7 @@ def test_a_module_body_that_does_not_end_refuses_the_upgrade_and_the_next_one_is
         async with running(tmp_path, f"{body}\n{NEW % {'kind': 'def', 'hang': 'pass'}}") as (service, goal):
             before = view(service)
             with pytest.raises(Refused) as refusal:
-                await apply(service, goal, Limits(imports=1))
+                await apply(service, goal, Limits(imports=2))
             said = refusal.value.diagnostics[0]
             assert said.code == "import_timeout"
             assert "shop.worker:<module> (worker.py:1)" in said.message

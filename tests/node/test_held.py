@@ -146,7 +146,9 @@ def upgrade(folder: Path, old: Path, new: Path, **options: bool) -> Outcome:
 @pytest.mark.parametrize(("state", "words"), HELD.values(), ids=HELD)
 def test_what_states_hold_of_replaced_code_is_named_with_its_path(tmp_path: Path, state: str, words: str) -> None:
     outcome = upgrade(tmp_path, *releases(tmp_path, state), dry_run=True)
-    (found,) = [d for d in outcome.diagnostics if d.code == "old_objects_held"]
+    named = [d for d in outcome.diagnostics if d.code == "old_objects_held"]
+    assert len(named) == 1, outcome
+    found = named[0]
     assert found.severity == "warning"
     assert "shop.worker:Worker (w0 (" in found.message
     assert "and 2 more) holds" in found.message

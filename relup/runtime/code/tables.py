@@ -1,9 +1,9 @@
 """What every loaded module imports and uses early, parsed once for each text.
 
 Parsing a few hundred modules takes most of a second, so tables of the release are kept by the digest of their text
-and those of other modules by the module object. A module that is not of the release is parsed only when its text
-names the last part of some changing module's name, which every import of that module must, except a relative one.
-The standard library imports no release, and is not looked at.
+and those of other modules by the module object, once for all code servers of a process. A module that is not of the
+release is parsed only when its text names the last part of some changing module's name, which every import of that
+module must, except a relative one. The standard library imports no release, and is not looked at.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -43,12 +44,18 @@ class _Other:
     without: frozenset[str] = frozenset()
 
 
+@cache
+def _others() -> dict[str, _Other]:
+    """Return what was read of the modules of others: they are the same for all code servers of this process."""
+    return {}
+
+
 class Tables:
     """What was read in the texts of loaded modules."""
 
     def __init__(self) -> None:
         self._release: dict[str, Reading] = {}
-        self._others: dict[str, _Other] = {}
+        self._others = _others()
         self._targets: dict[tuple[str, str], tuple[Target, ...]] = {}
 
     def of_version(self, version: Version) -> Reading:
@@ -88,7 +95,8 @@ class Tables:
         """Forget the tables of what is no longer loaded."""
         alive = {v.digest for v in versions}
         self._release = {d: r for d, r in self._release.items() if d in alive}
-        self._others = {n: k for n, k in self._others.items() if modules.get(n) is k.module()}
+        for gone in [n for n, k in [*self._others.items()] if modules.get(n) is not k.module()]:
+            self._others.pop(gone, None)
 
 
 def _names(text: str, words: Collection[str]) -> bool:

@@ -186,7 +186,7 @@ vanish() ->
 %% ── requests ────────────────────────────────────────────────────────────────────────────────────────────
 
 handle({prepare, Number, News, Removed, Known}, A) -> prepare(Number, News, Removed, Known, A);
-handle({concerned, Modules, Code}, A) -> {concerned(Modules, Code), A};
+handle({concerned, Modules, Code}, A) -> concerned(Modules, Code, A);
 handle({select, Modules}, A) -> select(Modules, A);
 handle({suspend, Timeouts}, A) -> suspend(Timeouts, A);
 handle({load, Number, Side}, A) -> load(Number, Side, A);

@@ -21,6 +21,8 @@
     back = [],
     %% of an upgrade that is done and not confirmed: when it goes back, and over which groups
     due = none,
+    %% whom the last one found who was asked before a window: {Modules, Census}
+    census = none,
     %% of the open window: its modules, modules by process, monitors by process, all processes before it, and who came
     %% up until its load
     modules = [],

@@ -76,7 +76,8 @@ forget_added(S, Ids) ->
 %% End the processes of modules through their supervisors. Who is to be started again is known before the first is ended:
 %% a child may take its time to end, and whoever asks for it may be lost meanwhile.
 stop(Modules, #agent{stopped = Stopped} = A) ->
-    {ok, Found, Beyond, _, _} = census(Modules),
+    #census{servers = Servers, tops = Tops, beyond = Beyond} = census(Modules),
+    Found = Servers ++ Tops,
     Above = lists:usort([S || {_, _, S} <- Found, S =/= none]),
     Ids = maps:from_list([{P, {S, Id}} || S <- Above, {Id, P, _, _} <- supervisor:which_children(S), Id =/= undefined]),
     case [describe(P) || {P, _, _} <- Found ++ Beyond, not is_map_key(P, Ids)] of

@@ -3,26 +3,68 @@
 -define(FEW, 1000).  % processes that are asked one after the other
 -define(ASKERS, 4).
 
+%% Who uses some modules.
+-record(census, {
+    %% [{Pid, Modules, Supervisor}]: servers in supervision trees, supervisors, and those that stand in no tree
+    servers,
+    tops,
+    beyond,
+    %% who has no ear for system messages; who did not answer what it has as children or handlers
+    mute,
+    silent,
+    %% who has not come so far yet that it can be told what it was started to run, and all who were there before
+    unsure,
+    present
+}).
+
 %% Who uses these modules: what supervision trees say, and what each process was started by, for either may be silent.
-%% {ok, Found, Beyond, Mute, Silent}: the first two are [{Pid, Modules, Supervisor}], beyond are those that stand in no
-%% tree; mute ones have no ear for system messages; silent ones did not answer what they have as children or handlers.
 census(Modules) ->
+    Present = maps:from_keys(processes(), true),
     Wanted = maps:from_keys(Modules, true),
-    Handlers = lists:any(fun(M) -> erlang:function_exported(M, handle_event, 2) end, Modules),
+    Handlers = have_handlers(Modules),
     {Trees, Supervisors, Silent} = trees(Handlers),
     Using = [{P, Ms, S, Call} || {P, Told, S, Call} <- Trees, (Ms = runs(Call, Told, Wanted)) =/= []],
     Tops = [{P, [M], S, Call} || {P, S, Call} <- Supervisors, M <- [module(Call)], is_map_key(M, Wanted)],
     InTree = maps:from_keys([P || {P, _, _, _} <- Trees] ++ [P || {P, _, _} <- Supervisors], true),
     Outside = with_calls([{P, worker, [], none} || P <- processes(), not is_map_key(P, InTree)]),
-    put(unsure, [P || {P, _, _, _, {proc_lib, init_p, 5}} <- Outside]),
     {Told, Busy} = told(Outside, Handlers),
     Others = [{P, Ms, parent(P), Call} || {P, Said, _, Call} <- Told, (Ms = runs(Call, Said, Wanted)) =/= []],
     Hears = fun({P, _, _, Call}) -> hears(P, Call) end,
-    {Found, Deaf} = lists:partition(Hears, Using ++ Tops),
-    {Beyond, Too} = lists:partition(Hears, Others),
-    Mute = [describe(P) || {P, _, _, _} <- Deaf ++ Too, not is_task(P), is_process_alive(P)],
+    [{Servers, Deaf}, {Above, DeafAbove}, {Beyond, Too}] = [lists:partition(Hears, All) || All <- [Using, Tops, Others]],
     Selected = fun(All) -> [{P, Ms, S} || {P, Ms, S, _} <- All] end,
-    {ok, Selected(Found), Selected(Beyond), Mute, [describe(P) || P <- Silent ++ Busy]}.
+    #census{
+        servers = Selected(Servers), tops = Selected(Above), beyond = Selected(Beyond),
+        mute = [describe(P) || {P, _, _, _} <- Deaf ++ DeafAbove ++ Too, not is_task(P), is_process_alive(P)],
+        silent = [describe(P) || P <- Silent ++ Busy],
+        unsure = [P || {P, _, _, _, {proc_lib, init_p, 5}} <- Outside], present = Present
+    }.
+
+have_handlers(Modules) -> lists:any(fun(M) -> erlang:function_exported(M, handle_event, 2) end, Modules).
+
+%% The census anew. Over many processes it takes as long as all that comes before the window together, so one that was
+%% taken a moment ago holds unless something has happened since of which it cannot be told what trees say.
+census(Modules, {Modules, #census{mute = [], silent = []} = Taken}) ->
+    Now = maps:from_keys(processes(), true),
+    Wanted = maps:from_keys(Modules, true),
+    Unsure = [P || P <- Taken#census.unsure, is_map_key(P, Now), initial(P) =:= none],
+    Known = maps:without(Taken#census.unsure -- Unsure, Taken#census.present),
+    Born = [P || P <- maps:keys(Now), not is_map_key(P, Known)],
+    case length(Born) =< ?FEW andalso not have_handlers(Modules)
+        andalso lists:all(fun(P) -> is_of_no_account(P, Wanted) end, Born) of
+        true ->
+            Alive = fun(All) -> [Found || {P, _, _} = Found <- All, is_map_key(P, Now)] end,
+            #census{servers = Servers, tops = Tops, beyond = Beyond} = Taken,
+            Taken#census{
+                servers = Alive(Servers), tops = Alive(Tops), beyond = Alive(Beyond), unsure = Unsure, present = Now
+            };
+        false -> census(Modules)
+    end;
+census(Modules, _) -> census(Modules).
+
+%% Is it neither in a tree, nor runs any of these modules?
+is_of_no_account(P, Wanted) ->
+    M = initial(P),
+    M =/= none andalso not is_map_key(M, Wanted) andalso supervisor(P) =:= none andalso parent(P) =:= none.
 
 %% Which of the wanted modules a process runs. A server has one callback module, whatever else its spec names; what an
 %% agent began with says less of it than its spec does.

@@ -8,35 +8,40 @@
 
 %% What there is to be said before a window: how many it concerns, who of them is in no tree, who cannot be suspended,
 %% who is silent, who stands in the code that is to be replaced, and who holds functions of it.
-concerned(Modules, Code) ->
-    {ok, Found, Beyond, Mute, Silent} = census(Modules),
-    Concerned = maps:from_keys([P || {P, _, _} <- Found ++ Beyond], true),
+concerned(Modules, Code, A) ->
+    #census{servers = Servers, tops = Tops, beyond = Beyond, mute = Mute, silent = Silent} = Taken = census(Modules),
+    Concerned = maps:from_keys([P || {P, _, _} <- Servers ++ Tops ++ Beyond], true),
     {Lingering, Holding} = lingering(Code, Concerned),
-    {ok, map_size(Concerned), [describe(P) || {P, _, _} <- Beyond], Mute, Silent, Lingering, Holding}.
+    Outside = [describe(P) || {P, _, _} <- Beyond],
+    {{ok, map_size(Concerned), Outside, Mute, Silent, Lingering, Holding}, A#agent{census = {Modules, Taken}}}.
 
 %% Take the census, and watch whom it found. Who was born meanwhile, or has not come so far yet that it can be told what
 %% it was started to run, is looked at again.
 select(Modules, A) ->
-    Present = maps:from_keys(processes(), true),
-    case census(Modules) of
-        {ok, Found, Beyond, [], []} ->
-            Before = A#agent{
-                modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = [],
-                children = [{P, child_ids(P)} || {P, _, _} <- Found, supervisor(P) =:= P]
-            },
-            Next = watch(Found ++ Beyond, Before),
-            make_room(map_size(Next#agent.selected)),
-            Known = maps:merge(maps:without(erase(unsure), Present), Next#agent.selected),
-            {{ok, map_size(Next#agent.selected)}, Next#agent{known = Known, unseen = []}};
-        {ok, _, _, [], Silent} -> {{silent, Silent}, A};
-        {ok, _, _, Mute, _} -> {{mute, Mute}, A}
+    case census(Modules, A#agent.census) of
+        #census{mute = [], silent = []} = Taken -> selected(Modules, Taken, A#agent{census = none});
+        #census{mute = [], silent = Silent} -> {{silent, Silent}, A};
+        #census{mute = Mute} -> {{mute, Mute}, A}
     end.
 
+selected(Modules, #census{servers = Servers, tops = Tops, beyond = Beyond} = Taken, A) ->
+    Before = A#agent{
+        modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = [],
+        children = [{P, child_ids(P)} || {P, _, _} <- Tops]
+    },
+    #agent{selected = Selected} = Watching = watch(Servers ++ Tops ++ Beyond, Before),
+    Known = maps:merge(maps:without(Taken#census.unsure, Taken#census.present), Selected),
+    Next = Watching#agent{known = Known, unseen = []},
+    make_room(map_size(Selected)),
+    {{ok, map_size(Selected)}, Next}.
+
 %% All answers of a batch lie in one heap. To collect it while it grows is half of a window over many processes, so it
-%% is made large before the window is opened; small ones are left as they are.
+%% is made large before the window is opened, beside what is kept; small ones are left as they are.
 make_room(Count) when Count < 500 -> ok;
 make_room(Count) ->
-    process_flag(min_heap_size, Count * ?WORDS),
+    garbage_collect(),
+    {garbage_collection_info, Info} = process_info(self(), garbage_collection_info),
+    process_flag(min_heap_size, proplists:get_value(heap_size, Info) + Count * ?WORDS),
     garbage_collect(),
     ok.
 

@@ -36,9 +36,9 @@ ABSTRACT = [c for m in (collections.abc, numbers) for c in vars(m).values() if i
 
 
 def let_threads_end() -> None:
-    """Wait for those that staged, which end by themselves; those of an event loop's executor end with the loop."""
+    """Wait for those that staged, which end by themselves; an executor's and the watchdog's end with the loop."""
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.name.startswith("asyncio_"):
+        if thread is not threading.current_thread() and not thread.name.startswith(("asyncio_", "relup watchdog")):
             thread.join(60)
 
 
