@@ -19,11 +19,12 @@ from tests.beam.reaching import reach
 HOUR = 3_600_000
 VIEW = f"""
     Modules = element(2, application:get_key(depot, modules)),
+    Asked = [inet_gethost_native, inet_gethost_native_sup],
     Pids = [P || P <- [whereis(depot_stock), whereis(depot_till), whereis(depot_door), whereis(depot_news)] ++
         [C || {{_, C, _, _}} <- supervisor:which_children(depot_pool)]],
     {{[{{M, binary:encode_hex(M:module_info(md5)), erlang:check_old_code(M)}} || M <- Modules],
      [{{list_to_binary(pid_to_list(P)), sys:get_state(P), element(2, process_info(P, dictionary))}} || P <- Pids],
-     [{{N, list_to_binary(pid_to_list(whereis(N)))}} || N <- registered(), is_pid(whereis(N))],
+     [{{N, list_to_binary(pid_to_list(whereis(N)))}} || N <- registered() -- Asked, is_pid(whereis(N))],
      application:which_applications(), code:get_path(), {LOADED},
      [S || P <- Pids ++ [whereis(depot_pool)], {{status, _, _, [_, S | _]}} <- [sys:get_status(P)]]}}
 """

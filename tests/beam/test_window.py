@@ -17,6 +17,7 @@ from tests.beam.beside import BIRTH, WORKERS, impatient, planned, upgraded
 from tests.beam.losing import CUT
 from tests.beam.nodes import Beam
 from tests.beam.test_contract import HOUR, VIEW
+from tests.beam.test_limits import VERSIONS
 
 
 def test_a_caller_that_waits_for_a_suspended_server_is_suspended_first(beam: Beam) -> None:
@@ -49,6 +50,31 @@ def test_who_is_born_under_code_that_is_taken_back_does_not_stay(beam: Beam) -> 
         assert any("stray" in d.message for d in outcome.diagnostics)
         assert node.ask("whereis(stray)") == "undefined"
         assert node.ask(VIEW) == before
+
+
+@pytest.mark.parametrize("born", ["depot_pool:start_worker(77)", BIRTH, "spawn(fun() -> receive never -> ok end end)"])
+def test_who_is_born_between_the_preparation_and_the_window_is_upgraded_too(beam: Beam, born: str) -> None:
+    with beam.depot_node(interval=HOUR, workers=3) as node:
+        outcome = upgraded(node, planned(beam.depot["1"], beam.depot["2"]), "prepare", born)
+        assert outcome.status == "done", outcome
+        assert node.ask(VERSIONS) == [2]
+
+
+def test_a_child_that_was_deleted_comes_back_with_its_spec_when_a_later_step_fails(beam: Beam) -> None:
+    child = "depot_sup", "depot_door"
+    ended, deleted = (Apply(Call("supervisor", f"{what}_child", child)) for what in ("terminate", "delete"))
+    unknown = Apply(Call("supervisor", "terminate_child", ("depot_sup", "nobody")))
+    children = """
+        {lists:sort([Id || {Id, P, _, _} <- supervisor:which_children(depot_sup), is_pid(P)]),
+         lists:flatten(io_lib:format("~0p", [supervisor:get_childspec(depot_sup, depot_door)]))}
+    """
+    with beam.depot_node(interval=HOUR, workers=2) as node:
+        before = node.ask(children)
+        relup = replace(planned(beam.depot["1"], beam.depot["2"]), script=(ended, deleted, unknown))
+        outcome = upgraded(node, relup)
+        assert outcome.status == "rolled_back", outcome
+        assert "not_found" in outcome.diagnostics[0].message
+        assert node.ask(children) == before
 
 
 def test_a_code_change_that_hangs_is_named_and_only_that_process_stays_behind(beam: Beam, tmp_path: Path) -> None:

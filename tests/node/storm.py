@@ -64,19 +64,19 @@ STORM = '''
 
         async def handle_info(self, message, storm):
             from shop.worker import Worker
-            if message != "timer":
+            if message != "timer" or storm["stop"]:
                 return storm
             for kind in ("linked", "unlinked"):
                 start = self.node.start_link if kind == "linked" else self.node.start
                 pid = await start(Worker, kind)
                 keep(self.node, storm, kind, pid)
-            if not storm["stop"]:
-                self.node.send_after(0, "storm", "timer")
+            self.node.send_after(0, "storm", "timer")
             return storm
 
         async def handle_call(self, request, caller, storm):
             if request == "stop":
                 storm["stop"] = True
+                await asyncio.gather(*storm["tasks"])
                 return Reply(None, storm)
             sent = {kind: [(pid, list(numbers)) for pid, numbers in kept] for kind, kept in storm["sent"].items()}
             return Reply((storm["born"], sent), storm)
