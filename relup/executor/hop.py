@@ -17,6 +17,7 @@ from typing import TypeAlias
 from relup.diagnostics import Diagnostic, Refused, RelupError, in_words
 from relup.executor.limits import UNSAID, Limits
 from relup.executor.outcome import Outcome, Phase, Status, WindowReport
+from relup.executor.stops import Stops
 from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
 from relup.model.naming import describe, describe_call, shortened
@@ -36,6 +37,7 @@ class _Run:
     tell: Tell
     clock: Callable[[], float]
     limits: Limits
+    stops: Stops
     opened: float = 0.0
     """When the window that is open was opened."""
     done: list[Segment] = field(default_factory=list)
@@ -71,6 +73,7 @@ async def apply_hop(
     target: Target,
     tell: Tell,
     clock: Callable[[], float],
+    stops: Stops,
     *,
     dry_run: bool,
     strict: bool = False,
@@ -80,12 +83,13 @@ async def apply_hop(
 
     A *dry_run* stops after `prepare`: everything that can be known without touching a process. *strict* refuses what
     `prepare` warns of.
-    Raises `Refused` with nothing touched, and `Interrupted` once an interruption has been undone.
+    Raises `Refused` with nothing touched, and `Interrupted` once all is undone, when it was interrupted or *stops*
+    know of somebody who wanted that meanwhile.
     """
     parts = segments(relup.script)
     outcome = Outcome("done", relup.base.vsn, relup.goal.vsn, diagnostics=relup.warnings)
     async with target.begin(relup, limits) as transaction:
-        run = _Run(relup, transaction, tell, clock, limits)
+        run = _Run(relup, transaction, tell, clock, limits, stops)
         run.tell("prepare", "new code is read and run off to the side")
         try:
             preparation = await transaction.prepare(parts)
@@ -103,10 +107,10 @@ async def apply_hop(
         try:
             await _fold(run, parts)
         except BaseException as error:
-            status, diagnostics = await _undo(run, _as_failure(error))
+            status, diagnostics = await _undone(run, _as_failure(error))
             failed = replace(outcome, status=status, diagnostics=diagnostics, windows=tuple(run.windows))
-            if not isinstance(error, Exception):
-                raise Interrupted(failed) from error
+            if cause := stops.asked if isinstance(error, Exception) else error:
+                raise Interrupted(failed) from cause
             return failed
     return replace(outcome, diagnostics=(*outcome.diagnostics, *run.notes), windows=tuple(run.windows))
 
@@ -207,7 +211,7 @@ async def _change(run: _Run, changes: Sequence[CodeChange], towards: Side) -> No
 
 async def _rollback(run: _Run, failure: EffectFailed) -> None:
     try:
-        run.notes += await run.transaction.rollback()
+        run.notes += await run.stops.after(_rolled_back(run.transaction))
     except EffectFailed as remains:
         raise _Stranded(failure, remains) from failure
     run.tell("rollback", "the window is undone")
@@ -219,6 +223,17 @@ class _Stranded(EffectFailed):
     def __init__(self, failure: EffectFailed, remains: EffectFailed) -> None:
         self.remains = remains
         super().__init__(*failure.diagnostics, *remains.diagnostics)
+
+
+async def _rolled_back(transaction: Transaction) -> Sequence[Diagnostic]:
+    return await transaction.rollback()
+
+
+async def _undone(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnostic, ...]]:
+    try:
+        return await run.stops.after(_undo(run, failure))
+    except asyncio.CancelledError as again:
+        return "operator_needed", (*failure.diagnostics, *_as_failure(again).diagnostics)
 
 
 async def _undo(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnostic, ...]]:

@@ -16,6 +16,7 @@ from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.executor.hop import Interrupted, Tell, apply_hop, check_reversible, losses
 from relup.executor.limits import UNSAID, Limits
 from relup.executor.outcome import Emit, Event, Outcome, Phase
+from relup.executor.stops import Stops
 from relup.executor.target import EffectFailed, Target
 from relup.model.relup import Relup
 from relup.model.route import Route
@@ -48,6 +49,7 @@ class _Journey:
     tell: Tell
     clock: Callable[[], float]
     limits: Limits
+    stops: Stops = field(default_factory=Stops)
     done: list[Relup] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -62,7 +64,7 @@ class _Journey:
         try:
             limits = limits or self.limits
             return await apply_hop(
-                relup, self.target, self.tell, self.clock, dry_run=dry_run, strict=strict, limits=limits
+                relup, self.target, self.tell, self.clock, self.stops, dry_run=dry_run, strict=strict, limits=limits
             )
         except RelupError as refusal:
             if not self.outcomes:
@@ -95,15 +97,19 @@ async def install(
     async with target.hold(owner):
         _refuse([d for hop in _later(route) for d in await target.inspect(hop)])
         journey = _Journey(target, _teller(emit, clock), clock, options.limits)
+        cause: BaseException | None = None
         try:
             await _travel(journey, route, options)
             if options.asks_again:
                 await _ask_again(journey, route)
         except Interrupted as stopped:
             journey.outcomes.append(stopped.outcome)
-            await _go_back(journey)
+            cause = stopped.__cause__
+        if journey.outcomes[-1].status == "rolled_back":
+            await journey.stops.after(_go_back(journey))
+        if cause := cause or journey.stops.asked:
             interrupted(_sum(route, journey))
-            raise (stopped.__cause__ or stopped) from None
+            raise cause from None
     return _sum(route, journey)
 
 
@@ -156,10 +162,7 @@ async def _travel(journey: _Journey, route: Route, options: Options) -> None:
         match outcome.status:
             case "done":
                 journey.done.append(hop)
-            case "rolled_back":
-                await _go_back(journey)
-                return
-            case "ready" | "operator_needed":
+            case "rolled_back" | "ready" | "operator_needed":
                 return
 
 
@@ -176,7 +179,6 @@ async def _ask_again(journey: _Journey, route: Route) -> None:
         await journey.target.ask_again(asked)
     except EffectFailed as failure:
         journey.outcomes.append(replace(said_no, diagnostics=failure.diagnostics))
-        await _go_back(journey)
     except BaseException as error:
         raise Interrupted(said_no) from error
     else:

@@ -72,6 +72,10 @@ class Records:
             records = records.running(release)
         return records
 
+    def knowing(self, releases: Iterable[Installed]) -> Records:
+        """Return the records that know of *releases* too: one of them may be what runs."""
+        return replace(self, installed=tuple(dict.fromkeys((*self.installed, *releases))))
+
     def statuses(self) -> list[tuple[Installed, str]]:
         """Return the releases that are kept, the newest first, with OTP's words (`which_releases`)."""
         every = dict.fromkeys((self.current, *reversed(self.way_back), self.permanent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,7 @@ def _ready(station: BeamStation) -> View:
 
 
 def _arm(station: BeamStation, strikes: Sequence[Strike], controller: int) -> None:
-    inside = [f"{{{s.number}, '{s.moment}', {s.fault}}}" for s in strikes if not _is_effect(s)]
+    inside = [f"{{\"{s.point}\", {s.number}, '{s.moment}', {s.fault}}}" for s in strikes if not _is_effect(s)]
     station.ask(f"shop_fault:arm([{', '.join(inside)}], {controller}), shop_traffic:start()")
 
 
@@ -108,20 +108,38 @@ def _run(station: BeamStation, case: Case) -> tuple[End, list[str]]:
             return _booted(station, command, why)
         station.ask("shop_fault:mend()")
         if not station.quiet():
-            why.append("the agent stays")
+            why.append(f"the agent stays: {station.ask(AGENT)}")
         struck = [n for n, moment, _ in heard(said) if moment == "struck"]
         sent, logs = station.ask("shop_traffic:stop()")
         now = look(station)
         if len(struck) + len(now.struck) < len(case.strikes):
             why.append("not everything struck")
         why += _judge(station, case, command, before, now)
-        why += _messages(sent, logs, [] if not faults & VICTIMS else ["s2"])
+        why += _messages(sent, logs, _victims(case))
     if not why:
-        why += _home(station, now, before, faults)
+        why += _home(station, now, faults, told=command.exit_code == 6)
     return _end(command, now), why
 
 
+AGENT = """
+    list_to_binary(io_lib:format("~0p", [case whereis(relup_agent) of undefined -> {gone, [
+        {P, process_info(P, [current_stacktrace, initial_call])} || P <- processes(),
+        erlang:check_process_code(P, relup_agent)]};
+        P -> {process_info(P, [current_stacktrace, messages, dictionary]), nodes(hidden)} end]))
+"""
+"""Asks what the agent is at, or who has its code."""
 VICTIMS = {"a process dies"}
+ENDING = ("killed", "out_of_memory", "exits")
+"""What ends the process in which it strikes, which may be one of the servers."""
+
+
+def _victims(case: Case) -> set[str]:
+    """Return whose messages may be lost: who ends, and the till, which ends when the stock that it asks does."""
+    found = {"s2"} if {s.fault for s in case.strikes} & VICTIMS else set()
+    for strike in case.strikes:
+        if strike.fault in ENDING and strike.point.startswith("code_change of "):
+            found.add(strike.point.split()[2].removeprefix("shop_"))
+    return found | ({"till"} if "s1" in found else set())
 
 
 def _end(command: Command, now: View) -> End:
@@ -131,8 +149,9 @@ def _end(command: Command, now: View) -> End:
     return by_vsn.get(now.runs, "told")
 
 
-def _messages(sent: Any, logs: Any, but: Sequence[str]) -> Iterator[str]:
-    wrong = [*(w for _, _, found in sent for w in found), *(w for _, _, found in logs for w in found)]
+def _messages(sent: Any, logs: Any, but: Collection[str]) -> Iterator[str]:
+    unanswered = [w for _, _, found in sent for w in found if "till" not in but]
+    wrong = [*unanswered, *(w for _, _, found in logs for w in found)]
     short = {name.removeprefix("shop_"): [(m[1], m[2]) for m in log] for name, log, _ in logs}
     yield from check_messages({"sent": {n: c for n, c, _ in sent}, "wrong": wrong[:5], "logs": short}, but)
 
@@ -157,14 +176,15 @@ def _judge(station: BeamStation, case: Case, command: Command, before: View, now
     if "Traceback" in command.output.read_text():
         yield f"the command shows a traceback: {command.output.read_text()[-600:]}"
     for name in ("shop_sup", "shop_s1", "shop_s3", "shop_till", *(() if faults & VICTIMS else ("shop_s2",))):
-        if before.pids[name] != now.pids.get(name) and not faults & {"killed", "out_of_memory", "exits"}:
+        if before.pids[name] != now.pids.get(name) and not faults & set(ENDING):
             yield f"{name} is another process than before"
     if code in (0, 5, 6):
         entries = beam_home(station.folder / "home", station.name).history()
         said = entries[-1].get("outcome") if entries else None
         if said != {0: "done", 5: "rolled_back", 6: "operator_needed"}[code]:
             yield f"the command ended with {code}, the history with {entries[-1:]}"
-    if "second upgrade" in faults and (station.folder / "second").read_text() != "7":
+    # where something is taken back the node may run what no saved plan begins with, which is seen before the lock is
+    if "second upgrade" in faults and (station.folder / "second").read_text() not in ("7", "4"):
         yield f"the second upgrade ended with {(station.folder / 'second').read_text()}"
 
 
@@ -216,7 +236,7 @@ def _booted(station: BeamStation, command: Command, why: list[str]) -> tuple[End
     return "booted", why
 
 
-def _home(station: BeamStation, now: View, before: View, faults: set[str]) -> list[str]:
+def _home(station: BeamStation, now: View, faults: set[str], *, told: bool) -> list[str]:
     """Lead the node back to where it was, and see that it is there."""
     if now.runs is None or faults & {"a process is born", "spawn storm", "spawn_storm"}:
         station.forget()
@@ -231,7 +251,8 @@ def _home(station: BeamStation, now: View, before: View, faults: set[str]) -> li
         station.quiet()
         sent, logs = station.ask("shop_traffic:stop()")
     down = look(station)
-    why = [*_check_processes(down), *_check_version(down), *_messages(sent, logs, ())]
+    # what a call did and could not take back was told
+    why = [*_check_processes(down), *_check_version(down, told=told), *_messages(sent, logs, ())]
     why += [] if down.runs == "1" else [f"{down.code} runs"]
     return [f"on the way down: {w}" for w in why]
 
@@ -270,9 +291,8 @@ def cases(station: BeamStation) -> tuple[list[Case], Counter[str]]:
     late = Strike(last, there.effects[last], "before", "fails")
     back = reached(station, [late])
     left: Counter[str] = Counter()
-    found = [Case((s,)) for s in (*_effects(there.effects, 0, left), *_points(there.points, 0, left))]
-    passed = sum(map(str.__eq__, there.points, back.points))
-    again = (*_effects(back.effects, last + 1, left), *_points(back.points, passed, left))
+    found = [Case((s,)) for s in (*_effects(there.effects, 0, left), *_points(there.points, Counter(), left))]
+    again = (*_effects(back.effects, last + 1, left), *_points(back.points, Counter(there.points), left))
     return [*found, *(Case((late, s), recovery=True) for s in again)], left
 
 
@@ -292,14 +312,19 @@ def _effects(effects: Sequence[str], first: int, left: Counter[str]) -> Iterator
                     yield Strike(number, point, moment, fault)
 
 
-def _points(points: Sequence[str], first: int, left: Counter[str]) -> Iterator[Strike]:
-    for number, point in list(enumerate(points))[first:]:
-        for fault in NODE:
+def _points(points: Sequence[str], passed: Counter[str], left: Counter[str]) -> Iterator[Strike]:
+    """Yield what may strike at points of the node, numbered by how often they were reached, but those that *passed*."""
+    times = Counter[str]()
+    for point in points:
+        number, times[point] = times[point], times[point] + 1
+        for fault in NODE if number >= passed[point] else ():
             kind = kind_of(point)
             for moment in MOMENTS:
                 if kind != "code_change" and fault.startswith("returns_"):
                     left["only a code_change returns a state"] += 1
                 elif kind == "call" and moment == "after":
                     left["a call that failed has done nothing, by its own promise"] += 1
+                elif point.startswith("init of sup") and fault in ("killed", "out_of_memory"):
+                    left["the supervisor of all would end, and the program with it"] += 1
                 else:
                     yield Strike(number, point, moment, fault)

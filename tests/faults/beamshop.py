@@ -21,7 +21,8 @@ start() ->
 
 arm(Strikes, Controller) ->
     [ets:delete(shop_fault, K) || {K, _} <- ets:tab2list(shop_fault), not is_tuple(K) orelse element(1, K) =/= note],
-    ets:insert(shop_fault, [{number, -1}, {controller, Controller} | [{{due, N, M}, A} || {N, M, A} <- Strikes]]),
+    Due = [{{due, list_to_binary(P), N, M}, A} || {P, N, M, A} <- Strikes],
+    ets:insert(shop_fault, [{number, -1}, {controller, Controller} | Due]),
     ok.
 
 mend() ->
@@ -37,15 +38,20 @@ loop() -> case ets:member(shop_fault, {loops, self()}) of true -> loop(); false 
 
 at(Point, Work) -> at(Point, none, Work).
 
+%% A point is known by its name, and by how often it was reached: processes reach theirs in any order.
 at(Point, _Subject, Work) ->
-    N = try ets:update_counter(shop_fault, number, 1) catch _:_ -> none end,
-    N =:= none orelse ets:insert(shop_fault, {{seen, N}, list_to_binary(Point)}),
-    case strike(N, before) of {instead, V} -> V; ok ->
+    Name = list_to_binary(Point),
+    N = try
+        Place = ets:update_counter(shop_fault, number, 1),
+        ets:insert(shop_fault, {{seen, Place}, Name}),
+        ets:update_counter(shop_fault, {times, Name}, 1, {{times, Name}, -1})
+    catch _:_ -> none end,
+    case strike(Name, N, before) of {instead, V} -> V; ok ->
         Result = Work(),
-        case strike(N, 'after') of {instead, V} -> V; ok -> Result end end.
+        case strike(Name, N, 'after') of {instead, V} -> V; ok -> Result end end.
 
-strike(N, Moment) ->
-    case N =/= none andalso ets:take(shop_fault, {due, N, Moment}) of
+strike(Name, N, Moment) ->
+    case N =/= none andalso ets:take(shop_fault, {due, Name, N, Moment}) of
         [{_, Action}] -> ets:insert(shop_fault, {{struck, N}, Action}), act(Action);
         _ -> ok end.
 

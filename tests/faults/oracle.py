@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -87,7 +87,7 @@ def check_pids(before: Mapping[str, Any], view: Mapping[str, Any], but: Sequence
             yield f"{name} is another process than before"
 
 
-def check_messages(logs: Mapping[str, Any], but: Sequence[str]) -> Iterator[str]:
+def check_messages(logs: Mapping[str, Any], but: Collection[str]) -> Iterator[str]:
     """Find messages that were lost, came twice, or out of order, and those that met a state of another release."""
     yield from (str(w) for w in logs["wrong"])
     for name in ("s1", "s2", "s3", "till"):

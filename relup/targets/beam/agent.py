@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib import resources
 
 from relup.diagnostics import Busy, Diagnostic, Refused
+from relup.targets.beam.asking import evaluate
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.errors import BridgeError, Gone
 from relup.targets.beam.terms import Atom, Term
@@ -24,6 +25,8 @@ BEATS = 6
 """Heartbeats in a lease."""
 PURGING = 60.0
 """Seconds for the node to look through its processes for the agent's code."""
+_GONE = "(fun W() -> erlang:module_loaded(relup_agent) andalso receive after 1 -> W() end end)()."
+"""Waits until the agent's code is gone."""
 PATIENCE = 3_600.0
 """Seconds for an answer of the agent, which has time limits of its own for each step."""
 
@@ -133,15 +136,8 @@ async def _load(bridge: Bridge) -> None:
 
 
 async def dismiss(bridge: Bridge) -> None:
-    """End the agent and take its code away; when the connection is gone it has ended by itself."""
-    found = Agent(bridge)
-    try:
+    """End the agent, and wait until its code is gone too; when the connection is lost it ends by itself."""
+    with suppress(BridgeError):
         await bridge.heartbeat(NAME, 0)
-        await found.ask(Atom("finish"))
-        with suppress(Gone):
-            await found.ask(Atom("finish"))  # it is gone when nobody answers
-        await bridge.call("code", "soft_purge", [Atom(NAME)], timeout=PURGING)
-        await bridge.call("code", "delete", [Atom(NAME)])
-        await bridge.call("code", "soft_purge", [Atom(NAME)], timeout=PURGING)
-    except BridgeError:
-        pass
+        await Agent(bridge).ask(Atom("finish"))
+        await evaluate(bridge, _GONE, within=PURGING)

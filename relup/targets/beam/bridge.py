@@ -121,10 +121,13 @@ class Bridge:
                 raise BadTerm(f"a bridge that answers {other!r}")
 
     async def listen(self) -> None:
-        """Hand out what comes, until the bridge ends; then end all that waits."""
+        """Hand out what comes, until the bridge ends, or nobody listens any more; then end all that waits."""
         try:
             while True:
                 self._take(await self._child.hear())
+        except asyncio.CancelledError:
+            self._end("given_up", f"the connection to {self.node} was given up here")
+            raise
         except EOFError:
             self._end("bridge_ended", f"the bridge to {self.node} ended ({await self._child.last_words()})")
         except BadTerm as error:

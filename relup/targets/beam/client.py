@@ -172,7 +172,7 @@ class BeamClient:
 
         owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
         if not chosen.dry_run:
-            self._remembered.intend(records, route.goal)
+            self._remembered.intend(records, route)
         try:
             outcome = await install(
                 route,
@@ -191,8 +191,6 @@ class BeamClient:
         if self._bridge.is_lost or any(d.code == "process_gone" for d in outcome.diagnostics):
             outcome = await found_after_loss(self._where, route, outcome)
         if outcome.status != "ready":
-            if outcome.status == "done":
-                records = records.along(installed(hop.goal) for hop in route.hops)
             outcome = self._remembered.ended(records, route, outcome, owner)
         return outcome_to_data(outcome)
 
@@ -200,8 +198,6 @@ class BeamClient:
         """Let OTP's release handler upgrade the node, which restarts it."""
         records = await self._recorded(running)
         outcome = await install_by_restart(self._bridge, self._where, route, dry_run=dry_run)
-        if outcome.status == "done":
-            records = records.along(installed(hop.goal) for hop in route.hops)
         if not dry_run:
             outcome = self._remembered.ended(records, route, outcome, _owner())
         return outcome_to_data(outcome)

@@ -80,7 +80,10 @@ loop(A) ->
         {'$gen_call', {Courier, Tag}, Request} ->
             {Reply, Next} = attempt(Request, A),
             erlang:send(Courier, {Tag, Reply}, [noconnect]),  % who is cut off is not looked for
-            Request =:= finish orelse loop(settled(Next#agent{heard = ?NOW}));
+            case Request of
+                finish -> vanish();
+                _ -> loop(settled(Next#agent{heard = ?NOW}))
+            end;
         {'DOWN', _, process, Pid, _} when Pid =:= A#agent.bridge ->
             lost(A);
         {'DOWN', _, process, Pid, _} ->
@@ -175,9 +178,9 @@ tell(Remains, #agent{owner = Owner}) ->
     Format = "the upgrade by ~ts was lost, and not all of it could be taken back: ~ts",
     logger:error(Format, [Owner, lists:join("; ", Remains)]).
 
-%% Let somebody who runs no code of the agent take it away.
+%% Let somebody who runs no code of the agent take it away, and be busy for others until that is done.
 vanish() ->
-    Text = "R = monitor(process, P), receive {'DOWN', R, process, P, _} -> ok end, "
+    Text = "R = monitor(process, P), receive {'DOWN', R, process, P, _} -> catch register(M, self()) end, "
         "code:soft_purge(M), code:delete(M), code:soft_purge(M).",
     {ok, Tokens, _} = erl_scan:string(Text),
     {ok, Expressions} = erl_parse:parse_exprs(Tokens),

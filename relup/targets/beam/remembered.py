@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,12 +30,17 @@ class Remembered:
 
     home: Home
 
-    def intend(self, records: Records, goal: Release) -> None:
-        """Let the goal be known, so that whoever comes after a loss finds its files. Raises `Refused`."""
-        self._write(replace(records, intended=installed(goal)))
+    def intend(self, records: Records, route: Route) -> None:
+        """Let it be known where *route* leads, so that whoever comes after a loss finds the files. Raises `Refused`."""
+        self._write(replace(records.knowing(_reached(route)), intended=installed(route.goal)))
 
     def ended(self, records: Records, route: Route, outcome: Outcome, owner: str) -> Outcome:
-        """Write down how an upgrade ended, and return that with what keeps it from being written."""
+        """Write down how an upgrade ended, before which *records* held; return that, with why it could not be."""
+        match outcome.status:
+            case "done":
+                records = records.along(_reached(route))
+            case "operator_needed":
+                records = records.knowing(_reached(route))
         if (error := self.happened(records, history_entry(route, outcome, owner, records.current))) is None:
             return outcome
         message = f"how it ended could not be written down on this machine: {error}"
@@ -59,6 +64,11 @@ class Remembered:
             self.home.write(records)
         except OSError as error:
             raise Refused([Diagnostic("record_not_written", f"the release record: {error}")]) from error
+
+
+def _reached(route: Route) -> Iterator[Installed]:
+    """Yield the records of the releases that *route* leads to, one after the other."""
+    return (installed(hop.goal) for hop in route.hops)
 
 
 def installed(release: Release) -> Installed:
