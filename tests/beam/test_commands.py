@@ -141,6 +141,10 @@ def test_what_is_wrong_is_one_line_and_an_exit_code(commands: Commands, beam: Be
         assert len(refused.stderr.splitlines()) == 1
         unknown = commands.run("status", node.name, "--base", beam.depot["1"])
         assert "depot" in unknown.stdout
+        shared = copy_release(beam.anemone["2"], tmp_path / "shared", "anemone")
+        (shared / "lib" / "anemone-0.2.0" / "ebin").chmod(0o777)
+        assert "writable_by_others" in commands.run("apply", node.name, shared, "--yes", exit_code=4).stderr
+        assert node.ask(LOADED) == []
     gone = commands.run("status", node.name, "--cookie-file", wrong, exit_code=4)
     assert "no_such_node" in gone.stderr
 

@@ -13,7 +13,7 @@ from relup.cli.demo import examples
 from relup.diagnostics import Refused
 from relup.model.instructions import Apply, Call, Start, Stop
 from tests.beam.asking import GONE, LOADED
-from tests.beam.beside import BIRTH, WORKERS, impatient, planned, upgraded
+from tests.beam.beside import BIRTH, WORKERS, impatient, planned, tried, upgraded
 from tests.beam.losing import CUT
 from tests.beam.nodes import Beam
 from tests.beam.test_contract import HOUR, VIEW
@@ -50,6 +50,18 @@ def test_who_is_born_under_code_that_is_taken_back_does_not_stay(beam: Beam) -> 
         assert any("stray" in d.message for d in outcome.diagnostics)
         assert node.ask("whereis(stray)") == "undefined"
         assert node.ask(VIEW) == before
+
+
+def test_a_server_of_which_neither_a_tree_nor_its_start_tells_is_named(beam: Beam) -> None:
+    with beam.depot_node(interval=HOUR, workers=2) as node:
+        node.ask("""
+            P = proc_lib:spawn(fun() -> gen_server:enter_loop(depot_worker, [], {9, 0}) end), register(stray, P),
+            element(1, sys:get_state(P))
+        """)
+        (said,) = [
+            d for d in tried(node, planned(beam.depot["1"], beam.depot["2"])).diagnostics if "stray" in d.message
+        ]
+        assert (said.code, said.severity) == ("unseen_server", "warning")
 
 
 @pytest.mark.parametrize("born", ["depot_pool:start_worker(77)", BIRTH, "spawn(fun() -> receive never -> ok end end)"])

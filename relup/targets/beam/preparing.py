@@ -28,6 +28,7 @@ from relup.targets.beam.saying import (
     silent_ones,
     unfit,
     unreachable,
+    unseen,
     words,
 )
 from relup.targets.beam.terms import Atom, Term
@@ -86,7 +87,7 @@ async def concerned(agent: Agent, window: Window, beside: Sequence[Beam]) -> tup
     modules = [Atom(s.module) for s in window.suspensions]
     code = [Atom(c.module) for c in (*window.code, *beside)]
     match await agent.ask(Atom("concerned"), modules, code):
-        case ("ok", int(count), list(beyond), list(mute), list(silent), list(lingering), list(holding)):
+        case ("ok", int(count), list(beyond), list(mute), list(silent), list(lingering), list(holding), list(serving)):
             place = window.suspensions[0].location if window.suspensions else None
             stand = {entry[0] for entry in lingering}
             said = [silent_ones(silent)] if silent else []
@@ -94,6 +95,7 @@ async def concerned(agent: Agent, window: Window, beside: Sequence[Beam]) -> tup
             said += [unreachable(who, place) for who in mute if who[0] not in stand]
             said += [outside(beyond, place)] if beyond else []
             said += [holders(holding, window.code[0].location)] if holding and window.code else []
+            said += [unseen(serving, place)] if serving else []
             return count, said
         case other:
             raise misunderstood(other)

@@ -140,9 +140,11 @@ serves(M) ->
     end.
 
 loops(Pid) ->
-    Marks = [<<"(gen_server:">>, <<"(gen_statem:">>, <<"(gen_event:">>, <<"(gen_fsm:">>, <<"(sys:">>],
     process_info(Pid, current_function) =:= {current_function, {erlang, hibernate, 3}}
-        orelse stands_in(Pid, binary:compile_pattern(Marks)).
+        orelse stands_in(Pid, loops()).
+
+loops() ->
+    binary:compile_pattern([<<"(gen_server:">>, <<"(gen_statem:">>, <<"(gen_event:">>, <<"(gen_fsm:">>, <<"(sys:">>]).
 
 %% {[{Pid, Modules, Supervisor, Its initial call}], [{Supervisor, Its supervisor, Its initial call}], Silent ones}, from
 %% all running applications.
@@ -220,24 +222,31 @@ answers(Batch, Pending, Until, Answers) ->
     after max(0, Until - ?NOW) -> {Answers, maps:keys(Pending)}
     end.
 
-%% Whose stacks stand in these modules, so that a way back would have to kill them, and on whose stacks functions of
-%% them lie, which go on in what was replaced.
-lingering([], _) -> {[], []};
-lingering(Modules, Except) ->
-    Names = [atom_to_binary(M) || M <- Modules],
-    Marks = [<<"(", M/binary, ":">> || M <- Names] ++ [<<"('", M/binary, "':">> || M <- Names],
-    Code = binary:compile_pattern(Marks),
+%% {Standing, Holding, Serving}: whose stacks stand in code that is replaced, so that a way back would have to kill them;
+%% on whose stacks functions of it lie, which go on in what was replaced; and who may be a server of one of these modules,
+%% entered by enter_loop, of which nothing else tells.
+lingering([], _, _) -> {[], [], []};
+lingering(Code, Modules, Except) ->
+    Standing = binary:compile_pattern([Mark || M <- Code, Mark <- [<<"(", (written(M))/binary, ":">>]]),
     %% what follows the module is a number: it is not the first part of another module's name
-    Functions = binary:compile_pattern([<<"#Fun<", M/binary, $., Digit>> || M <- Names, Digit <- "0123456789"]),
-    Look = fun(P, {Stand, Hold}) ->
+    Digits = "0123456789",
+    Holding = binary:compile_pattern([<<"#Fun<", (atom_to_binary(M))/binary, $., D>> || M <- Code, D <- Digits]),
+    Serving = [<<"     ", (written(M))/binary, "\n">> || M <- Modules],
+    Loops = loops(),
+    Look = fun(P, {Stand, Hold, Serve}) ->
         Text = stack(P),
-        case {in_frames(Text, Code), binary:match(Text, Functions)} of
-            {true, _} -> {[describe(P) | Stand], Hold};
-            {false, nomatch} -> {Stand, Hold};
-            _ -> {Stand, [describe(P) | Hold]}
+        case in_frames(Text, Standing) of
+            true -> {[describe(P) | Stand], Hold, Serve};
+            false ->
+                Serves = Serving =/= [] andalso binary:match(Text, Serving) =/= nomatch andalso in_frames(Text, Loops),
+                {Stand, [describe(P) || binary:match(Text, Holding) =/= nomatch] ++ Hold,
+                    [describe(P) || Serves] ++ Serve}
         end
     end,
-    lists:foldl(Look, {[], []}, [P || P <- processes(), P =/= self(), not is_map_key(P, Except)]).
+    lists:foldl(Look, {[], [], []}, [P || P <- processes(), P =/= self(), not is_map_key(P, Except)]).
+
+%% The name of a module as a stack has it.
+written(M) -> unicode:characters_to_binary(io_lib:write_atom(M)).
 
 stands_in(Pid, Pattern) -> in_frames(stack(Pid), Pattern).
 

@@ -11,9 +11,9 @@
 concerned(Modules, Code, A) ->
     #census{servers = Servers, tops = Tops, beyond = Beyond, mute = Mute, silent = Silent} = Taken = census(Modules),
     Concerned = maps:from_keys([P || {P, _, _} <- Servers ++ Tops ++ Beyond], true),
-    {Lingering, Holding} = lingering(Code, Concerned),
+    {Lingering, Holding, Serving} = lingering(Code, Modules, Concerned),
     Outside = [describe(P) || {P, _, _} <- Beyond],
-    {{ok, map_size(Concerned), Outside, Mute, Silent, Lingering, Holding}, A#agent{census = {Modules, Taken}}}.
+    {{ok, map_size(Concerned), Outside, Mute, Silent, Lingering, Holding, Serving}, A#agent{census = {Modules, Taken}}}.
 
 %% Take the census, and watch whom it found. Who was born meanwhile, or has not come so far yet that it can be told what
 %% it was started to run, is looked at again.

@@ -54,6 +54,14 @@ def outside(who: Iterable[Term], place: Location | None) -> Diagnostic:
     return Diagnostic("outside_trees", message, place, "note")
 
 
+def unseen(who: Iterable[Term], place: Location | None) -> Diagnostic:
+    """Say who may be a server of code that changes, and is not changed."""
+    names = shortened([process(w) for w in who])
+    message = f"{names}: may be servers of code that changes, by enter_loop; neither a tree nor their start says so"
+    hint = "they go on with their states as they are: name their module in the `modules` of a child spec"
+    return Diagnostic("unseen_server", message, place, "warning", hint=hint)
+
+
 def holders(who: Iterable[Term], place: Location | None) -> Diagnostic:
     """Say who holds functions that go on in code that is replaced."""
     names = shortened([process(w) for w in who])
