@@ -246,10 +246,10 @@ async def _reason(process: Process, error: BaseException) -> Any:
         case Leave(reason=reason, ordered=ordered):
             if not ordered and not is_shutdown(reason):
                 _log(process, reason)
-            return await _terminate(process, reason)
+            return await terminate(process, reason)
         case Exception() | CancelledError():
             _log(process, error)
-            return await _terminate(process, error)
+            return await terminate(process, error)
         case _:
             return error
 
@@ -259,15 +259,21 @@ def _log(process: Process, reason: Any) -> None:
     logger.error("%s exits while %s: %r", process.label, _doing(process.current), reason, exc_info=error)
 
 
-async def _terminate(process: Process, reason: Any) -> Any:
+async def terminate(process: Process, reason: Any) -> Any:
+    """Let a process clean up; return the reason for which it exits."""
     try:
         result = bind(process.reference.cls, process).terminate(reason, process.state)
         if isawaitable(result):
             await result
     except CancelledError:
         return "killed"
-    except Exception as error:
+    except GeneratorExit:
+        raise
+    except BaseException as error:
         logger.exception("%s: terminate raised", process.label)
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            process.bury(error)
+            raise
         return error
     return reason
 

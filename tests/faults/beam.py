@@ -101,7 +101,7 @@ def _run(station: BeamStation, case: Case) -> tuple[End, list[str]]:
         began = time.monotonic()
         command.begin()
         if not command.ended(WAIT):
-            raise Stranded(f"the command does not end: {command.output.read_text()[-300:]}")
+            raise Stranded(f"the command does not end: {command.output.read_text()[-9000:]}")
         took = time.monotonic() - began
         why = [f"it took {took:.1f} s"] if took > SECONDS * busy() else []
         if faults & set(KILLS):

@@ -7,6 +7,7 @@ fraction of a second, and each of them can be killed.
 from __future__ import annotations
 
 import ast
+import faulthandler
 import json
 import logging
 import os
@@ -33,6 +34,8 @@ from tests.faults.kernel import end_with_parent
 from tests.support import PATIENCE
 
 NAME = "shop"
+STUCK = 15
+"""Seconds after which a command says where it is."""
 MODULES = ("app", "audit", "fax", "ops", "price", "stock", "till")
 ROUTES = (("1", "3"), ("3", "1"), ("2", "1"))
 Work: TypeAlias = Callable[[], None]
@@ -189,6 +192,7 @@ def be_command(arguments: Sequence[str], output: Path, go: int, environ: Mapping
         os.dup2(file, 2)
         sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1, closefd=False) for n in (1, 2))
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        faulthandler.dump_traceback_later(STUCK)
         os.environ |= environ
         before()
         os.read(go, 2)

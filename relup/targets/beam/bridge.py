@@ -125,13 +125,13 @@ class Bridge:
         try:
             while True:
                 self._take(await self._child.hear())
-        except asyncio.CancelledError:
-            self._end("given_up", f"the connection to {self.node} was given up here")
-            raise
         except EOFError:
             self._end("bridge_ended", f"the bridge to {self.node} ended ({await self._child.last_words()})")
         except BadTerm as error:
             self._end("bridge_ended", f"the bridge to {self.node} said what cannot be understood: {error}")
+        except BaseException:  # cancelled, or interrupted in this very task
+            self._end("given_up", f"the connection to {self.node} was given up here")
+            raise
 
     def _take(self, frame: Term) -> None:
         match frame:

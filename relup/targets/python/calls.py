@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, assert_never
 from relup.diagnostics import Diagnostic, in_words
 from relup.executor import EffectFailed, Side, taking_back
 from relup.model.instructions import Apply, Call, RestartEmulator, RestartNewEmulator, Start, Stop, SyncNodes
+from relup.model.inverses import natural_inverse
 from relup.model.naming import describe
 from relup.model.relup import Relup
 from relup.model.windows import Cut
@@ -85,6 +86,11 @@ class Calls:
     async def take_back(self, cut: Cut, towards: Side) -> None:
         """Undo what `make` did. Raises `EffectFailed` when nothing is known to, or when that fails."""
         await self.make(taking_back(cut), "base" if towards == "goal" else "goal")
+
+    async def give_up(self, cut: Cut, towards: Side) -> None:
+        """Take back what a supervisor does all the same when nobody waits for it any more."""
+        if isinstance(cut, Apply) and cut.call.module == "supervisor" and natural_inverse(cut.call):
+            await self.take_back(cut, towards)
 
     async def _apply(self, call: Call, towards: Side) -> None:
         """Call a function; an application that is started or loaded is made known first, as that release has it."""

@@ -22,7 +22,7 @@ from types import GeneratorType, NoneType, TracebackType
 from typing import Any, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, Refused
-from relup.executor import UNSAID, EffectFailed, Limits, Preparation, Side
+from relup.executor import UNSAID, EffectFailed, Limits, Preparation, Side, taking_back
 from relup.model.instructions import CodeChange, Load, ModuleChange, Suspension, Verify
 from relup.model.naming import describe
 from relup.model.release import Release
@@ -300,28 +300,36 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Make a call in the node; one made inside a window is bounded in time, and taken back with the window."""
         self._begin()
         if not self._open:
-            await self._bounded(
-                cut, self._calls.make(cut, towards), self._timing.call_outside(), self._timing.held_outside()
-            )
+            making = self._calls.make(cut, towards)
+            await self._bounded(cut, towards, making, self._timing.call_outside(), self._timing.held_outside())
             return
         self._settle()
         before = set(self._node.processes.values())
-        await self._bounded(cut, self._calls.make(cut, towards), self._timing.call())
+        await self._bounded(cut, towards, self._calls.make(cut, towards), self._timing.call())
         self._started |= set(self._node.processes.values()) - before
-        self._journal.append(Called(lambda: self._bounded(cut, self._calls.take_back(cut, towards), DEFAULT_TIMEOUT)))
+        self._journal.append(Called(lambda: self._take_back(cut, towards)))
+
+    async def _take_back(self, cut: Cut, towards: Side) -> None:
+        back: Side = "base" if towards == "goal" else "goal"
+        await self._bounded(taking_back(cut), back, self._calls.take_back(cut, towards), DEFAULT_TIMEOUT)
 
     async def _bounded(
-        self, cut: Cut, work: Coroutine[Any, Any, None], limit: float | None, held: float | None = None
+        self, cut: Cut, towards: Side, work: Coroutine[Any, Any, None], limit: float | None, held: float | None = None
     ) -> None:
         """Do *work* for at most *limit* seconds, and let it not keep the loop from turning for longer than *held*."""
-        with self._watchdog.step("{0}", limit if held is None else held) as step:
-            step.at = describe(cut)
-            try:
-                await within(limit, work)
-            except (Overdue, Overrun) as error:
-                step.at = None
-                said = overdue(step.overran() if step.overrun else error)
-                raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} {said}", cut.location)) from error
+        try:
+            with self._watchdog.step("{0}", limit if held is None else held) as step:
+                step.at = describe(cut)
+                try:
+                    await within(limit, work)
+                except (Overdue, Overrun) as error:
+                    step.at = None
+                    said = overdue(step.overran() if step.overrun else error)
+                    raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} {said}", cut.location)) from error
+        except EffectFailed as failed:
+            if isinstance(failed.__cause__, Overdue | Overrun):
+                await within(DEFAULT_TIMEOUT, self._calls.give_up(cut, towards))
+            raise
 
     async def probe(self, probe: Verify) -> None:
         """Ask a function of the new code, while everybody stands still, and for no longer than it may take."""

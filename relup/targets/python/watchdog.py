@@ -26,7 +26,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from relup.runtime.context import exempt_variable
-from relup.runtime.loop import conceive
+from relup.runtime.loop import conceive, terminate
 from relup.targets.python.stacks import above, callers, in_a_line, is_foreign
 from relup.targets.python.ticking import NUMBER, Ticking, ticking
 
@@ -56,7 +56,7 @@ class Overrun(BaseException):
 class Step:
     """Foreign code that an upgrade runs in the loop's thread."""
 
-    __slots__ = ("at", "frame", "late", "limit", "overrun", "stack", "what")
+    __slots__ = ("at", "ended", "frame", "late", "limit", "overrun", "stack", "what")
 
     def __init__(self, what: str, limit: float | None, frame: FrameType) -> None:
         self.what = what
@@ -70,6 +70,8 @@ class Step:
         """What it has been at for too long."""
         self.overrun = 0
         """How often it was interrupted."""
+        self.ended = 0
+        """How often the `terminate` of a process that ends meanwhile was: that process ends then, and nothing fails."""
         self.stack: list[str] = []
         """Where it stood when that was first done."""
 
@@ -90,6 +92,16 @@ class Step:
                 return foreign
             if caller.f_code is conceive.__code__ and foreign and exempt_variable.get():
                 return True  # the `init` of a process that the upgrade starts
+            foreign = foreign or is_foreign(caller)
+        return False
+
+    @staticmethod
+    def lets_end(frame: FrameType | None) -> bool:
+        """Say whether *frame* is in the `terminate` of a process."""
+        foreign = False
+        for caller in callers(frame):
+            if caller.f_code is terminate.__code__:
+                return foreign
             foreign = foreign or is_foreign(caller)
         return False
 
@@ -178,7 +190,7 @@ class Watchdog:
                 self._ticking.every(0)
             self._seen, self._watched = (None, None), (None, None, 0.0)
             step.at = step.late = None
-            if step.overrun:
+            if step.overrun or step.ended:
                 self._settle(tracing)
             del step.frame
         if step.overrun:
@@ -219,8 +231,9 @@ class Watchdog:
     def _throw(self, step: Step) -> None:
         """Let the interpreter raise `Overrun` in the loop's thread."""
         frame = sys._current_frames().get(self._ident)
-        if step.owns(frame):
+        if owns := step.owns(frame):
             step.interrupt(frame)
+        if owns or step.lets_end(frame):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._ident), ctypes.py_object(Overrun))
 
     def held(self) -> Held:
@@ -266,10 +279,15 @@ class Watchdog:
     def _tick(self, number: int, frame: FrameType | None) -> None:
         """Handle the signal: raise `Overrun` where it is meant, and nowhere else."""
         step = self._overdue(monotonic())
-        if step is None or not step.owns(frame):
+        if step is None:
             return
-        step.interrupt(frame)
-        if step.overrun > 1:
+        if step.owns(frame):
+            step.interrupt(frame)
+        elif step.lets_end(frame):
+            step.ended += 1
+        else:
+            return
+        if max(step.overrun, step.ended) > 1:
             self._raise_at_every_line(step, frame)
         raise step.overran()
 
