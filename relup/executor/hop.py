@@ -143,11 +143,11 @@ async def _fold(run: _Run, parts: Sequence[Segment]) -> None:
 async def _decide(run: _Run) -> None:
     """Commit a plan whose last segment is no window; there is nothing to resume."""
     try:
-        await run.transaction.commit(final=True)
+        await run.stops.after(run.transaction.commit(final=True))
     except BaseException as error:
         await _rollback(run, _as_failure(error))
         raise
-    await run.transaction.resume()
+    await run.stops.after(run.transaction.resume())
 
 
 async def _patiently(run: _Run, work: Callable[[], Awaitable[None]]) -> None:
@@ -192,15 +192,17 @@ async def _window(run: _Run, window: Window, *, final: bool) -> None:
             run.tell("verify", f"{describe_call(probe.call)} says yes")
         run.notes += await transaction.verify()
         run.check_time(window)
-        await transaction.commit(final=final)
+        await run.stops.after(transaction.commit(final=final))
     except BaseException as error:
         await _rollback(run, _as_failure(error))
         run.closed(window, processes)
         raise
-    await transaction.resume()
+    await run.stops.after(transaction.resume())
     run.done.append(window)
     milliseconds = run.closed(window, processes)
     run.tell("resume", f"{processes} process(es) go on after {milliseconds:.1f} ms")
+    if run.stops.asked and not final:
+        raise run.stops.asked
 
 
 async def _change(run: _Run, changes: Sequence[CodeChange], towards: Side) -> None:
@@ -211,7 +213,7 @@ async def _change(run: _Run, changes: Sequence[CodeChange], towards: Side) -> No
 
 async def _rollback(run: _Run, failure: EffectFailed) -> None:
     try:
-        run.notes += await run.stops.after(_rolled_back(run.transaction))
+        run.notes += await run.stops.after(run.transaction.rollback())
     except EffectFailed as remains:
         raise _Stranded(failure, remains) from failure
     run.tell("rollback", "the window is undone")
@@ -223,10 +225,6 @@ class _Stranded(EffectFailed):
     def __init__(self, failure: EffectFailed, remains: EffectFailed) -> None:
         self.remains = remains
         super().__init__(*failure.diagnostics, *remains.diagnostics)
-
-
-async def _rolled_back(transaction: Transaction) -> Sequence[Diagnostic]:
-    return await transaction.rollback()
 
 
 async def _undone(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnostic, ...]]:

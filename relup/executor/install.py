@@ -155,6 +155,8 @@ def _irreversible(route: Route) -> Iterator[Diagnostic]:
 
 async def _travel(journey: _Journey, route: Route, options: Options) -> None:
     for number, hop in enumerate(route.hops, start=1):
+        if journey.stops.asked:
+            raise Interrupted(Outcome("rolled_back", hop.base.vsn, hop.goal.vsn)) from journey.stops.asked
         if len(route.hops) > 1:
             journey.tell("hop", f"{number} of {len(route.hops)}: {hop}")
         outcome = await journey.hop(hop, dry_run=options.dry_run, strict=options.strict)

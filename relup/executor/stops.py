@@ -1,4 +1,4 @@
-"""What leads back comes to its end, whoever wants the upgrade to end meanwhile."""
+"""What is decided comes to its end, and what leads back does, whoever wants the upgrade to end meanwhile."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Stops:
-    """Who wanted the task of an upgrade to end while something was taken back in it."""
+    """Who wanted the task of an upgrade to end while it could not."""
 
     asked: asyncio.CancelledError | None = None
     again: bool = False
     """Whether somebody wanted it twice: then it ends where it stands, and nothing more is begun."""
 
     async def after(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do *work*, which takes something back, to its end; return or raise what it does."""
+        """Do *work* to its end; return or raise what it does."""
         if self.asked and self.again:
             work.close()
             raise self.asked

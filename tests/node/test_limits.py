@@ -168,3 +168,26 @@ def test_the_command_line_takes_the_limits(commands: Commands, tmp_path: Path) -
         commands.run("apply", "shop", goal, "--yes", *limits, "--window", str(PATIENCE))
         commands.run("downgrade", "shop", "--yes", *limits, "--code-change-timeout", "5")
         commands.run("apply", "shop", goal, "--yes", "--window", "0", exit_code=2)
+
+
+@pytest.mark.parametrize(("kind", "body"), [("def", "pass"), ("async def", "await asyncio.sleep(0.01)")])
+def test_a_child_whose_end_was_given_up_runs_again(tmp_path: Path, kind: str, body: str) -> None:
+    """The supervisor that was asked to end it does so, whoever has stopped waiting."""
+    ends = "- apply: {module: supervisor, function: terminate_child, args: [top, w0]}"
+    old, goal, hangs = release(tmp_path / "1", "1"), release(tmp_path / "2", "2", ends), tmp_path / "hangs"
+    hangs.touch()
+    loop = f"import os\n        while os.path.exists({str(hangs)!r}):\n            {body}\n"
+    for root in (old, goal):
+        worker = root / "shop" / "worker.py"
+        worker.write_text(f"{worker.read_text()}\n    {kind} terminate(self, reason, state):\n        {loop}")
+
+    async def scenario() -> None:
+        async with serve(old, base=tmp_path / "home") as service:
+            outcome = await apply(service, goal, Limits(code_change=0.3))
+            hangs.unlink()
+            assert outcome.status == "rolled_back", outcome
+            assert service.handler.running.vsn == "1"
+            for i in range(COUNT):
+                assert await service.node.call(f"w{i}", "kind")
+
+    asyncio.run(scenario())
