@@ -227,7 +227,7 @@ answers(Batch, Pending, Until, Answers) ->
 %% entered by enter_loop, of which nothing else tells.
 lingering([], _, _) -> {[], [], []};
 lingering(Code, Modules, Except) ->
-    Standing = binary:compile_pattern([Mark || M <- Code, Mark <- [<<"(", (written(M))/binary, ":">>]]),
+    Standing = binary:compile_pattern([<<"(", (written(M))/binary, ":">> || M <- Code]),
     %% what follows the module is a number: it is not the first part of another module's name
     Digits = "0123456789",
     Holding = binary:compile_pattern([<<"#Fun<", (atom_to_binary(M))/binary, $., D>> || M <- Code, D <- Digits]),

@@ -328,8 +328,15 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                     raise EffectFailed(Diagnostic("call_failed", f"{describe(cut)} {said}", cut.location)) from error
         except EffectFailed as failed:
             if isinstance(failed.__cause__, Overdue | Overrun):
-                await within(DEFAULT_TIMEOUT, self._calls.give_up(cut, towards))
+                await self._give_up(cut, towards, failed)
             raise
+
+    async def _give_up(self, cut: Cut, towards: Side, failed: EffectFailed) -> None:
+        try:
+            await within(DEFAULT_TIMEOUT, self._calls.give_up(cut, towards))
+        except Overdue as late:
+            message = f"{describe(cut)} may come to its end all the same: what takes it back {late}"
+            raise EffectFailed(*failed.diagnostics, Diagnostic("not_restored", message, cut.location)) from late
 
     async def probe(self, probe: Verify) -> None:
         """Ask a function of the new code, while everybody stands still, and for no longer than it may take."""
