@@ -143,7 +143,7 @@ class Node:
             birth = context.run(conceive, process, args)
         except BaseException as error:
             raised = miscarry(process, error)
-            raise (raised if isinstance(error, Exception) else error) from None
+            raise (error if isinstance(error, KeyboardInterrupt | SystemExit) else raised) from None
         process.context = context
         if birth.__class__ is CoroutineType:
             await self._birth(process, birth, client)

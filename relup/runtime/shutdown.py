@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from relup.runtime.context import process_variable
+from relup.runtime.errors import ServerDied
 from relup.runtime.messages import Monitor, Wait
 from relup.runtime.process import Process
 
@@ -42,6 +43,17 @@ async def shut_down(process: Process, limit: Shutdown, *, grace: float = 1.0) ->
     if process.alive:
         logger.error("%s ignores that it is killed, at %s; it is abandoned", process.label, process.current_function())
         process.abandon()
+
+
+async def miscarried(process: Process, *, grace: float = 0.5) -> None:
+    """End a process that does not come to the end of its `init`; its parent, which waits for that, hears of it."""
+    above = process.parent.waiting if process.parent else None
+    process.kill()
+    await ended(process, grace)
+    if process.alive:
+        process.abandon()
+        for wait in [w for w in above or () if isinstance(w, Wait) and w.process is process]:
+            wait.fail(ServerDied("killed", process.label))
 
 
 async def shut_down_all(node: Node, processes: Sequence[Process], seconds: float) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from inspect import isawaitable
 from typing import Any, ClassVar
 
 from relup.runtime import supervision
 from relup.runtime.behaviour import Behaviour
 from relup.runtime.children import ChildSpec, SupervisorSpec, child_spec, validate
-from relup.runtime.context import current_node, deleted_variable
+from relup.runtime.context import current_node, deleted_variable, exempt_variable
 from relup.runtime.errors import ChildError, ProcessError
 from relup.runtime.family import ChildInfo, Family, changed, founded
 from relup.runtime.messages import Caller, Exited
@@ -91,10 +91,15 @@ class Supervisor(Behaviour):
 class _Request:
     function: str
     argument: Any = None
+    exempt: bool = field(default_factory=exempt_variable.get, compare=False)
+    """Whether an upgrade asks: then what is started is started by it."""
 
 
 async def _answer(supervisor: Supervisor, request: Any, family: Family) -> Any:
     process = supervisor._process
+    if isinstance(request, _Request) and request.exempt:
+        with process.node.births.exempt():
+            return await _answer(supervisor, replace(request, exempt=False), family)
     match request:
         case _Request("which_children"):
             return family.info()

@@ -28,13 +28,15 @@ class Fault:
     """What the command is told besides."""
 
 
+_LIMITS = ("--import-timeout", "1", "--code-change-timeout", "1")
 KILLS = ("node killed", "os._exit", "segfault")
 _KNOWN = {
     **{name: Fault(name, ends_node=True) for name in (*KILLS, "node is stopped", "sys.exit", "interrupts")},
     **{name: Fault(name, spoils_node=True, writes_fail=True) for name in ("fsync fails", "rename fails", "read-only")},
     **{name: Fault(name, writes_fail=True) for name in ("disk full", "no descriptors")},
     "a process dies": Fault("a process dies", victims=("s2",)),
-    "endless loop": Fault("endless loop", options=("--import-timeout", "1", "--code-change-timeout", "1")),
+    # without an option a call, and so the `init` of a child, may take as long as it likes
+    **{name: Fault(name, options=_LIMITS) for name in ("endless loop", "hangs", "ignores cancelling")},
     "flood of messages": Fault("flood of messages", seconds=30.0),
 }
 RAISING = ("raises", "out of memory", "cancelled", "interrupts", "sys.exit", "recursion", "spoils, raises")
@@ -60,7 +62,7 @@ def why_not(name: str, point: str, moment: Moment, *, same: bool) -> str | None:
     raising = name in (*RAISING, *REPORTED)
     if same and moment == "after" and not raising and name not in INSTEAD:
         return "the same moment as before the next step"
-    if kind == "call" and moment == "after" and raising:
+    if kind == "call" and moment == "after" and (raising or name in ("endless loop", *LATER)):
         return "a call that failed has done nothing, by its own promise"
     if point.startswith("effect "):
         if kind in ("resume", "rollback") and raising:

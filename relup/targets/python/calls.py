@@ -20,7 +20,9 @@ from relup.model.relup import Relup
 from relup.model.windows import Cut
 from relup.runtime import Node, Pid, supervisor
 from relup.runtime.context import deleted_variable, inside
+from relup.runtime.messages import BIRTH
 from relup.runtime.registry import Server
+from relup.runtime.shutdown import miscarried
 from relup.targets.python.applications import make_known
 from relup.targets.python.threads import is_cancelled
 from relup.targets.python.watchdog import Overrun
@@ -88,8 +90,15 @@ class Calls:
         await self.make(taking_back(cut), "base" if towards == "goal" else "goal")
 
     async def give_up(self, cut: Cut, towards: Side) -> None:
-        """Take back what a supervisor does all the same when nobody waits for it any more."""
+        """Take back what a supervisor does all the same when nobody waits for it any more.
+
+        A child that does not come to the end of its `init` is ended: its supervisor hears nobody before.
+        """
         if isinstance(cut, Apply) and cut.call.module == "supervisor" and natural_inverse(cut.call):
+            above = cut.call.args[0]
+            for process in [p for p in self._node.processes.values() if p.current is BIRTH and p.parent]:
+                if process.parent and above in (process.parent.name, process.parent.pid):
+                    await miscarried(process)
             await self.take_back(cut, towards)
 
     async def _apply(self, call: Call, towards: Side) -> None:
