@@ -191,3 +191,44 @@ def test_a_child_whose_end_was_given_up_runs_again(tmp_path: Path, kind: str, bo
                 assert await service.node.call(f"w{i}", "kind")
 
     asyncio.run(scenario())
+
+
+INITS = {
+    "a loop": ("def", "while os.path.exists({!r}): pass"),
+    "a wait": ("async def", "while os.path.exists({!r}): await asyncio.sleep(0.01)"),
+    "a deaf wait": ("async def", "await deaf({!r})"),
+    "cancelled": ("def", "raise asyncio.CancelledError"),
+}
+DEAF = """
+async def deaf(file):
+    while os.path.exists(file):
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            pass
+"""
+
+
+@pytest.mark.parametrize("name", INITS)
+def test_a_child_that_does_not_come_up_takes_nobody_along(tmp_path: Path, name: str) -> None:
+    """Its supervisor goes on, and what was ended for it runs again."""
+    kind, body = INITS[name]
+    hangs = tmp_path / "hangs"
+    hangs.touch()
+    call = "- apply: {module: supervisor, function: %s_child, args: [top, w0]}"
+    old, goal = release(tmp_path / "1", "1"), release(tmp_path / "2", "2", call % "restart")
+    file, worker = goal / "shop.appup.yaml", goal / "shop" / "worker.py"
+    file.write_text(file.read_text().replace(UPDATE, f"{call % 'terminate'}\n      {UPDATE}", 1))
+    init = f"{kind} init(self, number):\n        {body.format(str(hangs))}"
+    worker.write_text(f"import os\n{worker.read_text().replace('def init(self, number):', init, 1)}\n{DEAF}")
+
+    async def scenario() -> None:
+        async with serve(old, base=tmp_path / "home") as service:
+            outcome = await apply(service, goal, Limits(code_change=0.3))
+            hangs.unlink()
+            assert outcome.status == "rolled_back", outcome
+            assert service.handler.running.vsn == "1"
+            for i in range(COUNT):
+                assert await service.node.call(f"w{i}", "kind")
+
+    asyncio.run(scenario())
