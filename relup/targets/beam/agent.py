@@ -25,8 +25,10 @@ BEATS = 6
 """Heartbeats in a lease."""
 PURGING = 60.0
 """Seconds for the node to look through its processes for the agent's code."""
-_GONE = "(fun W() -> erlang:module_loaded(relup_agent) andalso receive after 1 -> W() end end)()."
-"""Waits until the agent's code is gone."""
+_FREE = "(fun W() -> whereis(relup_agent) =:= undefined orelse receive after 1 -> W() end end)()."
+"""Waits until nobody has the agent's name: who takes its code away has it last."""
+_GONE = "(fun W() -> erlang:module_loaded(relup_agent) andalso receive after 1 -> W() end end)(), " + _FREE
+"""Waits until the agent's code is gone, too."""
 PATIENCE = 3_600.0
 """Seconds for an answer of the agent, which has time limits of its own for each step."""
 
@@ -70,7 +72,9 @@ async def agent(bridge: Bridge, owner: str, confirm_within: float | None = None)
     Raises `Busy` naming who upgrades the node now, and `Refused` for a node that cannot have it.
     """
     await _require_fitting(bridge)
-    if await bridge.call("erlang", "whereis", [Atom(NAME)]) == "undefined":
+    holder = await bridge.call("erlang", "whereis", [Atom(NAME)])
+    if holder == "undefined" or not await bridge.call("erlang", "module_loaded", [Atom(NAME)]):
+        await evaluate(bridge, _FREE, within=PURGING)
         await _load(bridge)
     found = await _begun(bridge, owner, confirm_within)
     await bridge.heartbeat(NAME, LEASE // BEATS)
