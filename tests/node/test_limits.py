@@ -170,6 +170,21 @@ def test_the_command_line_takes_the_limits(commands: Commands, tmp_path: Path) -
         commands.run("apply", "shop", goal, "--yes", "--window", "0", exit_code=2)
 
 
+def refuses_to_hang(home: Path, old: Path, goal: Path, hangs: Path) -> None:
+    """Try an upgrade in which something *hangs* for as long as that file is there: it goes back, and everybody runs."""
+
+    async def scenario() -> None:
+        async with serve(old, base=home) as service:
+            outcome = await apply(service, goal, Limits(code_change=0.3))
+            await asyncio.to_thread(hangs.unlink)
+            assert outcome.status == "rolled_back", outcome
+            assert service.handler.running.vsn == "1"
+            for i in range(COUNT):
+                assert await service.node.call(f"w{i}", "kind")
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(("kind", "body"), [("def", "pass"), ("async def", "await asyncio.sleep(0.01)")])
 def test_a_child_whose_end_was_given_up_runs_again(tmp_path: Path, kind: str, body: str) -> None:
     """The supervisor that was asked to end it does so, whoever has stopped waiting."""
@@ -181,16 +196,7 @@ def test_a_child_whose_end_was_given_up_runs_again(tmp_path: Path, kind: str, bo
         worker = root / "shop" / "worker.py"
         worker.write_text(f"{worker.read_text()}\n    {kind} terminate(self, reason, state):\n        {loop}")
 
-    async def scenario() -> None:
-        async with serve(old, base=tmp_path / "home") as service:
-            outcome = await apply(service, goal, Limits(code_change=0.3))
-            hangs.unlink()
-            assert outcome.status == "rolled_back", outcome
-            assert service.handler.running.vsn == "1"
-            for i in range(COUNT):
-                assert await service.node.call(f"w{i}", "kind")
-
-    asyncio.run(scenario())
+    refuses_to_hang(tmp_path / "home", old, goal, hangs)
 
 
 INITS = {
@@ -222,13 +228,4 @@ def test_a_child_that_does_not_come_up_takes_nobody_along(tmp_path: Path, name: 
     init = f"{kind} init(self, number):\n        {body.format(str(hangs))}"
     worker.write_text(f"import os\n{worker.read_text().replace('def init(self, number):', init, 1)}\n{DEAF}")
 
-    async def scenario() -> None:
-        async with serve(old, base=tmp_path / "home") as service:
-            outcome = await apply(service, goal, Limits(code_change=0.3))
-            hangs.unlink()
-            assert outcome.status == "rolled_back", outcome
-            assert service.handler.running.vsn == "1"
-            for i in range(COUNT):
-                assert await service.node.call(f"w{i}", "kind")
-
-    asyncio.run(scenario())
+    refuses_to_hang(tmp_path / "home", old, goal, hangs)
