@@ -73,8 +73,10 @@ async def agent(bridge: Bridge, owner: str, confirm_within: float | None = None)
     """
     await _require_fitting(bridge)
     holder = await bridge.call("erlang", "whereis", [Atom(NAME)])
-    if holder == "undefined" or not await bridge.call("erlang", "module_loaded", [Atom(NAME)]):
+    is_leaving = holder != "undefined" and not await bridge.call("erlang", "module_loaded", [Atom(NAME)])
+    if is_leaving:
         await evaluate(bridge, _FREE, within=PURGING)
+    if is_leaving or holder == "undefined":
         await _load(bridge)
     found = await _begun(bridge, owner, confirm_within)
     await bridge.heartbeat(NAME, LEASE // BEATS)
