@@ -1,8 +1,19 @@
 """The command line. `main` is the console script; each command imports what it needs when it runs."""
 
+import signal
 import sys
+from contextlib import suppress
+from typing import NoReturn
 
 INTERRUPTED = 130
+
+
+def interrupted() -> NoReturn:
+    """End because the user asked for it. Who asks again meanwhile gets the same exit code, not another one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError):
+        print("interrupted", file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 
 def main() -> None:
@@ -12,5 +23,4 @@ def main() -> None:
 
         relup.main(prog_name="relup")
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        interrupted()

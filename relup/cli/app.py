@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from relup.cli import INTERRUPTED
+from relup.cli import interrupted
 from relup.cli.output import finish
 from relup.cli.reach import beam_options
 
@@ -72,15 +71,14 @@ via = click.option("--via", multiple=True, metavar="VSN", help="A version that t
 
 
 class _Interruptible(click.Group):
-    """Ends with our own exit code when the user interrupts what comes before a command's work."""
+    """Ends with our own exit code when the user interrupts it."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            sys.exit(INTERRUPTED)
+            interrupted()
 
 
 @click.group(cls=_Interruptible, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 import click
 
-from relup.cli import INTERRUPTED
 from relup.diagnostics import Diagnostic, InvalidInput, RelupError
 
 
@@ -102,7 +101,4 @@ def finish(as_json: bool, work: Callable[[Output], int]) -> NoReturn:
     except RelupError as error:
         output.error(error)
         code = error.exit_code
-    except KeyboardInterrupt:
-        echo("interrupted", err=True)
-        code = INTERRUPTED
     sys.exit(code)
