@@ -85,7 +85,7 @@ def _run(station: Station, case: Case) -> tuple[End, list[str]]:
         why = [*late, *_judge(station, case, command, before, view, logs)]
         end = _end(station, command, view)
         if not why:
-            why += _home(station, view, before, about)
+            why += _home(station, view, before, about, told=end == "told")
         return end, why
 
 
@@ -181,7 +181,7 @@ def _end(station: Station, command: Command, view: Any) -> End:
     return {"3": "done", "1": "rolled back"}.get(runs or "", "told")  # type: ignore[return-value]
 
 
-def _home(station: Station, view: Any, before: Any, about: Sequence[Fault]) -> list[str]:
+def _home(station: Station, view: Any, before: Any, about: Sequence[Fault], *, told: bool) -> list[str]:
     """Lead the node back to where it was, and see that it is there; a node that is of no use any more ends."""
     runs = version(station.code, view)
     if any(f.spoils_node for f in about) or runs is None:
@@ -197,10 +197,11 @@ def _home(station: Station, view: Any, before: Any, about: Sequence[Fault]) -> l
         view = station.ask(VIEW)
         victims = [v for f in about for v in f.victims]
         down = [*check_quiet(view), *check_modules(station.code, view), *check_pids(before, view, victims)]
-        down += [*check_messages(logs, ()), *check_version("1", view)]
+        # what a call did and could not take back was told
+        down += [*check_messages(logs, ()), *check_version("1", view, told=told)]
         if down:
             return [f"on the way down: {d}" for d in down]
-    if any(f.name in ("a process is born", "spawn storm", "starts a thread") for f in about):
+    if told or any(f.name in ("a process is born", "spawn storm", "starts a thread") for f in about):
         station.forget()
     return []
 
