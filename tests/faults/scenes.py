@@ -173,11 +173,11 @@ def confirmed(station: Station) -> Judged:
 
 
 def confirmed_late(station: Station) -> Judged:
-    """Somebody confirms once the node has gone back: what runs then is permanent, and nothing else happens."""
+    """Somebody confirms once the node has gone back: told that it is too late, and nothing else happens."""
     apply(station, "--confirm", SOON)
     wait(station, "1")
     code, said = told(station, "confirm", NAME)
-    return "rolled back", [*judge(station, "1"), *([said] if code else [])]
+    return "rolled back", [*judge(station, "1"), *([] if code == 4 and "[too_late]" in said else [f"{code}: {said}"])]
 
 
 def at_the_deadline(delay: float) -> Callable[[Station], Judged]:
