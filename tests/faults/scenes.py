@@ -120,9 +120,11 @@ def on_the_wire(station: Station, case: Case) -> Judged:
             raise Stranded("the command does not end")
         if proxy.held:
             why += _late(station, proxy.held)
+        began = strike.number > 0 or (strike.fault not in ("half open",) and strike.moment == "after")
+        if began:  # though perhaps not yet: a request that came may be read after what asks here
+            wait(station, "3")
         if not station.ask(f"await node.faults.idle({WAIT})"):
             raise Stranded("the upgrade does not end")
-        began = strike.number > 0 or (strike.fault not in ("half open",) and strike.moment == "after")
         sure = ("3",) if began or strike.fault in ("sent twice", "late") else ("1", "3")
         why += judge(station, *sure)
         if c.exit_code not in (0, 3, 4, 6, 130, -9):
