@@ -1,0 +1,73 @@
+"""What a rehearsal found: the script, and then its inverse, run on a copy of the real states, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from relup.diagnostics import Diagnostic
+
+Verdict: TypeAlias = Literal["ok", "failed", "not_rehearsable"]
+"""`not_rehearsable`: it cannot be told on a copy, because code waits for somebody who is not there, or does something
+outside of its state; that says nothing about the upgrade itself."""
+Way: TypeAlias = Literal["there", "back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What became of the state of one process."""
+
+    process: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRehearsal:
+    """What became of the states of the processes of one module, in one direction."""
+
+    module: str
+    way: Way
+    processes: int
+    """How many were tried."""
+    failed: int
+    milliseconds: float
+    """Of all of its `code_change`s together."""
+    longest: float
+    """Milliseconds of the one that took longest."""
+    slowest: str
+    """The process that took it."""
+    mutates: bool
+    """Whether a `code_change` changed the state in place that it was given."""
+    size: int
+    """Bytes of the new states, as far as they are told from a few of them."""
+    types: tuple[str, ...]
+    """What the new states are."""
+    samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What failed, or could not be tried, in one process."""
+
+    diagnostic: Diagnostic
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """One rehearsal."""
+
+    verdict: Verdict
+    stall: float
+    """Milliseconds that the node stood still for it."""
+    milliseconds: float
+    window: float
+    """Milliseconds that the windows will take, as far as the code of the program is concerned."""
+    modules: tuple[ModuleRehearsal, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
+
+    @property
+    def mutating(self) -> frozenset[str]:
+        """The modules whose `code_change` changes in place what it is given."""
+        return frozenset(m.module for m in self.modules if m.mutates)

@@ -1,0 +1,87 @@
+"""How two states differ, part by part, each as it was when it was written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from reprlib import Repr
+from typing import Any
+
+from relup.targets.python.snapshot import Snapshot
+
+MOST = 100_000
+"""Parts that are compared."""
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlevel = 2
+
+
+def short(value: Any) -> str:
+    """Return a value in a few words."""
+    return _SHORT.repr(value)
+
+
+def type_name(kind: type) -> str:
+    """Return what a type is called, with its module unless that is Python's own."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+class Then:
+    """A state as its snapshot has it, whatever has become of its objects since."""
+
+    def __init__(self, state: Any, snapshot: Snapshot) -> None:
+        self.state = state
+        self._held: dict[int, list[Any]] = {}
+        for container, contents, _ in snapshot:
+            self._held.setdefault(id(container), []).append(contents)
+
+    def parts(self, value: Any) -> tuple[str, dict[str, Any]] | None:
+        """Return what a value was and what it consisted of, by how that is written; None for what is one thing."""
+        held = self._held.get(id(value))
+        if held is None:
+            if not isinstance(value, tuple):
+                return None
+            return type_name(type(value)), {f"[{n}]": v for n, v in enumerate(tuple.__iter__(value))}
+        name, found = type_name(type(value)), dict[str, Any]()
+        for contents in held:
+            if isinstance(contents, tuple) and len(contents) == 4 and isinstance(contents[0], type):
+                kind, fields, filled, _ = contents
+                name = type_name(kind)
+                found |= {f".{key}": v for key, v in {**(fields or {}), **filled}.items()}
+            elif isinstance(contents, dict):
+                found |= {f"[{short(key)}]": v for key, v in contents.items()}
+            elif isinstance(contents, set | bytearray):
+                found["{…}"] = frozenset(contents) if isinstance(contents, set) else bytes(contents)
+            else:
+                found |= {f"[{n}]": v for n, v in enumerate(contents)}
+        return name, found
+
+
+def differences(before: Then, after: Then) -> Iterator[str]:
+    """Yield where *after* differs, and how, the shallow parts first: `state['rows'][0]: 3 → '3'`."""
+    pending, seen = [("state", before.state, after.state)], set[tuple[int, int]]()
+    while pending and len(seen) < MOST:
+        path, old, new = pending.pop(0)
+        if (id(old), id(new)) in seen:
+            continue
+        seen.add((id(old), id(new)))
+        was, now = before.parts(old), after.parts(new)
+        if was is None or now is None:
+            if was is not now or not _same(old, new):
+                yield f"{path}: {short(old)} → {short(new)}"
+        elif was[0] != now[0]:
+            yield f"{path}: a {was[0]} → a {now[0]}"
+            continue
+        if was is None or now is None:
+            continue
+        yield from (f"- {path}{key}: {short(v)}" for key, v in was[1].items() if key not in now[1])
+        yield from (f"+ {path}{key}: {short(v)}" for key, v in now[1].items() if key not in was[1])
+        pending += [(path + key, v, now[1][key]) for key, v in was[1].items() if key in now[1]]
+
+
+def _same(old: Any, new: Any) -> bool:
+    if old is new:
+        return True
+    try:
+        return type(old) is type(new) and bool(old == new or (old != old and new != new))  # noqa: PLR0124  # a NaN
+    except Exception:  # raised by a comparison of the program's own
+        return False
