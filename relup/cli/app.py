@@ -245,6 +245,7 @@ def status(node: str | None, as_json: bool) -> None:
 @allow_restart
 @limits
 @click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
+@click.option("--rehearse/--no-rehearse", default=True, help="Python: try it on a copy of the states first.")
 @through
 @via
 @yes
@@ -260,6 +261,27 @@ def apply(new: str, as_json: bool, **wanted: Any) -> None:
     from relup.cli.upgrade import apply as work
 
     request = Request(**wanted)
+    finish(as_json, lambda output: work(output, request, new))
+
+
+@relup.command()
+@node
+@click.argument("new", metavar="NEW|PLAN", type=click.Path())
+@limits
+@click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
+@through
+@via
+@as_json
+@beam_options
+def rehearse(new: str, as_json: bool, **wanted: Any) -> None:
+    """Try an upgrade on a copy of a live node's states, and its way back; nothing is touched.
+
+    Says of each module and process whether it went well, how long it took and what became of the states. Exit code 4
+    when the upgrade would fail."""
+    from relup.cli.upgrade import Request
+    from relup.cli.upgrade import apply as work
+
+    request = Request(**wanted, dry_run=True, confirm_within=None, allow_irreversible=True, yes=True)
     finish(as_json, lambda output: work(output, request, new))
 
 

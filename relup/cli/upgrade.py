@@ -55,6 +55,7 @@ class Request:
     through: Sequence[str]
     via: Sequence[str]
     strict: bool = False
+    rehearse: bool = True
     allow_restart: bool = False
     suspend_timeout: float | None = None
     code_change_timeout: float | None = None
@@ -226,6 +227,7 @@ def _carry_out(output: Output, client: Client, request: Request, route: Route, n
         "confirm": request.confirm_within,
         "allow_irreversible": request.allow_irreversible,
         "strict": request.strict,
+        "rehearse": request.rehearse,
         "limits": limits_to_data(request.limits),
     }
     with _interruptible(request.node), output.progress() as show:

@@ -17,6 +17,7 @@ from typing import TypeAlias
 from relup.diagnostics import Diagnostic, Refused, RelupError, in_words
 from relup.executor.limits import UNSAID, Limits
 from relup.executor.outcome import Outcome, Phase, Status, WindowReport
+from relup.executor.rehearsal import Rehearsal
 from relup.executor.stops import Stops
 from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
@@ -77,12 +78,13 @@ async def apply_hop(
     *,
     dry_run: bool,
     strict: bool = False,
+    rehearse: bool = False,
     limits: Limits = UNSAID,
 ) -> Outcome:
     """Apply *relup* to *target*, which its owner holds, and return how it ended.
 
-    A *dry_run* stops after `prepare`: everything that can be known without touching a process. *strict* refuses what
-    `prepare` warns of.
+    A *dry_run* stops before anything is touched. *strict* refuses what `prepare` and a rehearsal warn of; *rehearse*
+    has the script tried on a copy of the states first, where the target can.
     Raises `Refused` with nothing touched, and `Interrupted` once all is undone, when it was interrupted or *stops*
     know of somebody who wanted that meanwhile.
     """
@@ -100,11 +102,16 @@ async def apply_hop(
         if strict and (warned := [d for d in preparation.notes if d.severity == "warning"]):
             raise Refused([replace(d, severity="error") for d in warned])
         outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *preparation.notes))
+        if rehearse and (found := await _rehearse(run, parts)):
+            outcome = replace(outcome, rehearsals=(found,), diagnostics=(*outcome.diagnostics, *found.said(strict)))
+            if found.speaks_against(strict):
+                return replace(outcome, status="refused")
         if dry_run:
             said = (*outcome.diagnostics, *preparation.forecast)
             windows = tuple(_forecast(parts, preparation.processes))
             return replace(outcome, status="ready", windows=windows, diagnostics=said)
         try:
+            await transaction.remember()
             await _fold(run, parts)
         except BaseException as error:
             status, diagnostics = await _undone(run, _as_failure(error))
@@ -113,6 +120,14 @@ async def apply_hop(
                 raise Interrupted(failed) from cause
             return failed
     return replace(outcome, diagnostics=(*outcome.diagnostics, *run.notes), windows=tuple(run.windows))
+
+
+async def _rehearse(run: _Run, parts: Sequence[Segment]) -> Rehearsal | None:
+    found = await run.transaction.rehearse(parts)
+    if found:
+        states = sum(m.processes for m in found.modules if m.way == "there")
+        run.tell("rehearse", f"{states} state(s) in {found.milliseconds:.0f} ms: {found.verdict.replace('_', ' ')}")
+    return found
 
 
 def _as_failure(error: BaseException) -> EffectFailed:

@@ -34,7 +34,9 @@ class Options:
     allow_irreversible: bool = False
     """Go on although a late failure could not undo what was done before it."""
     strict: bool = False
-    """Refuse what `prepare` only warns of."""
+    """Refuse what is only warned of beforehand."""
+    rehearse: bool = False
+    """Try the script on a copy of the states first, where the target can."""
     asks_again: bool = True
     """Ask what was asked in the windows once more when everybody runs, and go back where that is answered by no."""
     limits: Limits = UNSAID
@@ -54,7 +56,13 @@ class _Journey:
     outcomes: list[Outcome] = field(default_factory=list)
 
     async def hop(
-        self, relup: Relup, *, dry_run: bool = False, strict: bool = False, limits: Limits | None = None
+        self,
+        relup: Relup,
+        *,
+        dry_run: bool = False,
+        strict: bool = False,
+        rehearse: bool = False,
+        limits: Limits | None = None,
     ) -> Outcome:
         """Apply one hop; a refusal that is not the first hop's is a failure like any other.
 
@@ -63,8 +71,16 @@ class _Journey:
         untouched = Outcome("rolled_back", relup.base.vsn, relup.goal.vsn)
         try:
             limits = limits or self.limits
-            return await apply_hop(
-                relup, self.target, self.tell, self.clock, self.stops, dry_run=dry_run, strict=strict, limits=limits
+            outcome = await apply_hop(
+                relup,
+                self.target,
+                self.tell,
+                self.clock,
+                self.stops,
+                dry_run=dry_run,
+                strict=strict,
+                rehearse=rehearse,
+                limits=limits,
             )
         except RelupError as refusal:
             if not self.outcomes:
@@ -74,6 +90,8 @@ class _Journey:
             raise
         except BaseException as error:
             raise Interrupted(untouched) from error
+        # what refuses a later hop leaves the node where an earlier one led
+        return replace(outcome, status="rolled_back") if outcome.status == "refused" and self.outcomes else outcome
 
 
 async def install(
@@ -159,12 +177,12 @@ async def _travel(journey: _Journey, route: Route, options: Options) -> None:
             raise Interrupted(Outcome("rolled_back", hop.base.vsn, hop.goal.vsn)) from journey.stops.asked
         if len(route.hops) > 1:
             journey.tell("hop", f"{number} of {len(route.hops)}: {hop}")
-        outcome = await journey.hop(hop, dry_run=options.dry_run, strict=options.strict)
+        outcome = await journey.hop(hop, dry_run=options.dry_run, strict=options.strict, rehearse=options.rehearse)
         journey.outcomes.append(outcome)
         match outcome.status:
             case "done":
                 journey.done.append(hop)
-            case "rolled_back" | "ready" | "operator_needed":
+            case _:
                 return
 
 
@@ -213,7 +231,7 @@ async def _back(journey: _Journey, made: Relup) -> Outcome:
 
 def _sum(route: Route, journey: _Journey) -> Outcome:
     """Return what all hops came to: the way there is over when one failed, whatever the way back did."""
-    outcomes, worst_first = journey.outcomes, ("operator_needed", "rolled_back", "ready", "done")
+    outcomes, worst_first = journey.outcomes, ("operator_needed", "rolled_back", "refused", "ready", "done")
     notes = [_not_prepared(route)] if len(route.hops) > 1 and outcomes[-1].status == "ready" else []
     return Outcome(
         min((o.status for o in outcomes), key=worst_first.index),
@@ -221,6 +239,7 @@ def _sum(route: Route, journey: _Journey) -> Outcome:
         route.goal.vsn,
         tuple(w for o in outcomes for w in o.windows),
         (*route.warnings, *dict.fromkeys(d for o in outcomes for d in o.diagnostics), *notes),
+        tuple(r for o in outcomes for r in o.rehearsals),
     )
 
 

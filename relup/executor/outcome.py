@@ -6,15 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from relup.diagnostics import Diagnostic, OperatorNeeded, RolledBack
+from relup.diagnostics import Diagnostic, OperatorNeeded, Refused, RolledBack
+from relup.executor.rehearsal import Rehearsal
 
 Phase: TypeAlias = Literal[
-    "hop", "prepare", "suspend", "load", "code_change", "verify", "resume", "call", "rollback", "downgrade"
+    "hop", "prepare", "rehearse", "suspend", "load", "code_change", "verify", "resume", "call", "rollback", "downgrade"
 ]
-Status: TypeAlias = Literal["ready", "done", "rolled_back", "operator_needed"]
+Status: TypeAlias = Literal["ready", "refused", "done", "rolled_back", "operator_needed"]
 
 EXIT_CODES: dict[Status, int] = {
     "ready": 0,
+    "refused": Refused.exit_code,
     "done": 0,
     "rolled_back": RolledBack.exit_code,
     "operator_needed": OperatorNeeded.exit_code,
@@ -48,13 +50,17 @@ class WindowReport:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an upgrade ended. `ready` is a dry run that found nothing against it."""
+    """How an upgrade ended.
+
+    `ready` is a dry run that found nothing against it; `refused` is what a rehearsal spoke against: nothing was touched.
+    """
 
     status: Status
     base: str
     goal: str
     windows: tuple[WindowReport, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    rehearsals: tuple[Rehearsal, ...] = ()
 
     @property
     def exit_code(self) -> int:

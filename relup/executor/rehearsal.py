@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from relup.diagnostics import Diagnostic
@@ -66,6 +66,17 @@ class Rehearsal:
     modules: tuple[ModuleRehearsal, ...] = ()
     failures: tuple[Failure, ...] = ()
     notes: tuple[Diagnostic, ...] = ()
+
+    def said(self, strict: bool) -> tuple[Diagnostic, ...]:
+        """Return all that there is to be said of it."""
+        failures = (f.diagnostic for f in self.failures)
+        return tuple(
+            replace(d, severity="error") if strict and d.severity == "warning" else d for d in (*failures, *self.notes)
+        )
+
+    def speaks_against(self, strict: bool) -> bool:
+        """Say whether the upgrade is not to be tried: it would fail; or, for who is *strict*, it is not known."""
+        return self.verdict == "failed" or any(d.severity == "error" for d in self.said(strict))
 
     @property
     def mutating(self) -> frozenset[str]:

@@ -18,6 +18,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from relup.diagnostics import Diagnostic
 from relup.executor.limits import Limits
+from relup.executor.rehearsal import Rehearsal
 from relup.model.instructions import CodeChange, Suspension, Verify
 from relup.model.inverses import inverse_of
 from relup.model.naming import describe
@@ -71,6 +72,15 @@ class Transaction(Protocol):
 
         Raises `Refused` with everything that speaks against the upgrade.
         """
+
+    async def rehearse(self, segments: Sequence[Segment]) -> Rehearsal | None:
+        """Run the script, and its inverse, on a copy of the states; None where that is not done.
+
+        What it finds decides of whom `remember` keeps what they hold.
+        """
+
+    async def remember(self) -> None:
+        """Take the undo information that can be taken while everybody goes on."""
 
     async def select(self, suspensions: Sequence[Suspension]) -> int:
         """Take the census: find every process that uses these modules, and let no other be born from here on."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic
 from relup.executor import Outcome
+from relup.executor.rehearsal import Rehearsal
 from relup.model.instructions import Load, LowLevel, Remove
 from relup.model.naming import describe, describe_change, shortened
 from relup.model.relup import Relup
@@ -16,6 +17,7 @@ from relup.model.windows import Segment, Window, segments
 
 VERDICTS = {
     "ready": "ready: everything that can be checked beforehand holds; nothing was touched",
+    "refused": "refused: the rehearsal failed, nothing was touched",
     "done": "done: every process runs {goal}",
     "rolled_back": "rolled back: every process runs {base} with the state it had",
     "migrated_back": "rolled back: every process runs {base}; what is noted above could not be as it was",
@@ -81,6 +83,8 @@ def _part_lines(number: int, part: Segment) -> Iterator[str]:
 def outcome_lines(outcome: Outcome, known: Sequence[Diagnostic] = ()) -> Iterator[str]:
     """Describe how an upgrade ended, and how long its windows were; what is *known* was said with the plan."""
     yield from _diagnostic_lines([d for d in outcome.diagnostics if d not in known])
+    for rehearsal in outcome.rehearsals:
+        yield from _rehearsal_lines(rehearsal, whole=outcome.status in ("ready", "refused"))
     for number, window in enumerate(outcome.windows, start=1):
         length = f"{window.milliseconds:.1f} ms" if outcome.status != "ready" else "not opened"
         back = ", going back" if window.going_back else ""
@@ -88,6 +92,26 @@ def outcome_lines(outcome: Outcome, known: Sequence[Diagnostic] = ()) -> Iterato
     losses = outcome.status == "rolled_back" and any(d.code in LOSSES for d in outcome.diagnostics)
     verdict = "migrated_back" if losses else outcome.status
     yield VERDICTS[verdict].format(goal=outcome.goal, base=outcome.base)
+
+
+def _rehearsal_lines(rehearsal: Rehearsal, *, whole: bool) -> Iterator[str]:
+    """Describe a rehearsal; *whole*, or in one line."""
+    states = sum(m.processes for m in rehearsal.modules if m.way == "there")
+    verdict = {"ok": "went well", "failed": "failed", "not_rehearsable": "could not be done"}[rehearsal.verdict]
+    yield (
+        f"rehearsal of {states} state(s) {verdict}: {rehearsal.milliseconds:.0f} ms in a copy of the node, "
+        f"which stood still for {rehearsal.stall:.1f} ms; predicted window {rehearsal.window:.1f} ms"
+    )
+    for m in rehearsal.modules if whole else ():
+        well = f"{m.processes - m.failed} of {m.processes} well"
+        more = ", changes in place what it is given" if m.mutates else ""
+        took = f"{m.milliseconds:.1f} ms, at most {m.longest:.2f} ms ({m.slowest})" if m.slowest else "0 ms"
+        yield f"  {m.module} {m.way}: {well}, {took}; {', '.join(m.types) or 'no state'}, {m.size:,} bytes{more}"
+        for sample in m.samples:
+            yield f"    {sample.process}" + ("" if sample.lines else ": the same")
+            yield from (f"      {line}" for line in sample.lines)
+    for failure in rehearsal.failures if whole else ():
+        yield from (f"    {line}" for line in failure.traceback.rstrip().splitlines())
 
 
 def status_lines(status: dict[str, Any]) -> Iterator[str]:

@@ -133,6 +133,12 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         count, said = await concerned(self._agent, window, self._beside(window))
         return count, [*said, *[d async for d in unfound(self._agent, window)]]
 
+    async def rehearse(self, segments: Sequence[Segment]) -> None:
+        """Nothing is rehearsed on a node of this kind."""
+
+    async def remember(self) -> None:
+        """Nothing is to be done before the window: each process keeps its own state in it."""
+
     # ── the window ─────────────────────────────────────────────────────────────────────────────────────
 
     async def select(self, suspensions: Sequence[Suspension]) -> int:

@@ -197,7 +197,13 @@ class _Options:
             }:
                 if within is None or 0 < within < float("inf"):
                     limits = limits_from_data(data.get("limits"))
-                    chosen = Options(dry_run=dry_run, allow_irreversible=allowed, strict=strict, limits=limits)
+                    chosen = Options(
+                        dry_run=dry_run,
+                        allow_irreversible=allowed,
+                        strict=strict,
+                        rehearse=data.get("rehearse") is True,
+                        limits=limits,
+                    )
                     return cls(chosen, within, _number(number))
             case _:
                 pass

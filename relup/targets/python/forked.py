@@ -161,7 +161,7 @@ async def in_child(work: Callable[[Say, Place], Coroutine[Any, Any, None]], pati
         with suppress(ProcessLookupError):
             if not ended.is_set():
                 os.kill(pid, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])  # noqa: ASYNC222  # it has ended, or is killed
         stack = files.rest_of(stack_here)
         files.close()
     said = tuple(json.loads(line) for line in bytes(heard).splitlines(keepends=True) if line.endswith(b"\n"))
@@ -205,7 +205,9 @@ class Files:
 # ── in the child ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _be_the_child(work: Callable[[Say, Place], Coroutine[Any, Any, None]], place: Place, says: int, stacks: int) -> None:
+def _be_the_child(
+    work: Callable[[Say, Place], Coroutine[Any, Any, None]], place: Place, says: int, stacks: int
+) -> None:
     code = 1
     try:
         _cut_off(says, stacks)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
 from relup.document.route import route_to_data
 from relup.executor import Outcome, WindowReport
+from relup.executor.rehearsal import Failure, ModuleRehearsal, Rehearsal, Sample
 from relup.model.route import Route
 from relup.targets.history import reasons
 from relup.targets.python.wire import diagnostic_from_data, diagnostic_to_data
@@ -24,6 +26,7 @@ def outcome_to_data(outcome: Outcome) -> dict[str, Any]:
         "goal": outcome.goal,
         "windows": [asdict(w) for w in outcome.windows],
         "diagnostics": [diagnostic_to_data(d) for d in outcome.diagnostics],
+        "rehearsals": [rehearsal_to_data(r) for r in outcome.rehearsals],
     }
 
 
@@ -61,4 +64,32 @@ def outcome_from_data(data: dict[str, Any]) -> Outcome:
             for w in data["windows"]
         ),
         tuple(diagnostic_from_data(d) for d in data["diagnostics"]),
+        tuple(rehearsal_from_data(r) for r in data["rehearsals"]),
     )
+
+
+def rehearsal_to_data(rehearsal: Rehearsal) -> dict[str, Any]:
+    """Return a rehearsal as plain data."""
+    failures = [{"diagnostic": diagnostic_to_data(f.diagnostic), "traceback": f.traceback} for f in rehearsal.failures]
+    notes = [diagnostic_to_data(d) for d in rehearsal.notes]
+    return {**asdict(rehearsal), "failures": failures, "notes": notes}
+
+
+def rehearsal_from_data(data: dict[str, Any]) -> Rehearsal:
+    """Return the rehearsal that `rehearsal_to_data` made."""
+    failures = (Failure(diagnostic_from_data(f["diagnostic"]), f["traceback"]) for f in data["failures"])
+    return Rehearsal(
+        data["verdict"],
+        data["stall"],
+        data["milliseconds"],
+        data["window"],
+        tuple(module_from_data(m) for m in data["modules"]),
+        tuple(failures),
+        tuple(diagnostic_from_data(d) for d in data["notes"]),
+    )
+
+
+def module_from_data(data: Mapping[str, Any]) -> ModuleRehearsal:
+    """Return what a rehearsal found of one module."""
+    samples = tuple(Sample(s["process"], tuple(s["lines"])) for s in data["samples"])
+    return ModuleRehearsal(**{**data, "types": tuple(data["types"]), "samples": samples})

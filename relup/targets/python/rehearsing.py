@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from signal import Signals
 from sys import getsizeof
 from time import perf_counter
 from types import GeneratorType, NoneType
 from typing import Any
 
-from relup.diagnostics import Diagnostic, Location
+from relup.diagnostics import Diagnostic
 from relup.executor import Side
 from relup.executor.rehearsal import Failure, ModuleRehearsal, Rehearsal, Sample, Verdict, Way
 from relup.model.instructions import CodeChange, Load, ModuleChange, Suspension
@@ -31,6 +32,7 @@ from relup.targets.python import forked
 from relup.targets.python.differing import Then, differences, type_name
 from relup.targets.python.failing import changed_not, no_state
 from relup.targets.python.forked import Ended, Place, Say
+from relup.targets.python.outcomes import module_from_data
 from relup.targets.python.reach import Reader
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.stage import Stage
@@ -85,20 +87,17 @@ class _Child:
     failed: bool = False
 
     async def run(self) -> None:
+        """Run the script, then its inverse, as far as both go well."""
         self.script.node.loop = asyncio.get_running_loop()  # what waits for an answer here gets none, and is overdue
         windows = [p for p in self.parts if isinstance(p, Window)]
         for window in windows:
-            began = perf_counter()
-            await self._changes(window, window.before, "there", "goal")
-            if self.failed:
+            if not await self._changes(window, window.before, "there", "goal"):
                 return
             loading = perf_counter()
             await self.script.load(window)
             self.say({"load": (perf_counter() - loading) * 1000})
-            await self._changes(window, window.after, "there", "goal")
-            if self.failed:
+            if not await self._changes(window, window.after, "there", "goal"):
                 return
-            self.say({"window": (perf_counter() - began) * 1000})
         if await self._back(windows):
             self._compare()
         self.say({"end": True})
@@ -109,19 +108,20 @@ class _Child:
             undoing, lost = inverse(window, self.script.relup.way_back or ())
             carried = [c.module for c in window.code if isinstance(c, Load) and (c.keep or c.instances)]
             if lost or carried:
-                what = f"no appup says how {shortened(lost)} goes back down" if lost else f"{shortened(carried)} carries"
+                what = (
+                    f"no appup says how {shortened(lost)} goes back down" if lost else f"{shortened(carried)} carries"
+                )
                 self._note("way_back_not_rehearsed", f"the way back was not rehearsed: {what}", "note")
                 return False
-            await self._changes(undoing, undoing.before, "back", "base")
-            if self.failed:
+            if not await self._changes(undoing, undoing.before, "back", "base"):
                 return False
             await self.script.unload(window)
-            await self._changes(undoing, undoing.after, "back", "base")
-            if self.failed:
+            if not await self._changes(undoing, undoing.after, "back", "base"):
                 return False
         return True
 
-    async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> None:
+    async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
+        """Change the states of a window; say whether all of them could be."""
         found = [p for p in self.script.census(window.suspensions) if p.alive]
         idle = [p for p in found if p.rest is not None]
         if changes and len(idle) < len(found):
@@ -132,6 +132,7 @@ class _Child:
                 vsn = self.script.stage.vsn(part.module, change.mode, towards)
                 members = [p for p in idle if part.module in p.modules]
                 await self._change(members, part, Down(vsn) if change.mode == "down" else vsn, way)
+        return not self.failed
 
     async def _change(self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, way: Way) -> None:
         self.say({"begin": diagnostic_to_data(Diagnostic(way, part.module, part.location))})
@@ -245,8 +246,7 @@ def _judged(script: Script, parts: Sequence[Segment], ended: Ended) -> Rehearsal
     notes = [diagnostic_from_data(v) for k, v in said if k == "note"]
     if not any(key == "end" for key, _ in said) and not failures:
         failures.append(_death(script, said, ended))
-    left = [describe(p) for p in parts if not isinstance(p, Window)]
-    left += [describe(c) for p in parts if isinstance(p, Window) for c in (*p.calls, *p.asks)]
+    left = [describe(i) for p in parts for i in ((*p.calls, *p.asks) if isinstance(p, Window) else (p,))]
     if left:
         message = f"not rehearsed, for it is done outside of all states: {shortened(left)}"
         notes.append(Diagnostic("calls_not_rehearsed", message, severity="note"))
@@ -254,14 +254,9 @@ def _judged(script: Script, parts: Sequence[Segment], ended: Ended) -> Rehearsal
     if failures:
         unfit = all(f.diagnostic.code == "not_rehearsable" for f in failures)
         verdict = "not_rehearsable" if unfit else "failed"
-    modules = tuple(_module(v) for k, v in said if k == "module")
+    modules = tuple(module_from_data(v) for k, v in said if k == "module")
     window = sum(m.milliseconds for m in modules if m.way == "there") + sum(v for k, v in said if k == "load")
     return Rehearsal(verdict, ended.stall, ended.seconds * 1000, window, modules, tuple(failures), tuple(notes))
-
-
-def _module(data: Mapping[str, Any]) -> ModuleRehearsal:
-    samples = tuple(Sample(s["process"], tuple(s["lines"])) for s in data["samples"])
-    return ModuleRehearsal(**{**data, "types": tuple(data["types"]), "samples": samples})
 
 
 def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended) -> Failure:
@@ -276,19 +271,15 @@ def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended) -> Fai
         where = _innermost(ended.stack)
         message = f"{what}{who} does not come back in a copy of the node, where no other thread is{where}"
         return Failure(Diagnostic("not_rehearsable", message, place, "warning"), ended.stack)
-    return Failure(Diagnostic("code_change_failed", f"{what}{who} ends the node: {_how(ended.status)}", place), ended.stack)
+    return Failure(
+        Diagnostic("code_change_failed", f"{what}{who} ends the node: {_how(ended.status)}", place), ended.stack
+    )
 
 
 def _how(status: int) -> str:
-    from signal import Signals  # noqa: PLC0415
-
     return f"by {Signals(-status).name}" if status < 0 else f"with exit code {status}"
 
 
 def _innermost(stack: str) -> str:
     lines = [line.strip() for line in stack.splitlines() if line.strip().startswith("File ")]
     return f": it is at {lines[0]}" if lines else ""
-
-
-def _locations(found: Sequence[Diagnostic]) -> Iterator[Location]:
-    return (d.location for d in found if d.location)

@@ -13,22 +13,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from copy import deepcopy
 from functools import partial
 from time import perf_counter
-from types import GeneratorType, NoneType, TracebackType
+from types import TracebackType
 from typing import Any, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, Refused
 from relup.executor import UNSAID, EffectFailed, Limits, Preparation, Side, taking_back
+from relup.executor.rehearsal import Rehearsal
 from relup.model.instructions import CodeChange, Load, ModuleChange, Suspension, Verify
 from relup.model.naming import describe
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window
-from relup.runtime import Down, Node, NoReply, Process, Reply, Stop, suspension
+from relup.runtime import Down, Node, Process, suspension
 from relup.runtime.code.keeping import put
 from relup.targets.python import preflight
 from relup.targets.python.added_specs import AddedSpecs
@@ -39,6 +40,7 @@ from relup.targets.python.failing import changed_not, deaths, no_state, overdue,
 from relup.targets.python.held import Replaced, old_objects_held
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, undo
 from relup.targets.python.probes import STANDING_STILL, ask, patience
+from relup.targets.python.rehearsing import NO_STATES, Script, rehearse
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
@@ -50,8 +52,6 @@ Decide: TypeAlias = Callable[[Release], Callable[[], None]]
 """Makes a release the one that runs, durably, and returns what takes that back."""
 COURTESY = 0.005
 """Seconds of work outside the window after which the event loop gets its turn."""
-_NO_STATES = frozenset({NoneType, Reply, NoReply, Stop, GeneratorType, type})
-"""What a `code_change` returns by mistake."""
 
 
 class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
@@ -81,6 +81,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._calls = Calls(node, relup)
         self._stage = Stage(node.code, relup, limits.imports)
         self._memory = Memory(self._owned)
+        self._users: Sequence[Process] = ()
+        self._spared: frozenset[str] = frozenset()
+        """The modules whose `code_change` was seen to leave alone what it is given."""
         self._remembered: dict[Process, tuple[object, Any, Snapshot]] = {}
         self._selected: dict[Process, float | None] = {}
         self._places: dict[str, Location | None] = {}
@@ -125,7 +128,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         migrated = [(c.module, m.cls) for w in windows for c in w.code if isinstance(c, Load) for m in c.instances]
         replaced = Replaced(self._stage.replaced, migrated)
         held = await old_objects_held(processes, self._stage.variables(), replaced, sees, places)
-        await self._remember(users)
+        self._users = users
         forecast = await self._stage.count_instances()
         return Preparation(tuple(map(len, concerned)), (*self._stage.notes, *notes, *held), tuple(forecast))
 
@@ -139,10 +142,22 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                 hint = "leave out `window: inside`, or make the call before or after the update of the supervisor"
                 yield Diagnostic("call_to_suspended", message, call.location, hint=hint)
 
-    async def _remember(self, processes: Iterable[Process]) -> None:
+    async def rehearse(self, segments: Sequence[Segment]) -> Rehearsal:
+        """Run the script, and its inverse, in a fork of the node."""
+        limit = self._timing.patience()
+        script = Script(
+            self._node, self._relup, self._stage, self._memory, self._census, self.load, self.unload, limit
+        )  # fmt: skip
+        found = await rehearse(script, segments)
+        if found.verdict == "ok":
+            self._spared = frozenset(m.module for m in found.modules if m.way == "there") - found.mutating
+        return found
+
+    async def remember(self) -> None:
+        """Write down what the mutable parts of states hold, but where a rehearsal saw that none of them is changed."""
         turn = perf_counter()
-        for process in processes:
-            if (rest := process.rest) is not None:
+        for process in self._users:
+            if (rest := process.rest) is not None and not self._spared.issuperset(process.modules):
                 state = process.state
                 self._remembered[process] = rest, state, self._memory.remember(state)
             if perf_counter() - turn > COURTESY:
@@ -261,7 +276,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         for process in members:
             state = process.state
             known = remembered(process)
-            if known is None or known[1] is not state or known[0] is not process.rest or not holds(known[2]):
+            if part.module in self._spared:
+                snapshot: Snapshot = ()
+            elif known is None or known[1] is not state or known[0] is not process.rest or not holds(known[2]):
                 snapshot = remember(state)
             else:
                 snapshot = known[2]
@@ -282,7 +299,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
                 raise EffectFailed(changed_not(process, part, step.overran() if step.overrun else error)) from error
             if step.overrun:
                 raise EffectFailed(changed_not(process, part, step.overran()))
-            if new.__class__ in _NO_STATES and (new is not None or state is not None):
+            if new.__class__ in NO_STATES and (new is not None or state is not None):
                 raise EffectFailed(no_state(process, part, new))
             process.state = new
 
