@@ -52,7 +52,8 @@ class WindowReport:
 class Outcome:
     """How an upgrade ended.
 
-    `ready` is a dry run that found nothing against it; `refused` is what a rehearsal spoke against: nothing was touched.
+    `ready` is a dry run that found nothing against it. `refused` is what a rehearsal spoke against: nothing was
+    touched.
     """
 
     status: Status

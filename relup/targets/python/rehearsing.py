@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -246,8 +246,7 @@ def _judged(script: Script, parts: Sequence[Segment], ended: Ended) -> Rehearsal
     notes = [diagnostic_from_data(v) for k, v in said if k == "note"]
     if not any(key == "end" for key, _ in said) and not failures:
         failures.append(_death(script, said, ended))
-    left = [describe(i) for p in parts for i in ((*p.calls, *p.asks) if isinstance(p, Window) else (p,))]
-    if left:
+    if left := [*_left_out(parts)]:
         message = f"not rehearsed, for it is done outside of all states: {shortened(left)}"
         notes.append(Diagnostic("calls_not_rehearsed", message, severity="note"))
     verdict: Verdict = "ok"
@@ -257,6 +256,15 @@ def _judged(script: Script, parts: Sequence[Segment], ended: Ended) -> Rehearsal
     modules = tuple(module_from_data(v) for k, v in said if k == "module")
     window = sum(m.milliseconds for m in modules if m.way == "there") + sum(v for k, v in said if k == "load")
     return Rehearsal(verdict, ended.stall, ended.seconds * 1000, window, modules, tuple(failures), tuple(notes))
+
+
+def _left_out(parts: Sequence[Segment]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, Window):
+            yield from map(describe, part.calls)
+            yield from map(describe, part.asks)
+        else:
+            yield describe(part)
 
 
 def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended) -> Failure:
