@@ -50,8 +50,10 @@ def _tell(story: Story, counter: Counter, releases: Path) -> dict[str, object]:
     story.run("apply", "anemone", str(releases / "2"), "--yes")
     seen["upgraded"] = counter.expect_jump("+ 1 + 1000, then by 2", 1001, 2)
 
-    story.say("Release 3 is bad: its code_change raises. Everything must stay as it is:")
-    story.run("apply", "anemone", str(releases / "3"), "--yes", exit_code=RolledBack.exit_code)
+    story.say("Release 3 is bad: its code_change raises. A copy of the node shows it before anything is touched:")
+    story.run("apply", "anemone", str(releases / "3"), "--yes", exit_code=Refused.exit_code)
+    story.say("Without that rehearsal it fails in the window. Everything must stay as it is:")
+    story.run("apply", "anemone", str(releases / "3"), "--yes", "--no-rehearse", exit_code=RolledBack.exit_code)
     seen["rolled_back"] = counter.expect("goes on by 2, nothing lost", lambda a, b: b == a + 2, 8)
 
     story.say("And down again: release 2's code_change takes the 1000 back.")

@@ -18,7 +18,10 @@ class Sample:
     """What became of the state of one process."""
 
     process: str
+    milliseconds: float
+    size: int
     lines: tuple[str, ...]
+    """Where the new state differs from the old one, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class ModuleRehearsal:
     types: tuple[str, ...]
     """What the new states are."""
     samples: tuple[Sample, ...] = ()
+    same: int | None = None
+    """How many of the states were, after the way there and back, what they had been; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

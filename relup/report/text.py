@@ -105,10 +105,12 @@ def _rehearsal_lines(rehearsal: Rehearsal, *, whole: bool) -> Iterator[str]:
     for m in rehearsal.modules if whole else ():
         well = f"{m.processes - m.failed} of {m.processes} well"
         more = ", changes in place what it is given" if m.mutates else ""
+        more += "" if m.same is None else f"; {m.same} of {m.processes} as before"
         took = f"{m.milliseconds:.1f} ms, at most {m.longest:.2f} ms ({m.slowest})" if m.slowest else "0 ms"
         yield f"  {m.module} {m.way}: {well}, {took}; {', '.join(m.types) or 'no state'}, {m.size:,} bytes{more}"
         for sample in m.samples:
-            yield f"    {sample.process}" + ("" if sample.lines else ": the same")
+            same = "" if sample.lines else "; the same"
+            yield f"    {sample.process}: {sample.milliseconds:.2f} ms, {sample.size:,} bytes{same}"
             yield from (f"      {line}" for line in sample.lines)
     for failure in rehearsal.failures if whole else ():
         yield from (f"    {line}" for line in failure.traceback.rstrip().splitlines())

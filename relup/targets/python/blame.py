@@ -10,5 +10,18 @@ _OTHERS = (str(Path(__file__).parents[2]), "<frozen ")
 
 def place_of(error: BaseException) -> str:
     """Return ` (file:line)` of the innermost line that is in neither relup nor the interpreter: they only notice."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OTHERS)]
+    frames = _of_the_program(error)
     return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+
+
+def program_frames(error: BaseException | None) -> list[str]:
+    """Return the lines of a traceback, its causes included, without frames that are not the program's own."""
+    if error is None:
+        return []
+    above = program_frames(error.__cause__ or (None if error.__suppress_context__ else error.__context__))
+    frames = traceback.format_list(_of_the_program(error))
+    return [*above, *frames, *traceback.format_exception_only(error)]
+
+
+def _of_the_program(error: BaseException) -> list[traceback.FrameSummary]:
+    return [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OTHERS)]

@@ -122,7 +122,7 @@ class Place:
 
 
 effects: list[str] = []
-"""What was refused in this process, in words."""
+"""What was tried in this process that cannot be done in a copy, in words."""
 
 
 async def in_child(work: Callable[[Say, Place], Coroutine[Any, Any, None]], patience: float) -> Ended:
@@ -241,7 +241,7 @@ def _cut_off(*kept: int) -> None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     logging.disable(logging.CRITICAL)
-    nothing = os.open(os.devnull, os.O_RDONLY)
+    nothing = os.open("/", os.O_PATH) if hasattr(os, "O_PATH") else os.open(os.devnull, os.O_RDONLY)
     everything = os.open(os.devnull, os.O_WRONLY)
     for fd in _descriptors():
         if fd not in (*kept, nothing, everything):
@@ -267,7 +267,7 @@ def _refuse_effects() -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event in _EFFECTS or (event == "open" and _writes(arguments)):
             what = f"{event}({', '.join(repr(a)[:80] for a in arguments[:2])})"
-            effects.append(what)
+            effects.append(f"it would have done something outside: {what}")
             raise Effect(f"{what} is not done in a rehearsal")
 
     sys.addaudithook(hook)

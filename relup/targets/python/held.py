@@ -19,12 +19,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from time import perf_counter
-from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType, ModuleType
+from types import (
+    AsyncGeneratorType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location
 from relup.runtime import Process
+from relup.runtime.code.reference import resolve
 from relup.runtime.code.running import awaited
+from relup.runtime.code.source import Version
 from relup.targets.python.looked import Lead, Looked, Region, follow
 from relup.targets.python.reach import Reader, parts, plain
 
@@ -47,11 +57,20 @@ SUSPENDED = ("a suspended generator", "suspended generators")
 class Replaced:
     """Says what belongs to the code that is being replaced, or to a version of it that was replaced before."""
 
-    __slots__ = ("_classes", "_dull", "_migrated", "_modules")
+    __slots__ = ("_classes", "_current", "_dull", "_migrated", "_modules")
 
-    def __init__(self, modules: Collection[str], migrated: Collection[tuple[str, str]] = ()) -> None:
-        """Know the *modules*; instances of the *migrated* classes, by module and name, become those of the new ones."""
+    def __init__(
+        self,
+        modules: Collection[str],
+        migrated: Collection[tuple[str, str]] = (),
+        current: Mapping[str, Version] = MappingProxyType({}),
+    ) -> None:
+        """Know the *modules*; instances of the *migrated* classes, by module and name, become those of the new ones.
+
+        *current* are the versions in place of the replaced ones, once they are: what is theirs is not replaced.
+        """
         self._modules = frozenset(modules)
+        self._current = current
         self._migrated = frozenset(migrated)
         self._classes: dict[type, type | None] = {}
         self._dull: set[type] = set()
@@ -87,7 +106,9 @@ class Replaced:
     def _of(self, namespace: Mapping[str, Any] | None) -> str | None:
         """Return the replaced module whose namespace this is, or was."""
         name = namespace.get("__name__") if namespace is not None else None
-        return name if isinstance(name, str) and name in self._modules else None
+        if not isinstance(name, str) or name not in self._modules:
+            return None
+        return None if name in self._current and namespace is self._current[name].namespace else name
 
     def _class(self, cls: type) -> type | None:
         """Return the first class that *cls* is made of which is replaced."""
@@ -96,9 +117,17 @@ class Replaced:
         return self._classes[cls]
 
     def _defines(self, cls: type) -> bool:
-        if vars(cls).get("__module__") in self._modules:
+        name = vars(cls).get("__module__")
+        if name in self._modules and not self._is_current(cls, name):
             return True
         return any(self._of(f.__globals__) is not None for f in vars(cls).values() if type(f) is FunctionType)
+
+    def _is_current(self, cls: type, name: str) -> bool:
+        """Say whether the version in place has this class; of one made in a function its own functions tell."""
+        version = self._current.get(name)
+        return version is not None and (
+            "<locals>" in cls.__qualname__ or resolve(version.module, cls.__qualname__) is cls
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,16 +250,32 @@ async def old_objects_held(
             await search.courtesy()
     for process in processes:
         if not plain(process.state) and process.alive and not process.supervisor and not sees(process):
-            await search.search(_of_process(process))
+            hint = f"update {process.reference.module} with `change: advanced`, and rebuild it in code_change"
+            await search.search(_of_process(process, hint))
         await search.courtesy()
+    return _found(search, places, "that stays as it is, with the old code, when the module is replaced")
+
+
+async def still_held(
+    processes: Iterable[Process], replaced: Replaced, places: Mapping[str, Location | None]
+) -> list[Diagnostic]:
+    """Return one warning for each kind of server, by class of what its new states hold of the replaced code."""
+    search = _Search(replaced, turn=perf_counter())
+    for process in processes:
+        if not plain(process.state):
+            await search.search(_of_process(process, "rebuild it in code_change"))
+        await search.courtesy()
+    return _found(search, places, "its code_change left it as it is, and it goes on with the old code")
+
+
+def _found(search: _Search, places: Mapping[str, Location | None], consequence: str) -> list[Diagnostic]:
     found = sorted(search.groups.items(), key=lambda entry: entry[0])
-    warnings = [_warning(what, group, places.get(what[1])) for (_, what), group in found]
+    warnings = [_warning(what, group, places.get(what[1]), consequence) for (_, what), group in found]
     return [*warnings, *([_bounded()] if search.looked >= MOST else [])]
 
 
-def _of_process(process: Process) -> _Holder:
+def _of_process(process: Process, hint: str) -> _Holder:
     kind = f"{process.reference.module}:{process.reference.qualname}"
-    hint = f"update {process.reference.module} with `change: advanced`, and rebuild it in code_change"
     return _Holder(kind, process.label, "state", process.state, hint)
 
 
@@ -239,14 +284,12 @@ def _is_data(name: str, value: Any) -> bool:
     return not (name.startswith("__") or plain(value) or issubclass(type(value), FunctionType | type | ModuleType))
 
 
-def _warning(what: What, group: _Group, place: Location | None) -> Diagnostic:
+def _warning(what: What, group: _Group, place: Location | None, consequence: str) -> Diagnostic:
     (one, many), module, name = what
     count = one if group.objects == 1 else f"{group.objects} {many}"
     more = f" and {group.holders - 1} more" if group.holders > 1 else ""
-    message = (
-        f"{group.first.kind} ({group.first.label}{more}) holds {count} of {module}:{name}, in {group.path}; "
-        "that stays as it is, with the old code, when the module is replaced"
-    )
+    held = f"{count} of {module}:{name}, in {group.path}"
+    message = f"{group.first.kind} ({group.first.label}{more}) holds {held}; {consequence}"
     return Diagnostic("old_objects_held", message, place, "warning", group.first.hint)
 
 

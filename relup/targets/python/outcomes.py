@@ -91,5 +91,5 @@ def rehearsal_from_data(data: dict[str, Any]) -> Rehearsal:
 
 def module_from_data(data: Mapping[str, Any]) -> ModuleRehearsal:
     """Return what a rehearsal found of one module."""
-    samples = tuple(Sample(s["process"], tuple(s["lines"])) for s in data["samples"])
+    samples = tuple(Sample(**{**s, "lines": tuple(s["lines"])}) for s in data["samples"])
     return ModuleRehearsal(**{**data, "types": tuple(data["types"]), "samples": samples})

@@ -199,6 +199,12 @@ class Stage:
         """The versions of modules that the windows replace or remove."""
         return {name: version for _, staged in self._staged for name, version in staged.previous.items()}
 
+    @property
+    def current(self) -> dict[str, Version]:
+        """The new versions that are in place."""
+        swapped = (staged for _, staged in self._staged if staged.stage == "swapped")
+        return {name: version for staged in swapped for name, version in staged.versions.items()}
+
     def variables(self) -> Iterator[tuple[str, str, Any]]:
         """Yield the module, name and value of what modules that no window touches go on with as it is."""
         replaced = self.replaced

@@ -11,13 +11,11 @@ since (as a live migration copies again only the pages that were written meanwhi
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from copy import deepcopy
 from functools import partial
-from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -40,18 +38,18 @@ from relup.targets.python.failing import changed_not, deaths, no_state, overdue,
 from relup.targets.python.held import Replaced, old_objects_held
 from relup.targets.python.journal import Called, Changed, Decided, Entry, States, undo
 from relup.targets.python.probes import STANDING_STILL, ask, patience
-from relup.targets.python.rehearsing import NO_STATES, Script, rehearse
-from relup.targets.python.snapshot import Memory, Snapshot, holds
+from relup.targets.python.rehearsing import rehearse
+from relup.targets.python.remembering import Remembering
+from relup.targets.python.snapshot import Memory
 from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
 from relup.targets.python.threads import is_cancelled
 from relup.targets.python.timing import DEFAULT_TIMEOUT, Timing, said
+from relup.targets.python.trial import NO_STATES, Script
 from relup.targets.python.watchdog import Overrun, Step, Watchdog
 
 Decide: TypeAlias = Callable[[Release], Callable[[], None]]
 """Makes a release the one that runs, durably, and returns what takes that back."""
-COURTESY = 0.005
-"""Seconds of work outside the window after which the event loop gets its turn."""
 
 
 class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
@@ -81,10 +79,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._calls = Calls(node, relup)
         self._stage = Stage(node.code, relup, limits.imports)
         self._memory = Memory(self._owned)
+        self._remembering = Remembering(self._memory)
         self._users: Sequence[Process] = ()
-        self._spared: frozenset[str] = frozenset()
-        """The modules whose `code_change` was seen to leave alone what it is given."""
-        self._remembered: dict[Process, tuple[object, Any, Snapshot]] = {}
         self._selected: dict[Process, float | None] = {}
         self._places: dict[str, Location | None] = {}
         self._timing = Timing(limits, node.loop.time)
@@ -144,25 +140,17 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     async def rehearse(self, segments: Sequence[Segment]) -> Rehearsal:
         """Run the script, and its inverse, in a fork of the node."""
+        node, stage, memory = self._node, self._stage, self._memory
         limit = self._timing.patience()
-        script = Script(
-            self._node, self._relup, self._stage, self._memory, self._census, self.load, self.unload, limit
-        )  # fmt: skip
+        script = Script(node, self._relup, stage, memory, self._census, self.load, self.unload, limit)
         found = await rehearse(script, segments)
         if found.verdict == "ok":
-            self._spared = frozenset(m.module for m in found.modules if m.way == "there") - found.mutating
+            self._remembering.spared = frozenset(m.module for m in found.modules if m.way == "there") - found.mutating
         return found
 
     async def remember(self) -> None:
         """Write down what the mutable parts of states hold, but where a rehearsal saw that none of them is changed."""
-        turn = perf_counter()
-        for process in self._users:
-            if (rest := process.rest) is not None and not self._spared.issuperset(process.modules):
-                state = process.state
-                self._remembered[process] = rest, state, self._memory.remember(state)
-            if perf_counter() - turn > COURTESY:
-                await asyncio.sleep(0)
-                turn = perf_counter()
+        await self._remembering.take(self._users)
 
     def _owned(self, kind: type) -> bool:
         """Say whether instances of a class are state: classes of the release, old or new."""
@@ -270,18 +258,12 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, changed: list[Changed], step: Step
     ) -> None:
         """Change the states of *members*; everything in this loop is paid for by all that stand still."""
-        remembered, remember = self._remembered.get, self._memory.remember
+        remembered = self._remembering.of
         extra = deepcopy(part.extra)
         shared = extra.__class__ not in (dict, list)
         for process in members:
             state = process.state
-            known = remembered(process)
-            if part.module in self._spared:
-                snapshot: Snapshot = ()
-            elif known is None or known[1] is not state or known[0] is not process.rest or not holds(known[2]):
-                snapshot = remember(state)
-            else:
-                snapshot = known[2]
+            snapshot = remembered(process, part.module)
             step.at = process
             try:
                 new = process.change_code(part.module, old_vsn, extra if shared else extra.copy())
