@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from reprlib import Repr
 from typing import Any
 
-from relup.targets.python.snapshot import Snapshot
+from relup.targets.python.reach import ATOMS
+from relup.targets.python.snapshot import Snapshot, attributes_of, filled
 
 MOST = 100_000
 """Parts that are compared."""
+DEEP = 50
+"""Levels down to which two states are compared without writing the newer one down."""
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
@@ -34,6 +37,42 @@ class Then:
         for container, contents, _ in snapshot:
             self._held.setdefault(id(container), []).append(contents)
 
+    def clearly_is(self, value: Any) -> bool:
+        """Say, fast, whether *value* is the same; no, where a closer look is needed."""
+        return self._alike(self.state, value, DEEP)
+
+    def _alike(self, old: Any, new: Any, levels: int) -> bool:
+        kind = type(old)
+        if kind in ATOMS:
+            return type(new) is kind and bool(old == new)
+        if type(new) is not kind or not levels:
+            return False
+        match self._held.get(id(old)):
+            case [dict(contents)] if kind is dict:
+                return self._alike_fields(contents, new, levels)
+            case [list(contents)] if kind is list:
+                return self._alike_members(contents, new, levels)
+            case [(_, fields, kept, tuple(slots))]:
+                there = attributes_of(new)
+                return self._alike_fields(fields or {}, there or {}, levels) and self._alike_fields(
+                    kept, filled(new, slots), levels
+                )
+            case None if kind is tuple:
+                return self._alike_members(old, new, levels)
+            case _:
+                return False
+
+    def _alike_fields(self, old: Mapping[Any, Any], new: Mapping[Any, Any], levels: int) -> bool:
+        return list(old) == list(new) and self._alike_members([*old.values()], [*new.values()], levels)
+
+    def _alike_members(self, old: Sequence[Any], new: Sequence[Any], levels: int) -> bool:
+        kinds = [*map(type, old)]
+        if kinds != [*map(type, new)]:
+            return False
+        if ATOMS.issuperset(kinds):
+            return old == new
+        return all(self._alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
+
     def parts(self, value: Any) -> tuple[str, dict[str, Any]] | None:
         """Return what a value was and what it consisted of, by how that is written; None for what is one thing."""
         held = self._held.get(id(value))
@@ -44,9 +83,9 @@ class Then:
         name, found = type_name(type(value)), dict[str, Any]()
         for contents in held:
             if isinstance(contents, tuple) and len(contents) == 4 and isinstance(contents[0], type):
-                kind, fields, filled, _ = contents
+                kind, fields, kept, _ = contents
                 name = type_name(kind)
-                found |= {f".{key}": v for key, v in {**(fields or {}), **filled}.items()}
+                found |= {f".{key}": v for key, v in {**(fields or {}), **kept}.items()}
             elif isinstance(contents, dict):
                 found |= {f"[{short(key)}]": v for key, v in contents.items()}
             elif isinstance(contents, set | bytearray):

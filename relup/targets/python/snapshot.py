@@ -205,13 +205,13 @@ def _instance_holds(instance: Any, contents: Layout) -> bool:
     kind, fields, held, slots = contents
     if type(instance) is not kind or (fields is not None and attributes_of(instance) != fields):
         return False
-    return not slots or held == _filled(instance, slots)
+    return not slots or held == filled(instance, slots)
 
 
 def _layout_of(instance: Any, slots: tuple[str, ...]) -> Layout:
     attributes = attributes_of(instance)
     fields = None if attributes is None else dict(attributes)
-    return type(instance), fields, _filled(instance, slots), slots
+    return type(instance), fields, filled(instance, slots), slots
 
 
 def attributes_of(instance: Any) -> dict[str, Any] | None:
@@ -225,7 +225,7 @@ def attributes_of(instance: Any) -> dict[str, Any] | None:
     return None
 
 
-def _filled(instance: Any, slots: tuple[str, ...]) -> dict[str, Any]:
+def filled(instance: Any, slots: tuple[str, ...]) -> dict[str, Any]:
     """Return what the slots hold, without asking `__getattr__` for the empty ones."""
     found = {}
     for name in slots:
@@ -344,11 +344,11 @@ def _restore_instance(instance: Any, contents: Layout) -> None:
     if fields is not None and attributes is not None:
         attributes.clear()
         attributes.update(fields)
-    filled = _filled(instance, slots)
+    there = filled(instance, slots)
     for name in slots:
         if name in held:
             object.__setattr__(instance, name, held[name])
-        elif name in filled:
+        elif name in there:
             object.__delattr__(instance, name)
 
 

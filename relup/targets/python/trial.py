@@ -44,7 +44,7 @@ from relup.targets.python.wire import diagnostic_to_data
 
 PATIENCE = 5.0
 """Seconds for one `code_change`, where nobody said another limit (OTP's)."""
-SAMPLES, LINES, SIZED, FAILURES = 3, 12, 50, 5
+SAMPLES, LINES, SIZED, FAILURES, COMPARED = 3, 12, 50, 5, 1000
 _LARGEST = 20_000
 """Objects of a state that are looked at for its size."""
 NO_STATES = frozenset({NoneType, Reply, NoReply, Stop, GeneratorType, type})
@@ -198,7 +198,8 @@ class Trial:
 
     async def _change(self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, way: Way) -> None:
         self._begin(way, f"code_change of {part.module!r}", part.location)
-        tally, tried = _Tally(), len(forked.effects)
+        tally, tried, extra = _Tally(), len(forked.effects), deepcopy(part.extra)
+        shared = extra.__class__ not in (dict, list)
         for process in members:
             self.place.be(process.pid)
             state = process.state
@@ -207,7 +208,7 @@ class Trial:
             self.modules[process] = part.module
             began, refused = perf_counter(), len(forked.effects)
             try:
-                new = process.change_code(part.module, old_vsn, deepcopy(part.extra))
+                new = process.change_code(part.module, old_vsn, extra if shared else deepcopy(extra))
                 if hasattr(new, "__await__"):
                     new = await asyncio.wait_for(new, self.script.patience * 0.8)
             except BaseException as error:
@@ -255,19 +256,31 @@ class Trial:
             await asyncio.sleep(0)
 
     def _compare(self) -> None:
-        """Say whose state is another one after the way there and back."""
+        """Say whose state is another one after the way there and back; a great many differ in the same way."""
         differing: dict[str, list[str]] = {}
+        same, unlike = Counter[str](), Counter[str]()
         for process, (state, snapshot) in self.before.items():
             self.place.be(process.pid)
-            now = Then(process.state, self.script.memory.remember(process.state))
-            if (first := next(differences(Then(state, snapshot), now), None)) is not None:
-                differing.setdefault(self.modules[process], []).append(f"in {process.label}: {first}")
+            then, module = Then(state, snapshot), self.modules[process]
+            found = differing.setdefault(module, [])
+            if then.clearly_is(process.state):
+                same[module] += 1
+            elif len(found) == COMPARED:
+                unlike[module] += 1
+            elif first := self._difference(then, process.state):
+                found.append(f"in {process.label}: {first}")
+            else:
+                same[module] += 1
         for module, found in differing.items():
-            more = f", and {len(found) - 1} more differ" if len(found) > 1 else ""
-            message = f"the states of {module} are not the same after the way there and back: {found[0]}{more}"
-            self._note("round_trip_differs", message, "warning")
-        same = Counter(self.modules.values()) - Counter({m: len(found) for m, found in differing.items()})
-        self.say({"same": {module: same[module] for module in self.modules.values()}})
+            if found:
+                more = f", and {len(found) - 1} more differ" if len(found) > 1 else ""
+                more += f"; {unlike[module]} were not looked at as closely" if unlike[module] else ""
+                message = f"the states of {module} are not the same after the way there and back: {found[0]}{more}"
+                self._note("round_trip_differs", message, "warning")
+        self.say({"same": {module: same[module] for module in differing}})
+
+    def _difference(self, then: Then, state: Any) -> str | None:
+        return next(differences(then, Then(state, self.script.memory.remember(state))), None)
 
     def _begin(self, way: Way, what: str, location: Location | None) -> None:
         self.place.be(0)
