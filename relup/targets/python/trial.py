@@ -149,7 +149,9 @@ class Trial:
         undoing, lost = inverse(window, self.script.relup.way_back or ())
         carried = [c.module for c in window.code if isinstance(c, Load) and (c.keep or c.instances)]
         if lost or carried:
-            what = f"no appup says how {shortened(lost)} goes back down" if lost else f"{shortened(carried)} carries"
+            what = f"{shortened(carried)} carries over what is kept or migrated"
+            if lost:
+                what = f"no appup says how {shortened(lost)} goes back down"
             self._note("way_back_not_rehearsed", f"the way back was not rehearsed: {what}", "note")
             return False
         if not await self._changes(undoing, undoing.before, "back", "base"):
