@@ -104,20 +104,25 @@ def demo(as_json: bool) -> None:
 
 
 @relup.command()
-@click.argument("old", type=click.Path())
-@click.argument("new", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, metavar="[OLD] NEW", type=click.Path())
+@click.option(
+    "--from-node", "node", metavar="NODE", help="OLD is what NODE runs; its live states are compared with NEW."
+)
 @click.option(
     "-o", "--output", "folder", type=click.Path(), metavar="DIR", help="Write the appups there, not into NEW."
 )
 @library
 @as_json
-def new(old: str, new: str, folder: str | None, libraries: tuple[str, ...], as_json: bool) -> None:
+def new(
+    paths: tuple[str, ...], node: str | None, folder: str | None, libraries: tuple[str, ...], as_json: bool
+) -> None:
     """Draft the appups that lead from release OLD to NEW and back.
 
-    What has to be answered is marked TODO; `relup check` refuses it until it is."""
+    With --from-node also each code_change that live states need; of these only types and fields leave the node. What
+    has to be answered is marked TODO; `relup check` refuses it until it is."""
     from relup.cli.new import new as work
 
-    finish(as_json, lambda output: work(output, (old, new), folder, libraries))
+    finish(as_json, lambda output: work(output, paths, node, folder, libraries))
 
 
 @relup.command()

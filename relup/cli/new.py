@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import click
+
+from relup.cli.from_node import live_lines, looked_at
 from relup.cli.live import unpacked
 from relup.cli.output import Output, write_file
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, errors
@@ -16,11 +19,18 @@ from relup.model.release import Release
 from relup.planner import check_extensions, draft
 
 
-def new(output: Output, paths: tuple[str, str], folder: str | None, libraries: Sequence[str]) -> int:
-    """Draft the appups between two releases into the newer one, or into *folder*."""
-    older, newer = (read_release(Path(path), libraries, unpacked()) for path in paths)
+def new(output: Output, paths: Sequence[str], node: str | None, folder: str | None, libraries: Sequence[str]) -> int:
+    """Draft the appups between two releases into the newer one, or into *folder*.
+
+    With a *node* the older one is what it runs, and drafts of `code_change` come from its live states.
+    """
+    if len(paths) != (1 if node else 2):
+        raise click.UsageError(_wanted(node, len(paths)))
+    *given, newer = (read_release(Path(path), libraries, unpacked()) for path in paths)
+    older, live = looked_at(node, newer) if node else (given[0], ())
     output.warn(replace(d, severity="warning") for d in errors(check_extensions(older, newer)))
-    drafts = [d for d in draft(older, newer) if folder or not _has_entry(newer, d)]
+    found = draft(older, newer, live)
+    drafts = [d for d in found if folder or not _has_entry(newer, d)]
     files = [_target(d, newer, folder) for d in drafts]
     if drafts and not folder and Path(newer.given).is_file():
         raise Refused([_in_wheel(newer)])
@@ -31,21 +41,36 @@ def new(output: Output, paths: tuple[str, str], folder: str | None, libraries: S
     texts = [draft_text(d, newer) for d in drafts]
     for file, text in zip(files, texts, strict=True):
         write_file(str(file), text)
+    written = {d.application: (str(f), t) for d, f, t in zip(drafts, files, texts, strict=True)}
     output.result(
+        [_to_data(d, written.get(d.application)) for d in found if d.live or d in drafts],
         [
-            {
-                "application": d.application,
-                "from": d.older,
-                "to": d.newer,
-                "file": str(f),
-                "todos": d.todos(),
-                "text": t,
-            }
-            for d, f, t in zip(drafts, files, texts, strict=True)
+            *(_line(d, f) for d, f in zip(drafts, files, strict=True)),
+            *(line for d in found for seen in d.live for line in live_lines(seen)),
+            *_last(drafts, older, newer),
         ],
-        [*(_line(d, f) for d, f in zip(drafts, files, strict=True)), *_last(drafts, older, newer)],
     )
     return 0
+
+
+def _wanted(node: str | None, given: int) -> str:
+    if node and given > 1:
+        return f"{node} says which release it runs: give the new one alone"
+    return "give the new release" if node else "give two releases, or a new one and --from-node"
+
+
+def _to_data(found: Draft, written: tuple[str, str] | None) -> dict[str, object]:
+    """Return a draft as data; of one that was not written, because there is an entry already, what live states say."""
+    file, text = written or (None, None)
+    return {
+        "application": found.application,
+        "from": found.older,
+        "to": found.newer,
+        "file": file,
+        "todos": found.todos() if written else 0,
+        "text": text,
+        **({"live": [asdict(seen) for seen in found.live]} if found.live else {}),
+    }
 
 
 def _in_wheel(newer: Release) -> Diagnostic:

@@ -86,7 +86,7 @@ def _apply(output: Output, request: Request, new: str, home: Home) -> int:
                 raise Refused(found)
             _check(output, wanted, losing_all(wanted), strict=request.strict)
             return _carry_out(output, client, request, adopted(wanted, unpacked(), home.releases))
-        running = _running(known := client.ask("releases"), wanted)
+        running = running_release(known := client.ask("releases"), wanted)
         route = _route(output, request, running, wanted)
         if route.base.vsn == route.goal.vsn:
             output.result({"status": "nothing_to_do"}, [f"{request.node} runs {running} already"])
@@ -121,7 +121,7 @@ def downgrade(output: Output, request: Request, vsn: str | None) -> int:
     """Go back to a release that ran on this node before."""
     with home_of(request.node).reading(), connect(request.node) as client:
         records = client.ask("releases")
-        running = _running(records)
+        running = running_release(records)
         goal = _recorded(_earlier(records, vsn), "which ran before")
         route = _way_down(output, request, running, goal)
         output.say(map(str, losing_all(route)))
@@ -169,7 +169,7 @@ def _recorded(record: dict[str, str], which: str) -> Release:
     return found
 
 
-def _running(records: dict[str, Any], wanted: Release | None = None) -> Release:
+def running_release(records: dict[str, Any], wanted: Release | None = None) -> Release:
     """Return the release that runs. Raises `Refused` when its folder is not any more what was started from it."""
     found = _recorded(records["current"], "which runs")
     now, then = {a.name: a.vsn for a in found.applications}, records["applications"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relup.model.instructions import Instruction
+from relup.model.shapes import LiveStates
 
 TODO = "TODO"
 """How a comment begins that an engineer has to answer."""
@@ -19,7 +20,20 @@ class Drafted:
 
     def todos(self) -> int:
         """Return how many of the comments have to be answered."""
-        return sum(c.startswith(TODO) for c in self.comments)
+        return sum(c.lstrip("# ").startswith(TODO) for c in self.comments)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDraft:
+    """What the live states of one server class say of its `code_change`."""
+
+    live: LiveStates
+    findings: tuple[str, ...] = ()
+    """How they do not fit the newer release; nothing when they do."""
+    source: str | None = None
+    """A `code_change` to review, as it would stand in the class; None where there is one, and where none is needed."""
+    todos: tuple[str, ...] = ()
+    """What has to be answered, for an appup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,8 @@ class Draft:
     down: tuple[Drafted, ...]
     comments: tuple[str, ...] = ()
     """What is said of the whole."""
+    live: tuple[LiveDraft, ...] = ()
+    """What live states say, where they were looked at."""
 
     def todos(self) -> int:
         """Return how many comments have to be answered."""

@@ -50,6 +50,9 @@ def test_garbage_gets_an_error_each_and_the_node_goes_on(commands: Commands, nod
         {"op": "apply", "plan": {}, "options": {}},
         {"op": "apply", "plan": {"direction": "up"}, "options": {"confirm": "soon"}},
         {"op": "evaluate", "source": 3},
+        {"op": "shapes"},
+        {"op": "shapes", "names": "count"},
+        {"op": "shapes", "names": ["count", 3]},
         {"op": "no such thing"},
         None,
         "status",
@@ -57,7 +60,7 @@ def test_garbage_gets_an_error_each_and_the_node_goes_on(commands: Commands, nod
     answers = talk(commands, *garbage, *(json.dumps(s).encode() + b"\n" for s in shapes))
     deep = b"[" * 100_000 + b"]" * 100_000 + b"\n"
     answers += talk(commands, deep)
-    assert len(answers) == 311
+    assert len(answers) == 314
     assert all(a["error"]["exit_code"] == 3 for a in answers)  # type: ignore[index]
     assert "result" in talk(commands, b'{"op":"status"}\n')[0]
     assert not any("Traceback" in line for line in node.lines)

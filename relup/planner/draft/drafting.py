@@ -16,21 +16,24 @@ from relup.model.draft import TODO, Draft, Drafted
 from relup.model.instructions import Advanced, ModuleInstruction, Update
 from relup.model.naming import shortened
 from relup.model.release import Application, Release
+from relup.model.shapes import LiveStates
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_unversioned
 from relup.planner.draft.changes import Change, changes
 from relup.planner.draft.depends import dependencies_first, needs, reduced
 from relup.planner.draft.instructions import back, drafted
 from relup.planner.draft.members import Joined, Members, members
+from relup.planner.draft.servers import of_live
 from relup.planner.draft.supervisors import Calls, Supervisors, calls, supervisors
 from relup.planner.legs import Leg
 from relup.planner.planning import check_same
 
 
 @uncollected
-def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
+def draft(older: Release, newer: Release, live: Sequence[LiveStates] = ()) -> tuple[Draft, ...]:
     """Return a draft for each application whose version differs, in the order of *newer*.
 
+    *live* are the states of a node that runs *older*; with them, `code_change`s are drafted from these.
     Raises InvalidInput when the two are no versions of one release, or when code changed and its version did not:
     no appup could say so.
     """
@@ -40,7 +43,7 @@ def draft(older: Release, newer: Release) -> tuple[Draft, ...]:
     changed = changes(older, newer)
     if damaged := [*_damaged(older, newer, changed)]:
         raise InvalidInput(damaged)
-    found = members(older, newer, changed)
+    found = members(older, newer, changed, live)
     loaded = {name: [j.module for j in joined] for name, joined in found.of.items()}
     hosts = [m for modules in loaded.values() for m in modules if m in found.hosts]
     there, homewards = supervisors(older, newer, hosts), supervisors(newer, older, hosts)
@@ -76,6 +79,7 @@ def _draft(found: Members, change: Change, children: Supervisors) -> Draft:
         up=tuple(up),
         down=tuple(_mirrored(down, up, change.older.vsn)),
         comments=tuple(_said(found, change, library)),
+        live=tuple(of_live(found.scene, joined)),
     )
 
 

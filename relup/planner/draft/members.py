@@ -8,10 +8,11 @@ classes. On BEAM calls find the newest code by name, and what differs is all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from relup.model.release import Application, Release
+from relup.model.shapes import LiveStates, Shape, type_label
 from relup.planner.closure import dependants
 from relup.planner.draft.changes import Change
 from relup.planner.draft.data import data_of, in_words
@@ -44,8 +45,8 @@ class Members:
     """The modules that define servers, supervisors or applications, in either release."""
 
 
-def members(older: Release, newer: Release, changes: Sequence[Change]) -> Members:
-    """Return the modules that each application's draft has to name."""
+def members(older: Release, newer: Release, changes: Sequence[Change], live: Sequence[LiveStates] = ()) -> Members:
+    """Return the modules that each application's draft has to name; *live* are states of the older release."""
     hosts = _hosting(older, changes) | _hosting(newer, changes)
     python = newer.kind == "python"
     libraries = frozenset(c.newer.name for c in changes if python and _is_library(c, hosts))
@@ -53,7 +54,7 @@ def members(older: Release, newer: Release, changes: Sequence[Change]) -> Member
     if python:
         whole = (Joined(m, c.newer.name, "part of a library, which is taken whole") for c in changes for m in _rest(c))
         joined |= {j.module: j for j in whole if j.application in libraries and j.module not in joined}
-    scene = Scene(older, newer, frozenset(m for c in changes for m in c.changed), joined.keys())
+    scene = Scene(older, newer, frozenset(m for c in changes for m in c.changed), joined.keys(), live)
     homes = {c.newer.name for c in changes}
     while more := [j for j in _joining(scene, hosts, joined, homes) if j.module not in joined]:
         joined |= {j.module: j for j in reversed(more)}
@@ -111,6 +112,22 @@ def _joining(scene: Scene, hosts: set[str], joined: Mapping[str, Joined], homes:
         kept = [d for r in roles(scene.new, module) if module for d in data_of(scene, module, r)]
         if kept and python_module(scene.old, name):
             yield Joined(name, _home(scene.after, name, joined, kept[0][0], homes), in_words(scene, *kept[0]))
+        elif module and (type_ := _held_live(scene, name)):
+            of = type_.rpartition(":")[0]
+            why = f"its live states hold instances of {type_label(type_)} of {of}, which is loaded anew"
+            yield Joined(name, _home(scene.after, name, joined, of, homes), why)
+
+
+def _held_live(scene: Scene, module: str) -> str | None:
+    """Return a class of a loaded module of which live states of a server hold instances."""
+    types = (t for live in scene.live if live.module == module for t in _types(live.state))
+    return next((t for t in types if t.rpartition(":")[0] in scene.loaded), None)
+
+
+def _types(held: Iterable[Shape]) -> Iterator[str]:
+    for shape in held:
+        yield shape.type
+        yield from _types(shape.contents())
 
 
 def _home(release: Release, module: str, joined: Mapping[str, Joined], of: str, homes: set[str]) -> str:

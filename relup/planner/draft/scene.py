@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from relup.model.code import Code
 from relup.model.release import Release
+from relup.model.shapes import LiveStates
 from relup.syntax.difference import Difference, difference
 
 
@@ -20,6 +21,8 @@ class Scene:
     """Modules that both releases have and that do something else in the newer one."""
     loaded: Collection[str]
     """Modules that the upgrade loads: instances of their classes are instances of old classes after it."""
+    live: Sequence[LiveStates] = ()
+    """The states of the older release's servers, where a node was looked at."""
     _differences: dict[str, Difference] = field(default_factory=dict, compare=False, repr=False)
     """Found once for each module that is asked about."""
 

@@ -7,20 +7,21 @@ somebody wrote for this version. Where one of these differs, the state is taken 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from relup.model.code import Code, PythonModule
-from relup.model.draft import TODO
+from relup.model.draft import TODO, LiveDraft
 from relup.planner.code_changes import is_new
 from relup.planner.draft.data import Data, data_of, in_words, made_elsewhere
+from relup.planner.draft.live.method import live_draft
 from relup.planner.draft.scene import Scene
+from relup.planner.draft.state_keys import state_keys
 from relup.planner.draft.stub import stub
 from relup.planner.resolution import python_module
 from relup.planner.roles import Role, roles
 
 _SHORT = 60
-CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "terminate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,33 @@ def verdicts(scene: Scene, name: str) -> Iterator[Verdict]:
         if module is not None and old is not None:
             data = data_of(scene, module, role)
             kept = (*(in_words(scene, *d) for d in data), *dict.fromkeys(made_elsewhere(scene, role)))
-            reasons = (*_reasons(scene, old, role), *kept)
+            seen = live(scene, module, old, role)
+            reasons = (*_reasons(scene, old, role), *kept, *(seen.findings if seen else ()))
             if reasons:
-                todos = tuple(_todos(scene, module, old, role, data))
+                drafted = seen is not None and seen.source is not None
+                asked = () if drafted else _todos(scene, module, old, role, data)
+                todos = (*(seen.todos if seen else ()), *asked)
                 yield Verdict(tuple(f"{role.name}: {reason}" for reason in reasons), todos)
+
+
+def live(scene: Scene, module: PythonModule, old: Role, new: Role) -> LiveDraft | None:
+    """Return what the live states of a server class say; None where none were looked at."""
+    states = next((s for s in scene.live if (s.module, s.server) == (module.name, new.name)), None)
+    return live_draft(scene, module, old, new, states) if states else None
+
+
+def of_live(scene: Scene, modules: Collection[str]) -> Iterator[LiveDraft]:
+    """Yield what the live states of the servers in some modules say."""
+    for states in scene.live:
+        module = python_module(scene.new, states.module)
+        old = next((r for r in servers(scene.old, states.module) if r.name == states.server), None)
+        new = next((r for r in servers(scene.new, states.module) if r.name == states.server), None)
+        if states.module not in modules:
+            continue
+        if module is None or old is None or new is None:
+            yield LiveDraft(states, (f"{states.server} is no server of {scene.after} any more",))
+        else:
+            yield live_draft(scene, module, old, new, states)
 
 
 def _reasons(scene: Scene, old: Role, new: Role) -> Iterator[str]:
@@ -61,11 +85,6 @@ def _reasons(scene: Scene, old: Role, new: Role) -> Iterator[str]:
     was, now = state_keys(old), state_keys(new)
     words = (("its state has", sorted(now - was)), ("its state no longer has", sorted(was - now)))
     yield from (f"{word} {', '.join(keys)}" for word, keys in words if keys)
-
-
-def state_keys(role: Role) -> frozenset[str]:
-    """Return the entries and attributes of its state that a server's callbacks name."""
-    return frozenset(k for name in CALLBACKS if (m := role.method(name)) for k in m.keys)
 
 
 def _apart(one: str, two: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from relup.planner.names import keyword
 from relup.planner.roles import Role
 from relup.syntax.direction import ignores_direction
 from relup.syntax.extras import needed_extra
+from relup.syntax.mentions import is_unanswered
 from relup.syntax.outline import Class
 from relup.syntax.states import states
 
@@ -61,8 +62,17 @@ def _advanced(scene: Scene, module: str, i: Instruction, servers: list[Class]) -
         yield finding("no_code_change", message, i.location, hint)
     for cls in servers:
         if found := scene.newer.method(Place(module, cls.name), "code_change"):
+            yield from _unanswered(scene, cls, found[0])
             yield from _extra(scene, i, found[0])
             yield from _direction(scene, module, cls, found[0])
+
+
+def _unanswered(scene: Scene, cls: Class, place: Place) -> Iterator[Diagnostic]:
+    """Find a drafted code_change that somebody took over without its answers: nothing defines what it names."""
+    line = is_unanswered(scene.newer.text(place.module), place.name)
+    if line and scene.leg.direction == "up":
+        message = f"the code_change of {cls.name} has not been answered"
+        yield finding("todo", message, where(scene.newer, place.module, line), "put a value in the place of TODO")
 
 
 def _direction(scene: Scene, module: str, cls: Class, place: Place) -> Iterator[Diagnostic]:

@@ -23,7 +23,7 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 SILENCE = 60.0
 """Seconds without an answer after which a node counts as silent, when it is only looked at."""
-_LOOKS = frozenset({"status", "history"})
+_LOOKS = frozenset({"status", "history", "shapes"})
 
 
 class Client:

@@ -26,6 +26,7 @@ from relup.targets.python.hearing import CHUNK, Ear, Guests, request_of
 from relup.targets.python.home import Home
 from relup.targets.python.look import check_bootable, evaluate, new_namespace, releases, status
 from relup.targets.python.outcomes import outcome_to_data
+from relup.targets.python.shapes import shapes
 from relup.targets.python.standing_in import StandIn
 from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.wire import encode, error_to_data, peer, short_address
@@ -136,6 +137,8 @@ class Control:
                 return await releases(self._handler)
             case {"op": "history"}:
                 return self._handler.history()
+            case {"op": "shapes", "names": list(names)} if all(isinstance(n, str) for n in names):
+                return await shapes(self._handler, names)
             case {"op": "apply", "plan": dict(plan), "options": dict(options)}:
                 chosen = _Options.read(options, request.get("number"))
                 return await asyncio.shield(self._begin(route_from_data(plan), chosen, owner, send))

@@ -46,7 +46,7 @@ Step: TypeAlias = tuple[str, Any]
 ATOMS: frozenset[type] = frozenset(
     {int, float, complex, bool, str, bytes, bytearray, NoneType, range, slice, Pid, BuiltinFunctionType}
 )
-_WORLD = (
+WORLD = (
     type,
     ModuleType,
     CodeType,
@@ -78,7 +78,7 @@ def plain(value: Any) -> bool:
 def parts(value: Any) -> Iterator[Step]:
     """Return what *value* directly consists of; nothing for what belongs to the world."""
     kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
-    if issubclass(kind, _WORLD):
+    if issubclass(kind, WORLD):
         return
     if issubclass(kind, FunctionType):
         yield from _of_function(value)
@@ -126,11 +126,11 @@ class Reader:
         known = self._simple.get(kind)
         if known is None:
             known = self._simple[kind] = bool(
-                _dict_of(kind) is not None
+                dict_of(kind) is not None
                 and kind.__basicsize__ <= object.__basicsize__ + 16
-                and not issubclass(kind, _WORLD)
+                and not issubclass(kind, WORLD)
                 and not any(slots_of(kind))
-                and all("__dict__" not in vars(c) or vars(c)["__dict__"] is _dict_of(kind) for c in kind.__mro__)
+                and all("__dict__" not in vars(c) or vars(c)["__dict__"] is dict_of(kind) for c in kind.__mro__)
             )
         return known
 
@@ -143,7 +143,7 @@ def _carefully(value: Any) -> list[Any]:
     return found
 
 
-def _dict_of(kind: type) -> Any:
+def dict_of(kind: type) -> Any:
     """Return what reads the attributes of instances, whatever a class makes of the name; None when they have none."""
     found = (vars(c).get("__dict__") for c in kind.__mro__)
     return next((d for d in found if type(d) in (GetSetDescriptorType, MemberDescriptorType)), None)
@@ -177,7 +177,7 @@ def _of_instance(value: Any) -> Iterator[Step]:
         found = True
         yield from ((f".args[{n}]", v) for n, v in enumerate(value.args))
         yield from ((".__cause__", e) for e in (value.__cause__, value.__context__) if e is not None)
-    attributes = _dict_of(kind)
+    attributes = dict_of(kind)
     if attributes is not None:
         found = True
         yield from ((f".{key}", v) for key, v in list(attributes.__get__(value, kind).items()))

@@ -1,0 +1,60 @@
+"""What the newer release's text says of a server's states: the class, the entries or the type that they begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from relup.model.code import Code
+from relup.planner.draft.live.kinds import Kind, class_of, kind_of
+from relup.planner.resolution import python_module
+from relup.planner.roles import Role
+from relup.syntax.beginnings import Beginning, beginnings
+from relup.syntax.records import Field
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The first states of a server, as far as its text tells; nothing is known when all of it is empty."""
+
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    """Classes of the release, by type."""
+    entries: Mapping[str, Field] | None = None
+    """Of a mapping."""
+    types: frozenset[str] = frozenset()
+    """Built-in types."""
+
+    def known(self) -> bool:
+        """Say whether anything is known."""
+        return bool(self.kinds or self.entries is not None or self.types)
+
+
+def begun(code: Code, role: Role) -> Begun:
+    """Return how the states of a server begin in a release; what it inherits counts."""
+    for module, cls in role.classes:
+        text = code.text(module) or b""
+        if found := beginnings(text, cls.name):
+            return _begun(code, module, found)
+    return Begun()
+
+
+def _begun(code: Code, module: str, found: tuple[Beginning, ...]) -> Begun:
+    here = python_module(code, module)
+    kinds: dict[str, Kind] = {}
+    entries: dict[str, Field] | None = None
+    types: set[str] = set()
+    for one in found:
+        type_ = class_of(code, here, one.names) if here and one.names else None
+        kind = kind_of(code, type_) if type_ else None
+        if kind and kind.style == "typeddict":
+            entries = {**(entries or {}), **kind.fields}
+        elif kind and type_:
+            kinds[type_] = kind
+        elif one.entries is not None:
+            new = {k: Field(k, "", v, f"{k!r}{f': {v}' if v else ''}") for k, v in one.entries.items()}
+            entries = {**new, **(entries or {})}
+        elif one.kind:
+            types.add(one.kind)
+        else:
+            return Begun()  # made by something else: it may be anything
+    return Begun(kinds, entries, frozenset(types))

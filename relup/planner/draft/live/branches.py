@@ -1,0 +1,169 @@
+"""What a `code_change` returns for states of one type, in one direction; what cannot be known is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from relup.model.draft import TODO
+from relup.model.shapes import Shape, type_label
+from relup.planner.draft.live.begun import Begun
+from relup.planner.draft.live.cases import Case
+from relup.planner.draft.live.fields import Finding, Given, Had
+from relup.planner.draft.live.fitting import in_words, misfits
+from relup.planner.draft.live.kinds import Kind, kind_of
+from relup.planner.draft.live.values import Writer, call
+from relup.syntax.records import Field
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """The states of one server class in two releases."""
+
+    was: Begun
+    now: Begun
+    named: frozenset[str]
+    """Entries that callbacks of the newer release name."""
+    fresh: frozenset[str]
+    """Those of them that the older one's do not."""
+
+
+def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | None:
+    """Return the statements for states of one type; None when they stay as they are."""
+    label = type_label(shape.type)
+    match case:
+        case "instance":
+            return _instance(w, shape)
+        case "entries":
+            return _entries(w, shape, states)
+        case "turned" | "wrapped":
+            (kind,) = states.now.kinds.values()
+            if w.way == "down":
+                return _turned_back(w, shape, kind)
+            words = f"? live states are {in_words(shape)}, and begin as {kind.name} in {w.scene.after.vsn}"
+            w.ask(Finding(kind.name, words, asks=True))
+            return _turned(w, shape, kind) if case == "turned" else _wrapped(w, shape, kind)
+        case "unknown":
+            words = f"? live states are {label}, and do not begin so in {w.scene.after.vsn}: what becomes of them?"
+            w.ask(Finding(label, words, asks=True))
+            return [f"return {TODO}(state)  # {TODO}: states of {label} {'from' if w.way == 'up' else 'for'} "
+                    f"{w.scene.before.vsn}"]  # fmt: skip
+        case "value":
+            text = w.value([shape], "state")
+            return [f"return {text}"] if text else None
+
+
+def _instance(w: Writer, shape: Shape) -> list[str] | None:
+    kind = kind_of(w.scene.new, shape.type)
+    if kind is None or kind.enum or (shape.items and not kind.fields):
+        text = w.value([shape], "state")
+        return [f"return {text}"] if text else None
+    given = w.given(shape, kind_of(w.scene.old, shape.type), kind, "state")
+    loaded = kind.module in w.scene.loaded
+    if loaded:
+        label = type_label(shape.type)
+        w.ask(Finding(label, f"{shape.count} live states are {label} of {kind.module}, which is loaded anew"))
+    return call("return migrate", ("state", w.name(kind, w.way)), given) if given or loaded else None
+
+
+# ── mappings ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _entries(w: Writer, shape: Shape, states: States) -> list[str] | None:
+    live = {n: Had(n, _kind(states.was, n), held) for n, held in shape.fields.items()}
+    begun, before = states.now.entries, states.was.entries or {}
+    kept = [n for n in live if begun is None or (n not in begun and n in states.named)]
+    later = [Field(n, "", None, repr(n)) for n in kept]
+    newer = [
+        *(begun.values() if begun is not None else (_fresh(n) for n in sorted(states.fresh - live.keys()))),
+        *later,
+    ]
+    names = dict.fromkeys((*live, *(f.name for f in newer)))
+    reads = {n: f"state[{n!r}]" for n in names}
+    if w.way == "up":
+        given = w.compared(None, [*live.values()], newer, reads, shape.count)
+        gone = [n for n in live if n not in {f.name for f in newer}]
+        part = [Given(n, f.default) for f in newer if (n := f.name) in live and f.default and _in_part(shape, n)]
+        return _mapping(gone, part, _guarded(shape, given))
+    had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in newer]
+    older = [before.get(n, Field(n, "", None, repr(n))) for n in live]
+    given = w.compared(None, had, older, reads)
+    return _mapping([f.name for f in newer if f.name not in live], [], _guarded(shape, given))
+
+
+def _kind(begun: Begun, name: str) -> str:
+    return begun.entries[name].kind if begun.entries and name in begun.entries else ""
+
+
+def _fresh(name: str) -> Field:
+    return Field(name, "", None, repr(name))
+
+
+def _in_part(shape: Shape, name: str) -> bool:
+    return sum(s.count for s in shape.fields[name]) < shape.count
+
+
+def _guarded(shape: Shape, given: Sequence[Given]) -> list[Given]:
+    """Return what is given; what is made of an entry that only some states have, only where it is."""
+    return [
+        Given("", f"({{{g.name!r}: {g.value}}} if {g.name!r} in state else {{}})")
+        if not g.said and g.name in shape.fields and _in_part(shape, g.name)
+        else g
+        for g in given
+    ]
+
+
+def _mapping(gone: Sequence[str], part: Sequence[Given], given: Sequence[Given]) -> list[str] | None:
+    if not (gone or part or given):
+        return None
+    rest = f"{{k: v for k, v in state.items() if k not in {{{', '.join(map(repr, gone))}}}}}" if gone else "state"
+    if gone and not part and not given:
+        return [f"return {rest}"]
+    return ["return {", *_lines(part), f"    **{rest},", *_lines(given), "}"]
+
+
+def _lines(given: Sequence[Given]) -> Iterator[str]:
+    for g in given:
+        yield from g.lines(f"{g.name!r}: {g.value}" if g.name else f"**{g.value}")
+
+
+# ── states that become something else ──────────────────────────────────────────────────────────────────
+
+
+def _reads(shape: Shape) -> Mapping[str, str]:
+    return {n: f"state[{n!r}]" if shape.type == "dict" else f"state.{n}" for n in shape.fields}
+
+
+def _turned(w: Writer, shape: Shape, kind: Kind) -> list[str]:
+    had = [Had(n, "", held) for n, held in shape.fields.items()]
+    given = w.compared(kind, had, [*kind.fields.values()], _reads(shape), shape.count)
+    label = type_label(shape.type)
+    said = f"# {TODO}: a state was {label}; is {kind.name} what it becomes? then state, not {TODO}(state)"
+    return [said, *call("return migrate", (f"{TODO}(state)", w.name(kind, "up")), given)]
+
+
+def _wrapped(w: Writer, shape: Shape, kind: Kind) -> list[str]:
+    resolve = w.resolve(w.scene.new, kind.module)
+    given = []
+    for field in kind.fields.values():
+        fits = field.kind and not misfits([shape], field.kind, resolve)
+        of = f"{field.name}: {field.kind}" if field.kind else field.name
+        otherwise = f"its default {field.default}" if field.default is not None else "a value"
+        if fits:
+            said = f"{TODO}: is {of} what the state ({in_words(shape)}) was? then state, else {otherwise}"
+            given.append(Given(field.name, TODO, said))
+        elif field.default is None:
+            given.append(Given(field.name, TODO, f"{TODO}: {of} has no default: what is its value?"))
+    return call("return migrate", ("{}", w.name(kind, "up")), given)
+
+
+def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:
+    label = type_label(shape.type)
+    said = f"# {TODO}: the state of {w.scene.before.vsn} was {in_words(shape)}"
+    if shape.type == "dict":
+        entries = (f"    {n!r}: {f'state.{n}' if n in kind.fields else TODO}," for n in shape.fields)
+        return [f"{said}; are these its entries? then without {TODO}", f"return {TODO}({{", *entries, "})"]
+    resolve = w.resolve(w.scene.new, kind.module)
+    fitting = [f for f in kind.fields.values() if f.kind and not misfits([shape], f.kind, resolve)]
+    guess = " or ".join(f"state.{f.name}" for f in fitting)
+    return [f"{said}{f'; is it {guess}?' if guess else f': how is {label} made of {kind.name}?'}", f"return {TODO}"]

@@ -1,0 +1,122 @@
+"""Fields that come, go, may have another name, or hold values of another type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from relup.model.draft import TODO
+from relup.model.shapes import Shape
+from relup.planner.draft.live.fitting import Resolve, in_words, misfits
+from relup.syntax.records import Field
+
+_ALIKE = 0.6
+_CANDIDATES = 3
+
+
+class Had(NamedTuple):
+    """A field that values have now: its annotation, and what is live there, as far as known."""
+
+    name: str
+    kind: str
+    held: Sequence[Shape] = ()
+
+    def types(self) -> str:
+        """Return what it holds, in words."""
+        return " or ".join(map(in_words, self.held)) or self.kind or "of any type"
+
+
+class Given(NamedTuple):
+    """A value that a new instance is given, as text, and what is said of it."""
+
+    name: str
+    value: str
+    said: str = ""
+
+    def lines(self, text: str) -> Iterator[str]:
+        """Yield *text* as one of several arguments or entries, below what is said of it."""
+        if self.said:
+            yield f"    # {self.said}"
+        yield f"    {text},"
+
+
+class Finding(NamedTuple):
+    """What was found of one field or class."""
+
+    name: str
+    said: str
+    asks: bool = False
+
+
+def renamed(wanted: Field, gone: Sequence[Had], resolve: Resolve) -> list[Had]:
+    """Return which of the fields that go may be the one that comes, under another name; the likeliest first."""
+    scored = sorted(((_likeness(wanted, had, resolve), had) for had in gone), key=lambda pair: -pair[0])
+    return [had for score, had in scored[:_CANDIDATES] if score]
+
+
+def _likeness(wanted: Field, had: Had, resolve: Resolve) -> float:
+    one, other = wanted.name.strip("_").lower(), had.name.strip("_").lower()
+    ratio = SequenceMatcher(None, one, other).ratio()
+    named = max(ratio, 0.9 if one in other or other in one else 0)
+    same = bool(wanted.kind) and same_kind(wanted.kind, had.kind)
+    known = had.held if any(s.type != "NoneType" for s in had.held) else ()
+    typed = wanted.kind not in ("", "Any", "object", "typing.Any")
+    fitting = bool(known) and typed and not misfits(known, wanted.kind, resolve)
+    unfit = bool(known) and bool(misfits(known, wanted.kind, resolve))
+    likely = named >= _ALIKE and (not unfit or named >= 0.8)
+    return named + 1 if likely else 0.5 if same or fitting else 0
+
+
+def presence(held: Sequence[Shape]) -> tuple[int, int]:
+    """Return in how many values a field is, and in how many it is neither None nor empty."""
+    return sum(s.count for s in held), sum(s.filled for s in held)
+
+
+def dropped(had: Had, owner: str, goal: str, total: int) -> Finding:
+    """Say that a field goes, and how many values go with it."""
+    _, filled = presence(had.held)
+    lost = (
+        f"{filled} of {total} live ones have a value there, which is lost unless something takes it over"
+        if filled
+        else "no live one has a value"
+    )
+    return Finding(had.name, f"- {had.name} ({had.types()}) of {owner} is gone in {goal}: {lost}", bool(filled))
+
+
+def added(field: Field, owner: str, goal: str) -> Finding:
+    """Say that a field is new, and with what it begins."""
+    begins = f"begins with {field.default}" if field.default is not None else "has no default"
+    written = " ".join(field.written.split())
+    return Finding(field.name, f"+ {written} of {owner} is new in {goal}, and {begins}", field.default is None)
+
+
+def asked_new(field: Field, candidates: Sequence[Had], access: Mapping[str, str], lead: str) -> Given:
+    """Ask for the value of a field that comes."""
+    of = f": {field.kind}" if field.kind else ""
+    if not candidates:
+        return Given(field.name, TODO, f"{TODO}: {field.name}{of} {lead} and has no default: what is its value?")
+    was = " or ".join(f"{c.name} ({c.types()})" for c in candidates)
+    then = " or ".join(access[c.name] for c in candidates)
+    otherwise = f"its default {field.default}" if field.default is not None else "a value"
+    return Given(field.name, TODO, f"{TODO}: {field.name}{of} {lead}; is it {was}? then {then}, else {otherwise}")
+
+
+def retyped(wanted: Field, wrong: Sequence[str], read: str, lead: str) -> Given:
+    """Ask what becomes of values that do not fit the annotation of the other release."""
+    plain = wanted.kind in ("int", "float", "str", "bool", "list", "tuple", "set", "dict", "frozenset", "bytes")
+    guess = f"{wanted.kind}({read})" if plain else read
+    said = f"{TODO}: {wanted.name} is {wanted.kind} here, and {lead} {' or '.join(wrong)}: is it {guess}?"
+    return Given(wanted.name, TODO, said)
+
+
+def in_part(name: str, held: Sequence[Shape], total: int) -> Iterator[Finding]:
+    """Say that only some of the live values have a field."""
+    count, _ = presence(held)
+    if 0 < count < total:
+        yield Finding(name, f"only {count} of {total} live ones have {name}")
+
+
+def same_kind(one: str, other: str) -> bool:
+    """Say whether two annotations are written alike."""
+    return "".join(one.split()) == "".join(other.split())

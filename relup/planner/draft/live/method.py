@@ -1,0 +1,114 @@
+"""A whole `code_change`, drafted from the live states of one server class, or what the one that is there leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from relup.model.code import PythonModule
+from relup.model.draft import TODO, LiveDraft
+from relup.model.shapes import LiveStates, Shape, merged, type_label
+from relup.planner.draft.live.begun import Begun, begun
+from relup.planner.draft.live.branches import States, branch
+from relup.planner.draft.live.cases import Case, case_of
+from relup.planner.draft.live.fields import Finding
+from relup.planner.draft.live.values import Writer
+from relup.planner.draft.live.words import summary
+from relup.planner.draft.scene import Scene
+from relup.planner.draft.state_keys import entries
+from relup.planner.roles import Role
+from relup.syntax.mentions import mentioned
+
+Branch: TypeAlias = tuple[str, Sequence[str] | None]
+"""A condition, and the statements for the states that it holds for; None when they stay as they are."""
+_RUNTIME = ("Down", "counterpart", "migrate")
+
+
+def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: LiveStates) -> LiveDraft:
+    """Return how the live states of a server fit the newer release, and what its `code_change` would be."""
+    states = States(begun(scene.old, old), begun(scene.new, new), entries(new), entries(new) - entries(old))
+    cases = [(s, case_of(scene, s, states.now, sole=len(live.state) == 1)) for s in live.state]
+    instances = {s.type: s for s in merged(part for s in live.state for part in _parts(s))}
+    up = Writer(scene, here, "up", instances=instances)
+    there = [(up.test(s, "state"), branch(up, s, case, states)) for s, case in cases]
+    if all(lines is None for _, lines in there):
+        return LiveDraft(live)
+    found = (*summary(live), *(f.said for f in up.findings))
+    if new.method("code_change"):
+        return LiveDraft(live, found, todos=tuple(_unmentioned(scene, here, new, up.findings)))
+    retyped = frozenset(f.name for f in up.findings if f.said.startswith("~"))
+    down = Writer(scene, here, "down", instances=instances, retyped=retyped)
+    back = [(_test_back(down, s, case, states.now), branch(down, s, case, states)) for s, case in cases]
+    source = "\n".join(f"    {line}" if line else "" for line in _method(scene, up, down, there, back))
+    head = f"{TODO}: {new.name} in {here.name} has no code_change; answer each {TODO} in this one, and add it:"
+    return LiveDraft(live, found, source, (head, *source.splitlines()))
+
+
+def _parts(shape: Shape) -> Iterator[Shape]:
+    """Yield everything that is live inside of values, at any depth."""
+    for part in (*shape.items, *(s for held in shape.fields.values() for s in held)):
+        yield part
+        yield from _parts(part)
+
+
+def _test_back(down: Writer, shape: Shape, case: Case, now: Begun) -> str:
+    """Return what tells states that came from those of a type."""
+    if case in ("turned", "wrapped"):
+        (kind,) = now.kinds.values()
+        return f"type(state) is {down.name(kind, 'up')}"
+    return down.test(shape, "state")
+
+
+# ── the text ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _method(scene: Scene, up: Writer, down: Writer, there: Sequence[Branch], back: Sequence[Branch]) -> Iterator[str]:
+    newer, older = list(_returning(there)), list(_returning({test: (test, lines) for test, lines in back}.values()))
+    functions = [line for w in (up, down) for lines in w.helpers.values() for line in (*lines, "")]
+    yield from (f"# needs: {line}" for line in _imports(up, down, "\n".join([*functions, *newer, *older])))
+    yield "def code_change(self, old_vsn, state, extra):"
+    yield from (f"    {line}" if line else "" for line in functions)
+    yield "    match old_vsn:"
+    yield f"        case Down():  # back to {scene.before.vsn}"
+    yield from (f"            {line}" for line in (*_lost(up), *older))
+    yield "        case _:"
+    yield from (f"            {line}" for line in newer)
+
+
+def _returning(branches: Iterable[Branch]) -> Iterator[str]:
+    found = [(test, lines if lines is not None else ["return state"]) for test, lines in branches]
+    if len(found) == 1:
+        yield from found[0][1]
+        return
+    for test, lines in found:
+        yield f"if {test}:"
+        yield from (f"    {line}" for line in lines)
+    yield 'raise TypeError(f"no state of type {type(state).__qualname__} was live when this was drafted")'
+
+
+def _lost(up: Writer) -> Iterator[str]:
+    names = dict.fromkeys(f.name for f in up.findings if f.said.startswith("+"))
+    if names:
+        yield f"# lost on the way down, unless something takes it over: {', '.join(names)}"
+
+
+def _imports(up: Writer, down: Writer, text: str) -> Iterator[str]:
+    bound = up.here.outline.names
+    wanted = [n for n in _RUNTIME if (n == "Down" or f"{n}(" in text) and n not in bound]
+    if wanted:
+        yield f"from relup.runtime import {', '.join(wanted)}"
+    yield from dict.fromkeys((*up.imports, *down.imports))
+
+
+# ── a code_change that is there ────────────────────────────────────────────────────────────────────────
+
+
+def _unmentioned(scene: Scene, here: PythonModule, new: Role, findings: Iterable[Finding]) -> Iterator[str]:
+    """Ask about what was found and what the class' own `code_change` does not name."""
+    module, cls = next((m, c) for m, c in new.classes if "code_change" in c.methods)
+    names = mentioned(scene.new.text(module) or b"", cls.name)
+    left = [f for f in findings if f.name not in names and (f.asks or "migrate" not in names)]
+    if left:
+        where = f"{type_label(module)}, line {cls.methods['code_change'].line}"
+        yield f"{TODO}: the code_change of {new.name} in {here.name} ({where}) does not mention:"
+        yield from (f"  {f.said}" for f in left)

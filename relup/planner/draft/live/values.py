@@ -1,0 +1,213 @@
+"""Expressions that turn live values into those of the other release, and the functions that these need.
+
+What holds no instance of a class that is loaded anew stays as it is. An instance becomes one of the class of the same
+name by `migrate`, which knows about fields that come with a default and fields that go; what it cannot know is `TODO`,
+a name that nothing defines: a draft that somebody pastes without an answer fails, and is rolled back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from relup.model.code import Code, PythonModule
+from relup.model.draft import TODO
+from relup.model.shapes import Shape, type_label
+from relup.planner.draft.live.comparing import Comparison, compared
+from relup.planner.draft.live.fields import Finding, Given, Had
+from relup.planner.draft.live.fitting import Resolve
+from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
+from relup.planner.draft.scene import Scene
+from relup.planner.resolution import python_module
+from relup.syntax.records import Field
+
+_WIDTH = 100
+_MIGRATED = ("dataclass", "attrs", "tuple")
+"""The styles whose defaults `migrate` knows."""
+
+
+@dataclass(slots=True)
+class Writer:
+    """The text of one direction."""
+
+    scene: Scene
+    here: PythonModule
+    """The newer release's module that the text is for."""
+    way: Literal["up", "down"]
+    imports: dict[str, None] = field(default_factory=dict)
+    """What the module lacks."""
+    helpers: dict[str, list[str]] = field(default_factory=dict)
+    """Functions for classes whose instances are found inside of states, by type."""
+    findings: dict[Finding, None] = field(default_factory=dict)
+    instances: Mapping[str, Shape] = field(default_factory=dict)
+    """What is live of each type, at all places inside of states."""
+    retyped: frozenset[str] = frozenset()
+    """Fields whose type the other direction asked about."""
+    _depth: int = 0
+
+    # ── values ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def value(self, held: Sequence[Shape], var: str) -> str | None:
+        """Return an expression for what *var* holds; None when it stays as it is."""
+        pairs = [(s, self._one(s, var)) for s in held] if self._concerned(held) else []
+        made = [(s, text) for s, text in pairs if text is not None]
+        rest = [s for s, text in pairs if text is None]
+        if len(made) == 1 and all(s.type == "NoneType" for s in rest):
+            return f"None if {var} is None else {made[0][1]}" if rest else made[0][1]
+        chain = "".join(f"{text} if {self.test(shape, var)} else " for shape, text in made)
+        return f"{chain}{var}" if made else None
+
+    def _concerned(self, held: Sequence[Shape]) -> bool:
+        """Say whether there are instances of classes that are loaded anew, at any depth."""
+        return any(s.type.rpartition(":")[0] in self.scene.loaded or self._concerned(s.contents()) for s in held)
+
+    def test(self, shape: Shape, var: str) -> str:
+        """Return an expression that says whether *var* is of a type."""
+        label = type_label(shape.type)
+        if shape.type == "NoneType":
+            return f"{var} is None"
+        if ":" not in shape.type:
+            return f"type({var}) is {label}"
+        kind = kind_of(self.scene.new, shape.type)
+        if kind is None or kind_of(self.scene.old, shape.type) is None:
+            return f'type({var}).__qualname__ == "{label}"'
+        return f"type({var}) is {self.name(kind, 'up' if self.way == 'down' else 'down')}"
+
+    def name(self, kind: Kind, of: Literal["up", "down"]) -> str:
+        """Return what a class is called here: that of the newer release (`up`), or its counterpart in the older."""
+        name, import_ = called_there(self.scene.new, self.here, kind)
+        if import_:
+            self.imports[import_] = None
+        return name if of == "up" or kind.module not in self.scene.loaded else f"counterpart({name})"
+
+    def _one(self, shape: Shape, var: str) -> str | None:
+        if ":" in shape.type and (made := self._instance(shape, var)) is not None:
+            return made
+        return self._container(shape, var)
+
+    def _container(self, shape: Shape, var: str) -> str | None:
+        self._depth += 1
+        element = f"item{self._depth}" if self._depth > 1 else "item"
+        text = self.value(shape.contents(), element)
+        self._depth -= 1
+        if text is None:
+            return None
+        match type_label(shape.type):
+            case "list":
+                return f"[{text} for {element} in {var}]"
+            case "tuple" | "frozenset" as name:
+                return f"{name}({text} for {element} in {var})"
+            case "set":
+                return f"{{{text} for {element} in {var}}}"
+            case "deque":
+                return f"type({var})(({text} for {element} in {var}), {var}.maxlen)"
+            case "dict":
+                return f"{{key: {text} for key, {element} in {var}.items()}}"
+            case "defaultdict":
+                pairs = f"{{key: {text} for key, {element} in {var}.items()}}"
+                return f"type({var})({var}.default_factory, {pairs})"
+            case "OrderedDict":
+                return f"type({var})((key, {text}) for key, {element} in {var}.items())"
+            case label:
+                self.ask(Finding(label, f"a {label} holds instances of classes that are loaded anew", asks=True))
+                return f"{TODO}({var})"
+
+    # ── instances ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _instance(self, shape: Shape, var: str) -> str | None:
+        """Return what makes an instance of the other release; None for what is no class of the release's own."""
+        if python_module(self.scene.old, shape.type.rpartition(":")[0]) is None:
+            return None
+        shape, kind = self.instances.get(shape.type, shape), kind_of(self.scene.new, shape.type)
+        label = type_label(shape.type)
+        if kind is None:
+            self.ask(Finding(label, f"{label} is not in {self.scene.after.vsn}: what becomes of it?", asks=True))
+            return f"{TODO}({var})"
+        if kind.enum:
+            return f"{self.name(kind, self.way)}[{var}.name]"
+        if shape.type in self.helpers:
+            return f"{self._helper(label)}({var})"
+        if kind.module in self.scene.loaded:
+            words = f"states hold {shape.count} instances of {label} of {kind.module}, which is loaded anew"
+            self.ask(Finding(label, words))
+        if shape.items and not kind.fields:
+            inside = self._container(Shape("list", 1, 1, {}, shape.items), var) or var
+            return f"{self.name(kind, self.way)}({inside})"
+        return self._made(shape, kind, var, label)
+
+    def _made(self, shape: Shape, kind: Kind, var: str, label: str) -> str:
+        depth, self._depth, argument = self._depth, 0, "old" if self.way == "up" else "new"
+        self.helpers[shape.type] = [""]  # found while it is written by a class that holds itself
+        cls = self.name(kind, self.way)
+        given = self.given(shape, kind_of(self.scene.old, shape.type), kind, argument)
+        self._depth = depth
+        lines = call("return migrate", (argument, cls), given)
+        body = "\n".join(lines)
+        if given or self._helper(label) in body:
+            self.helpers[shape.type] = [f"def {self._helper(label)}({argument}):", *(f"    {line}" for line in lines)]
+            return f"{self._helper(label)}({var})"
+        del self.helpers[shape.type]
+        return f"migrate({var}, {cls})"
+
+    def _helper(self, label: str) -> str:
+        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", label).replace(".", "_").lower()
+        return f"{'newer' if self.way == 'up' else 'older'}_{snake}"
+
+    def ask(self, finding: Finding) -> None:
+        """Note what was found; the way up says it, and the way down need not say it again."""
+        if self.way == "up":
+            self.findings[finding] = None
+
+    # ── fields ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def given(self, shape: Shape, before: Kind | None, after: Kind, var: str) -> list[Given]:
+        """Return what an instance of the other class is given beside what it takes over."""
+        declared = before.fields if before else {}
+        live = {n: h for n, h in shape.fields.items() if not declared or n in declared or n in after.fields}
+        reads = {n: f"{var}.{n}" for n in (*declared, *live, *after.fields)}
+        if self.way == "up":
+            had = [Had(n, declared[n].kind if n in declared else "", h) for n, h in live.items()]
+            had = had or [Had(f.name, f.kind) for f in declared.values()]
+            return self.compared(after, had, [*after.fields.values()], reads, shape.count)
+        had = [Had(f.name, f.kind, live.get(f.name, ())) for f in after.fields.values()]
+        wanted = [*declared.values()] or [Field(n, "", None, "") for n in live]
+        return self.compared(before or after, had, wanted, reads)
+
+    def compared(
+        self, kind: Kind | None, had: Sequence[Had], wanted: Sequence[Field], reads: Mapping[str, str], total: int = 0
+    ) -> list[Given]:
+        """Return what has to be given for the *wanted* fields of a class, or of a mapping, and note what was found."""
+        code = self.scene.new if self.way == "up" else self.scene.old
+        comparison = Comparison(
+            way=self.way,
+            owner=kind.name if kind else "the state",
+            older=self.scene.before.vsn,
+            goal=self.scene.after.vsn,
+            resolve=self.resolve(code, kind.module if kind else self.here.name),
+            value=self.value,
+            ask=self.ask,
+            retyped=self.retyped,
+            defaults=kind is not None and kind.style in _MIGRATED,
+        )
+        return list(compared(comparison, had, wanted, reads, total))
+
+    def resolve(self, code: Code, module: str) -> Resolve:
+        """Return what finds the classes that names in an annotation of *module* mean."""
+        here = python_module(code, module)
+
+        def resolved(names: tuple[str, ...]) -> Kind | None:
+            type_ = names[0] if ":" in names[0] else class_of(code, here, names) if here else None
+            return kind_of(code, type_) if type_ else None
+
+        return resolved
+
+
+def call(function: str, first: Sequence[str], given: Sequence[Given]) -> list[str]:
+    """Return the lines of a call, one line for each that is given when something is said of it."""
+    line = f"{function}({', '.join([*first, *(f'{g.name}={g.value}' for g in given)])})"
+    if not any(g.said for g in given) and len(line) <= _WIDTH:
+        return [line]
+    rest = (line for g in given for line in g.lines(f"{g.name}={g.value}"))
+    return [f"{function}(", *(f"    {text}," for text in first), *rest, ")"]

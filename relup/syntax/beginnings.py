@@ -1,0 +1,105 @@
+"""What a server's state is when it begins: the class, the entries or the kind of value that its `init` returns.
+
+Where `init` does not tell, because something else makes the state, annotations do: of what `init` returns, or of the
+state that a handler is given.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from relup.syntax.parsed import tree_of
+from relup.syntax.records import is_constant
+from relup.syntax.states import HANDLERS, Function, functions_of
+from relup.syntax.uses import dotted
+
+_LITERALS = ((ast.List | ast.ListComp, "list"), (ast.Tuple, "tuple"), (ast.Set | ast.SetComp, "set"))
+_NO_STATES = frozenset({"Stop", "Ignore", "super"})
+_BUILTINS = frozenset({"list", "tuple", "set", "frozenset", "int", "str", "float", "bytes", "bool"})
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """One first state."""
+
+    names: tuple[str, ...] = ()
+    """What is called to make it, as a dotted name."""
+    entries: Mapping[str, str | None] | None = None
+    """Of a mapping its keys, with expressions for values that are constants."""
+    kind: str = ""
+    """The built-in type of anything else that is written out."""
+
+
+def beginnings(text: bytes, name: str) -> tuple[Beginning, ...]:
+    """Return the first states of class *name*, as far as its text tells; those of one that it inherits from, not."""
+    tree = tree_of(text)
+    functions = dict(functions_of(tree)).get(name, {}) if tree else {}
+    init = functions.get("init")
+    found = list(_returned(init)) if init else []
+    if not found or any(b == Beginning() for b in found):
+        return tuple(_annotated(functions)) or tuple(b for b in found if b != Beginning())
+    return tuple(found)
+
+
+def _returned(init: Function) -> Iterator[Beginning]:
+    local: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(init):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                local.setdefault(name, []).append(value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                local.setdefault(name, []).append(value)
+            case _:
+                pass
+    for node in ast.walk(init):
+        if isinstance(node, ast.Return) and node.value is not None:
+            values = local.get(node.value.id, [node.value]) if isinstance(node.value, ast.Name) else [node.value]
+            yield from (b for v in values if (b := _beginning(v)) is not None)
+
+
+def _beginning(value: ast.expr) -> Beginning | None:
+    match value:
+        case ast.Dict(keys=keys, values=values) if all(_text(k) is not None for k in keys):
+            pairs = zip(keys, values, strict=True)
+            return Beginning(entries={_text(k) or "": _constant(v) for k, v in pairs})
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=given) if all(k.arg for k in given):
+            return Beginning(entries={k.arg or "": _constant(k.value) for k in given})
+        case ast.Call(func=function) if names := dotted(function):
+            if names[-1] in _NO_STATES:
+                return None
+            return Beginning(kind=names[0]) if names[0] in _BUILTINS and len(names) == 1 else Beginning(names)
+        case ast.Constant(value=constant):
+            return Beginning(kind=type(constant).__name__)
+        case _:
+            return Beginning(kind=next((kind for nodes, kind in _LITERALS if isinstance(value, nodes)), ""))
+
+
+def _text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _constant(value: ast.expr) -> str | None:
+    return ast.unparse(value) if is_constant(value) else None
+
+
+def _annotated(functions: Mapping[str, Function]) -> Iterator[Beginning]:
+    """Yield the first annotation of a state, of those that name a class."""
+    init = functions.get("init")
+    handlers = [f for name in HANDLERS if (f := functions.get(name)) and f.args.args]
+    for node in (init.returns if init else None, *(f.args.args[-1].annotation for f in handlers)):
+        names = _annotation(node)
+        if names and names[-1] not in ("Any", "object"):
+            yield Beginning(kind=names[0]) if len(names) == 1 and names[0] in _BUILTINS else Beginning(names)
+            return
+
+
+def _annotation(node: ast.expr | None) -> tuple[str, ...]:
+    match node:
+        case None:
+            return ()
+        case ast.Constant(value=str(text)) if (tree := tree_of(text)) and isinstance(tree.body[0], ast.Expr):
+            return dotted(tree.body[0].value)
+        case _:
+            return dotted(node)
