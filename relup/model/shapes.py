@@ -23,6 +23,8 @@ class Shape:
     """What attributes, or entries with keys that the program's text names, hold; counts say how many had them."""
     items: tuple[Shape, ...] = ()
     """What else it contains: elements, and values under other keys."""
+    keys: tuple[Shape, ...] = ()
+    """Keys of a mapping that are neither numbers nor texts."""
 
     def contents(self) -> tuple[Shape, ...]:
         """Return what a container contains, under whatever keys."""
@@ -42,7 +44,8 @@ def _sum(one: Shape, other: Shape) -> Shape:
     names = dict.fromkeys((*one.fields, *other.fields))
     fields = {n: merged((*one.fields.get(n, ()), *other.fields.get(n, ()))) for n in names}
     items = merged((*one.items, *other.items))
-    return Shape(one.type, one.count + other.count, one.filled + other.filled, fields, items)
+    keys = merged((*one.keys, *other.keys))
+    return Shape(one.type, one.count + other.count, one.filled + other.filled, fields, items, keys)
 
 
 @dataclass(frozen=True, slots=True)

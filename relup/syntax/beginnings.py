@@ -16,7 +16,7 @@ from relup.syntax.states import HANDLERS, Function, functions_of
 from relup.syntax.uses import dotted
 
 _LITERALS = ((ast.List | ast.ListComp, "list"), (ast.Tuple, "tuple"), (ast.Set | ast.SetComp, "set"))
-_NO_STATES = frozenset({"Stop", "Ignore", "super"})
+_NO_STATES = frozenset({"Stop", "Ignore"})
 _BUILTINS = frozenset({"list", "tuple", "set", "frozenset", "int", "str", "float", "bytes", "bool"})
 
 
@@ -44,19 +44,47 @@ def beginnings(text: bytes, name: str) -> tuple[Beginning, ...]:
 
 
 def _returned(init: Function) -> Iterator[Beginning]:
-    local: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(init):
+    nodes = list(ast.walk(init))
+    for node in nodes:
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield from _of_value(node.value, nodes)
+
+
+def _of_value(value: ast.expr, nodes: list[ast.AST]) -> Iterator[Beginning]:
+    match value:
+        case ast.IfExp(body=one, orelse=two):
+            yield from (*_of_value(one, nodes), *_of_value(two, nodes))
+        case ast.Await(value=inner):
+            yield from _of_value(inner, nodes)
+        case ast.Name(id=name) if name not in _NO_STATES:
+            yield from _of_local(name, nodes)
+        case _ if (found := _beginning(value)) is not None:
+            yield found
+        case _:
+            pass
+
+
+def _of_local(name: str, nodes: list[ast.AST]) -> Iterator[Beginning]:
+    """Yield what a variable holds: what it was assigned, with the entries that are put into it one by one."""
+    found: list[Beginning | None] = []
+    more: dict[str, str | None] = {}
+    for node in nodes:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                local.setdefault(name, []).append(value)
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                local.setdefault(name, []).append(value)
+            case ast.Assign(targets=[ast.Name(id=of)], value=value) if of == name:
+                found.append(_beginning(value))
+            case ast.AnnAssign(target=ast.Name(id=of), value=ast.expr() as value) if of == name:
+                found.append(_beginning(value))
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=of), slice=key)], value=value) if of == name:
+                more[_text(key) or ""] = _constant(value)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=of), attr="update" | "setdefault")) if of == name:
+                yield Beginning()
+            case ast.Call(args=args) if any(isinstance(a, ast.Name) and a.id == name for a in args):
+                yield Beginning()
             case _:
                 pass
-    for node in ast.walk(init):
-        if isinstance(node, ast.Return) and node.value is not None:
-            values = local.get(node.value.id, [node.value]) if isinstance(node.value, ast.Name) else [node.value]
-            yield from (b for v in values if (b := _beginning(v)) is not None)
+    for one in found or [Beginning()]:
+        if one is not None:
+            yield Beginning(entries={**one.entries, **more}) if one.entries is not None else one
 
 
 def _beginning(value: ast.expr) -> Beginning | None:

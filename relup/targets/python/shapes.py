@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from relup.model.shapes import Form, LiveStates, Shape
 from relup.runtime import Process
 from relup.targets.python.handler import ReleaseHandler
-from relup.targets.python.shaping import Looker, Tallies, type_of
+from relup.targets.python.shaping import Looker, Tallies, Tally, type_of
 
 MOST = 1_000
 """Processes of each class that are looked at."""
@@ -118,15 +118,20 @@ def _add(more: Tallies, to: Tallies) -> None:
         sum_.count += tally.count
         sum_.filled += tally.filled
         _add(tally.items, sum_.items)
+        _add(tally.keys, sum_.keys)
         for name, held in tally.fields.items():
             _add(held, sum_.fields.setdefault(name, {}))
 
 
 def _shapes(tallies: Tallies) -> tuple[Shape, ...]:
     return tuple(
-        Shape(type_, t.count, t.filled, {n: _shapes(f) for n, f in sorted(t.fields.items())}, _shapes(t.items))
+        Shape(type_, t.count, t.filled, _fields(t), _shapes(t.items), _shapes(t.keys))
         for type_, t in sorted(tallies.items())
     )
+
+
+def _fields(tally: Tally) -> dict[str, tuple[Shape, ...]]:
+    return {name: _shapes(held) for name, held in sorted(tally.fields.items())}
 
 
 # ── at the other end ───────────────────────────────────────────────────────────────────────────────────
@@ -155,6 +160,7 @@ def _shapes_from_data(data: Iterable[Mapping[str, Any]]) -> tuple[Shape, ...]:
             one["filled"],
             {name: _shapes_from_data(held) for name, held in one["fields"].items()},
             _shapes_from_data(one["items"]),
+            _shapes_from_data(one["keys"]),
         )
         for one in data
     )

@@ -33,6 +33,7 @@ class Tally:
     filled: int = 0
     fields: dict[str, Tallies] = field(default_factory=dict)
     items: Tallies = field(default_factory=dict)
+    keys: Tallies = field(default_factory=dict)
 
 
 Tallies = dict[str, Tally]
@@ -73,6 +74,10 @@ class Looker:
         if kind in ATOMS or id(value) in self._seen:
             return
         self._seen.add(id(value))
+        if issubclass(kind, dict):
+            for key in islice(dict.keys(value), WIDTH):
+                if type(key) not in ATOMS:
+                    self._look(key, tally.keys, depth + 1)
         self._cut |= size > WIDTH and issubclass(kind, _CONTAINERS)
         for name, part in self._parts(value, kind):
             if self._left <= 0 or depth >= DEPTH:

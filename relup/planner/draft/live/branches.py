@@ -23,9 +23,9 @@ class States:
     was: Begun
     now: Begun
     named: frozenset[str]
-    """Entries that callbacks of the newer release name."""
+    """What the newer release's text names: entries among it are not dropped."""
     fresh: frozenset[str]
-    """Those of them that the older one's do not."""
+    """Entries that callbacks of the newer release name, and those of the older one do not."""
 
 
 def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from relup.model.code import Code, PythonModule
 from relup.planner.resolution import Names, meanings, python_module
 from relup.syntax.outline import Class
 from relup.syntax.records import Field, Record, Style, records
 
-_ENUMS = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"})
+_ENUMS: Mapping[str, Literal["enum", "flag"]] = {
+    "Enum": "enum",
+    "IntEnum": "enum",
+    "StrEnum": "enum",
+    "Flag": "flag",
+    "IntFlag": "flag",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class Kind:
     fields: Mapping[str, Field]
     bases: frozenset[str]
     """It and what it derives from, as `module:Class`."""
-    enum: bool
+    enum: Literal["enum", "flag"] | None
 
 
 def kind_of(code: Code, type_: str) -> Kind | None:
@@ -41,7 +48,7 @@ def kind_of(code: Code, type_: str) -> Kind | None:
             continue  # a class that nothing decorates adds no field
         fields |= {f.name: f for f in record.fields}
     bases = frozenset(f"{m.name}:{c.name}" for m, c in lineage)
-    enum = any(b[-1:] and b[-1] in _ENUMS for _, c in lineage for b in c.bases)
+    enum = next((_ENUMS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _ENUMS), None)
     return Kind(module, name, style, fields, bases, enum)
 
 
@@ -87,4 +94,6 @@ def called_there(code: Code, here: PythonModule, kind: Kind) -> tuple[str, str |
                 return f"{entry.key}{dot}{rest}", None
             if (step.module, step.names) == (kind.module, ()):
                 return f"{entry.key}.{kind.name}", None
+    if top in here.outline.names:
+        return f"{kind.module}.{kind.name}", f"import {kind.module}"
     return kind.name, f"from {kind.module} import {top}"

@@ -18,6 +18,7 @@ from relup.planner.draft.scene import Scene
 from relup.planner.draft.state_keys import entries
 from relup.planner.roles import Role
 from relup.syntax.mentions import mentioned
+from relup.syntax.spoken import spoken
 
 Branch: TypeAlias = tuple[str, Sequence[str] | None]
 """A condition, and the statements for the states that it holds for; None when they stay as they are."""
@@ -26,7 +27,8 @@ _RUNTIME = ("Down", "counterpart", "migrate")
 
 def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: LiveStates) -> LiveDraft:
     """Return how the live states of a server fit the newer release, and what its `code_change` would be."""
-    states = States(begun(scene.old, old), begun(scene.new, new), entries(new), entries(new) - entries(old))
+    named = frozenset(n for m, _ in new.classes for n in spoken(scene.new.text(m) or b""))
+    states = States(begun(scene.old, old), begun(scene.new, new), named, entries(new) - entries(old))
     cases = [(s, case_of(scene, s, states.now, sole=len(live.state) == 1)) for s in live.state]
     instances = {s.type: s for s in merged(part for s in live.state for part in _parts(s))}
     up = Writer(scene, here, "up", instances=instances)

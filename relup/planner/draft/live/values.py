@@ -61,7 +61,9 @@ class Writer:
 
     def _concerned(self, held: Sequence[Shape]) -> bool:
         """Say whether there are instances of classes that are loaded anew, at any depth."""
-        return any(s.type.rpartition(":")[0] in self.scene.loaded or self._concerned(s.contents()) for s in held)
+        return any(
+            s.type.rpartition(":")[0] in self.scene.loaded or self._concerned((*s.keys, *s.contents())) for s in held
+        )
 
     def test(self, shape: Shape, var: str) -> str:
         """Return an expression that says whether *var* is of a type."""
@@ -90,10 +92,11 @@ class Writer:
     def _container(self, shape: Shape, var: str) -> str | None:
         self._depth += 1
         element = f"item{self._depth}" if self._depth > 1 else "item"
-        text = self.value(shape.contents(), element)
+        text, key = self.value(shape.contents(), element), self.value(shape.keys, "key")
         self._depth -= 1
-        if text is None:
+        if text is None and key is None:
             return None
+        pairs = f"{{{key or 'key'}: {text or element} for key, {element} in {var}.items()}}"
         match type_label(shape.type):
             case "list":
                 return f"[{text} for {element} in {var}]"
@@ -104,12 +107,11 @@ class Writer:
             case "deque":
                 return f"type({var})(({text} for {element} in {var}), {var}.maxlen)"
             case "dict":
-                return f"{{key: {text} for key, {element} in {var}.items()}}"
+                return pairs
             case "defaultdict":
-                pairs = f"{{key: {text} for key, {element} in {var}.items()}}"
                 return f"type({var})({var}.default_factory, {pairs})"
-            case "OrderedDict":
-                return f"type({var})((key, {text}) for key, {element} in {var}.items())"
+            case "OrderedDict" | "Counter":
+                return f"type({var})({pairs})"
             case label:
                 self.ask(Finding(label, f"a {label} holds instances of classes that are loaded anew", asks=True))
                 return f"{TODO}({var})"
@@ -126,18 +128,19 @@ class Writer:
             self.ask(Finding(label, f"{label} is not in {self.scene.after.vsn}: what becomes of it?", asks=True))
             return f"{TODO}({var})"
         if kind.enum:
-            return f"{self.name(kind, self.way)}[{var}.name]"
+            name = self.name(kind, self.way)
+            return f"{name}({var}.value)" if kind.enum == "flag" else f"{name}[{var}.name]"
         if shape.type in self.helpers:
-            return f"{self._helper(label)}({var})"
+            return f"{self._helper(shape.type)}({var})"
         if kind.module in self.scene.loaded:
             words = f"states hold {shape.count} instances of {label} of {kind.module}, which is loaded anew"
             self.ask(Finding(label, words))
         if shape.items and not kind.fields:
             inside = self._container(Shape("list", 1, 1, {}, shape.items), var) or var
             return f"{self.name(kind, self.way)}({inside})"
-        return self._made(shape, kind, var, label)
+        return self._made(shape, kind, var)
 
-    def _made(self, shape: Shape, kind: Kind, var: str, label: str) -> str:
+    def _made(self, shape: Shape, kind: Kind, var: str) -> str:
         depth, self._depth, argument = self._depth, 0, "old" if self.way == "up" else "new"
         self.helpers[shape.type] = [""]  # found while it is written by a class that holds itself
         cls = self.name(kind, self.way)
@@ -145,13 +148,17 @@ class Writer:
         self._depth = depth
         lines = call("return migrate", (argument, cls), given)
         body = "\n".join(lines)
-        if given or self._helper(label) in body:
-            self.helpers[shape.type] = [f"def {self._helper(label)}({argument}):", *(f"    {line}" for line in lines)]
-            return f"{self._helper(label)}({var})"
+        helper = self._helper(shape.type)
+        if given or helper in body:
+            self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in lines)]
+            return f"{helper}({var})"
         del self.helpers[shape.type]
         return f"migrate({var}, {cls})"
 
-    def _helper(self, label: str) -> str:
+    def _helper(self, type_: str) -> str:
+        label = type_label(type_)
+        if any(type_label(t) == label for t in list(self.helpers)[: list(self.helpers).index(type_)]):
+            label = type_.replace(":", ".")
         snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", label).replace(".", "_").lower()
         return f"{'newer' if self.way == 'up' else 'older'}_{snake}"
 

@@ -1,0 +1,498 @@
+"""Servers whose live states do not fit the next release: what a draft says of each, and how it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from textwrap import dedent
+
+HEAD = """
+from collections import deque
+from dataclasses import KW_ONLY, InitVar, dataclass, field
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple, TypedDict
+import attrs
+from relup.runtime import Down, GenServer, Reply, counterpart, migrate
+"""
+SERVER = """
+class Server(GenServer):
+    def init(self, number):
+        return {state}
+
+    def handle_call(self, request, caller, state):
+        return Reply(repr(state), state)
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two versions of a module, and what is live of it: a server for each of `count` numbers."""
+
+    old: str
+    new: str
+    """Classes of the module, and after a line `state:` what `init` returns."""
+    said: Sequence[str] = ()
+    source: Sequence[str] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """Texts of the draft that are replaced, in its order, each once."""
+    was: str = ""
+    now: str = ""
+    back: str = ""
+    """The state of the first server: before, after the upgrade, and after the downgrade (by default as before)."""
+    count: int = 1
+    shared: tuple[str, str] = ("", "")
+    """Two versions of another module, which it may import from: `<case>_model`."""
+
+
+def module(text: str) -> str:
+    """Return the text of a module of a case."""
+    classes, _, state = dedent(text).partition("state:")
+    more = state.strip().partition("\n")
+    return HEAD + classes + SERVER.format(state=more[0]) + more[2]
+
+
+CASES: Mapping[str, Case] = {
+    "new_with_defaults": Case(
+        old="""
+            @dataclass
+            class Cart:
+                owner: str
+            state: Cart(f"secret{number}")
+        """,
+        new="""
+            @dataclass(kw_only=True, slots=True)
+            class Cart:
+                MOST: ClassVar[int] = 3
+                scale: InitVar[int] = 1
+                owner: str
+                _: KW_ONLY
+                seen: int = 0
+                log: list[str] = field(default_factory=list)
+            state: Cart(owner="o")
+        """,
+        said=["+ seen: int = 0 of Cart is new in 2, and begins with 0", "log: list[str] = field(default_factory=list)"],
+        source=["return migrate(state, Cart)", "return migrate(state, counterpart(Cart))", "seen, log"],
+        was="Cart(owner='secret0')",
+        now="Cart(owner='secret0', seen=0, log=[])",
+    ),
+    "new_without_default_and_dropped": Case(
+        old="""
+            @dataclass
+            class Cart:
+                items: list
+                note: str | None
+            state: Cart([1], f"secret{number}" if number else None)
+        """,
+        new="""
+            @dataclass
+            class Cart:
+                items: list
+                limit: int
+            state: Cart([1], 3)
+        """,
+        said=[
+            "+ limit: int of Cart is new in 2, and has no default",
+            "- note (NoneType or str) of Cart is gone in 2: 2 of 3 live ones have a value there, which is lost",
+        ],
+        source=["TODO: limit: int is new and has no default", "TODO: note: str | None is back in 1"],
+        answers={"note=TODO": "note=None", "limit=TODO": "limit=9"},
+        was="Cart(items=[1], note=None)",
+        now="Cart(items=[1], limit=9)",
+        count=3,
+    ),
+    "renamed": Case(
+        old="""
+            @dataclass
+            class Cart:
+                total_price: int
+                owner: str = ""
+            state: Cart(7)
+        """,
+        new="""
+            @dataclass
+            class Cart:
+                price_total: int = 0
+                owner: str = ""
+            state: Cart(7)
+        """,
+        said=["? price_total may be what total_price was"],
+        source=["is it total_price (int)? then state.total_price, else its default 0"],
+        answers={
+            "total_price=TODO": "total_price=state.price_total",
+            "price_total=TODO": "price_total=state.total_price",
+        },
+        was="Cart(total_price=7, owner='')",
+        now="Cart(price_total=7, owner='')",
+    ),
+    "another_type": Case(
+        old="""
+            @dataclass
+            class Cart:
+                number: int
+                parts: list[int]
+                same: float = 0.0
+            state: Cart(7, [1], 3)
+        """,
+        new="""
+            @dataclass
+            class Cart:
+                number: str
+                parts: list[str]
+                same: float = 0.0
+            state: Cart("7", ["1"])
+        """,
+        said=["~ live values of number are int, and it is str in 2", "~ live values of parts are list of int"],
+        source=["is it str(state.number)?", "is it int(state.number)?"],
+        answers={
+            "number=TODO": "number=int(state.number)",
+            "parts=TODO": "parts=[int(p) for p in state.parts]",
+            "number=TODO,": "number=str(state.number),",
+            "parts=TODO,": "parts=[str(p) for p in state.parts],",
+        },
+        was="Cart(number=7, parts=[1], same=3)",
+        now="Cart(number='7', parts=['1'], same=3)",
+    ),
+    "inside": Case(
+        shared=(
+            """
+            from dataclasses import dataclass
+            from enum import Enum
+            class Color(Enum):
+                RED = 1
+            @dataclass
+            class Base:
+                sku: str
+            @dataclass
+            class Item(Base):
+                price: int
+                color: Color = Color.RED
+            """,
+            """
+            from dataclasses import dataclass
+            from enum import Enum
+            class Color(Enum):
+                RED = 1
+                BLUE = 2
+            @dataclass
+            class Base:
+                sku: str
+                vat: int = 19
+            @dataclass(kw_only=True)
+            class Item(Base):
+                price: int
+                color: Color = Color.RED
+                currency: str
+            """,
+        ),
+        old="""
+            from shop.inside_model import Item
+            @dataclass
+            class Cart:
+                items: list[Item]
+                best: Item | None
+                named: dict[str, list[Item]]
+                pair: tuple[Item, ...] = ()
+            state: Cart([Item("a", 1)], None, {f"secret{number}": [Item("b", 2)]}, (Item("c", 3),))
+        """,
+        new="""
+            from shop.inside_model import Item
+            @dataclass
+            class Cart:
+                items: list[Item]
+                best: Item | None
+                named: dict[str, list[Item]]
+                pair: tuple[Item, ...] = ()
+            state: Cart([], None, {})
+        """,
+        said=[
+            "states hold 3 instances of Item of shop.inside_model",
+            "+ currency: str of Item",
+            "+ vat: int = 19 of Item",
+        ],
+        source=[
+            "# needs: from shop.inside_model import Color",
+            "items=[newer_item(item) for item in state.items]",
+            "named={key: [newer_item(item2) for item2 in item] for key, item in state.named.items()}",
+            "pair=tuple(older_item(item) for item in state.pair)",
+            "color=Color[old.color.name]",
+        ],
+        answers={"currency=TODO": 'currency="EUR"'},
+        was="Cart(items=[Item(sku='a', price=1, color=<Color.RED: 1>)], best=None, "
+        "named={'secret0': [Item(sku='b', price=2, color=<Color.RED: 1>)]}, "
+        "pair=(Item(sku='c', price=3, color=<Color.RED: 1>),))",
+        now="Cart(items=[Item(sku='a', vat=19, price=1, color=<Color.RED: 1>, currency='EUR')], best=None, "
+        "named={'secret0': [Item(sku='b', vat=19, price=2, color=<Color.RED: 1>, currency='EUR')]}, "
+        "pair=(Item(sku='c', vat=19, price=3, color=<Color.RED: 1>, currency='EUR'),))",
+    ),
+    "within_itself": Case(
+        old="""
+            @dataclass
+            class Node:
+                name: str
+                children: list["Node"]
+            state: [Node("a", [Node("b", [])]), deque([Node("c", [])], 3)]
+        """,
+        new="""
+            @dataclass
+            class Node:
+                name: str
+                children: list["Node"]
+                depth: int = 0
+            state: [Node("a", [])]
+        """,
+        said=["3 instances of Node"],
+        source=["children=[newer_node(item) for item in old.children]", ".maxlen"],
+        was="[Node(name='a', children=[Node(name='b', children=[])]), deque([Node(name='c', children=[])], maxlen=3)]",
+        now="[Node(name='a', children=[Node(name='b', children=[], depth=0)], depth=0), "
+        "deque([Node(name='c', children=[], depth=0)], maxlen=3)]",
+    ),
+    "entries": Case(
+        old="""
+            state: {"items": [1], "note": f"secret{number}"} | ({"seen": 5} if number else {}) | {f"alice{number}@x": 1}
+        """,
+        new="""
+            state: {"items": [], "seen": 0, "owner": str(number)}
+        """,
+        said=[
+            "- note (str) of the state is gone in 2: 2 of 2",
+            "+ 'owner' of the state is new in 2, and has no default",
+        ],
+        source=["'seen': 0,", "if k not in {'note'}", "'owner': TODO"],
+        answers={"'note': TODO": "'note': ''", "'owner': TODO": "'owner': 'x'"},
+        was="{'items': [1], 'note': 'secret0', 'alice0@x': 1}",
+        now="{'seen': 0, 'items': [1], 'alice0@x': 1, 'owner': 'x'}",
+        back="{'seen': 0, 'items': [1], 'alice0@x': 1, 'note': ''}",
+        count=2,
+    ),
+    "typed_entries": Case(
+        old="""
+            class State(TypedDict):
+                items: list[int]
+                note: str
+            state: State(items=[1], note="n")
+        """,
+        new="""
+            class State(TypedDict):
+                items: list[str]
+                text: str
+            state: State(items=[], text="")
+        """,
+        said=["? text may be what note was", "~ live values of items are list of int"],
+        source=["state['note']"],
+        answers={
+            "'items': TODO": "'items': [int(i) for i in state['items']]",
+            "'note': TODO": "'note': state['text']",
+            "'items': TODO,": "'items': [str(i) for i in state['items']],",
+            "'text': TODO": "'text': state['note']",
+        },
+        was="{'items': [1], 'note': 'n'}",
+        now="{'items': ['1'], 'text': 'n'}",
+    ),
+    "a_number": Case(
+        old="""
+            state: 7
+        """,
+        new="""
+            @dataclass
+            class Count:
+                value: int
+                name: str = ""
+            state: Count(0)
+        """,
+        said=["? live states are int, and begin as Count in 2"],
+        source=["is value: int what the state (int) was? then state", "is it state.value?"],
+        answers={"return TODO": "return state.value", "value=TODO": "value=state"},
+        was="7",
+        now="Count(value=7, name='')",
+    ),
+    "a_list": Case(
+        old="""
+            state: [f"secret{number}"]
+        """,
+        new="""
+            @attrs.define
+            class Cart:
+                items: list[str]
+                owner: str = "nobody"
+                log: list = attrs.field(factory=list)
+            state: Cart([])
+        """,
+        said=["? live states are list of str, and begin as Cart in 2"],
+        source=["is items: list[str] what the state (list of str) was?"],
+        answers={"return TODO": "return state.items", "items=TODO": "items=state", "log=TODO": "log=[]"},
+        was="['secret0']",
+        now="Cart(items=['secret0'], owner='nobody', log=[])",
+    ),
+    "entries_to_class": Case(
+        old="""
+            state: {"items": [1], "note": "n"}
+        """,
+        new="""
+            @dataclass
+            class Cart:
+                items: list[int]
+                owner: str = ""
+            state: Cart([])
+        """,
+        said=["? live states are dict", "- note (str) of Cart is gone in 2: 1 of 1"],
+        source=["TODO(state)", "'items': state.items"],
+        answers={
+            "TODO({": "dict({",
+            "'note': TODO": "'note': ''",
+            "TODO(state)": "state",
+            "owner=TODO": "owner=state['note']",
+        },
+        was="{'items': [1], 'note': 'n'}",
+        now="Cart(items=[1], owner='n')",
+        back="{'items': [1], 'note': ''}",
+    ),
+    "several_forms": Case(
+        old="""
+            @dataclass
+            class Cart:
+                items: list
+            state: (Cart([1]), None, {"items": []}, [Cart([2])])[number % 4]
+        """,
+        new="""
+            @dataclass
+            class Cart:
+                items: list
+                seen: int = 0
+            def anything(number) -> Any: return Cart([])
+            state: anything(number)
+        """,
+        said=[
+            "4 forms are live at the same time",
+            "2 Cart with items, such as that of several_forms0",
+            "1 dict with items",
+        ],
+        source=["if type(state) is counterpart(Cart):", "if state is None:", "if type(state) is list:"],
+        was="Cart(items=[1])",
+        now="Cart(items=[1], seen=0)",
+        count=5,
+    ),
+    "a_tuple_with_names": Case(
+        old="""
+            class Point(NamedTuple):
+                x: int
+                y: int
+            state: Point(1, 2)
+        """,
+        new="""
+            class Point(NamedTuple):
+                x: int
+                y: int
+                z: int = 0
+            state: Point(1, 2)
+        """,
+        said=["+ z: int = 0 of Point"],
+        source=["return migrate(state, Point)"],
+        was="Point(x=1, y=2)",
+        now="Point(x=1, y=2, z=0)",
+    ),
+    "a_plain_class": Case(
+        old="""
+            class Cart:
+                def __init__(self, items):
+                    self.items = items
+                def __repr__(self): return f"Cart{sorted(vars(self))}"
+            state: Cart([1])
+        """,
+        new="""
+            class Cart:
+                def __init__(self, items):
+                    self.items = items
+                    self.seen = 0
+                def __repr__(self): return f"Cart{sorted(vars(self))}"
+            state: Cart([1])
+        """,
+        said=["+ self.seen = 0 of Cart is new in 2"],
+        source=["seen=0,"],
+        was="Cart['items']",
+        now="Cart['items', 'seen']",
+        back="Cart['items', 'seen']",
+    ),
+    "another_class": Case(
+        old="""
+            @dataclass
+            class Cart:
+                items: list
+            state: Cart([1])
+        """,
+        new="""
+            @dataclass
+            class Basket:
+                items: list
+                size: int = 0
+            state: Basket([])
+        """,
+        said=["? live states are Cart, and begin as Basket in 2"],
+        source=["is Basket what it becomes?", "of 1 was Cart"],
+        answers={"return TODO": "return state", "TODO(state)": "state"},
+        was="Cart(items=[1])",
+        now="Basket(items=[1], size=0)",
+        back="Basket(items=[1], size=0)",
+    ),
+    "a_code_change_of_its_own": Case(
+        old="""
+            @dataclass
+            class Cart:
+                note: str
+                items: list
+            state: Cart("n", [])
+        """,
+        new="""
+            @dataclass
+            class Cart:
+                text: str
+                items: list
+                limit: int
+            state: Cart("n", [], 3)
+                def code_change(self, old_vsn, state, extra):
+                    return self.changed(old_vsn, state)
+
+                def changed(self, old_vsn, state):
+                    if isinstance(old_vsn, Down):
+                        return migrate(state, counterpart(Cart), note=state.text)
+                    return migrate(state, Cart, text=state.note, limit=3)
+        """,
+        said=["- note (str) of Cart is gone", "? text may be what note was"],
+        was="Cart(note='n', items=[])",
+        now="Cart(text='n', items=[], limit=3)",
+    ),
+    "keys": Case(
+        old="""
+            class Color(Enum):
+                RED = 1
+            @dataclass(frozen=True)
+            class Place:
+                x: int
+            state: {"rows": {Color.RED: [Place(1)]}, "seen": {Place(2)}}
+        """,
+        new="""
+            class Color(Enum):
+                RED = 1
+                BLUE = 2
+            @dataclass(frozen=True)
+            class Place:
+                x: int
+                y: int = 0
+            def fresh(): return {"rows": {}}
+            state: {"rows": {}, "seen": set()}
+        """,
+        said=["2 instances of Place"],
+        source=["{Color[key.name]: [migrate(item2, Place) for item2 in item] for key, item in state['rows'].items()}"],
+        was="{'rows': {<Color.RED: 1>: [Place(x=1)]}, 'seen': {Place(x=2)}}",
+        now="{'rows': {<Color.RED: 1>: [Place(x=1, y=0)]}, 'seen': {Place(x=2, y=0)}}",
+    ),
+    "unchanged": Case(
+        old="""
+            state: {"items": []}
+        """,
+        new="""
+            state: {"items": []}
+        """,
+        was="{'items': []}",
+        now="{'items': []}",
+    ),
+}

@@ -1,0 +1,113 @@
+"""`relup new --from-node`: what it says of live states, that it works once it is answered, what stays in the node."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from tests.cli.live_cases import CASES, Case, module
+from tests.support import Commands, write_release
+
+APP = """
+    from relup.runtime import Application, ChildSpec, Supervisor, SupervisorSpec
+    {imports}
+
+    class App(Application):
+        async def start(self, args):
+            return await self.node.start_link(Top, args, name="top")
+
+    class Top(Supervisor):
+        def init(self, args):
+            return SupervisorSpec([{children}])
+"""
+
+
+def modules(which: int) -> dict[str, str]:
+    """Return the modules of all cases in one of their two versions."""
+    texts = {n: module((c.old, c.new)[which]) for n, c in CASES.items()}
+    texts |= {f"{n}_model": dedent(c.shared[which]) for n, c in CASES.items() if c.shared[which]}
+    imports = "; ".join(f"from shop import {n}" for n in CASES)
+    children = [
+        f'ChildSpec("{n}{i}", {n}.Server, {i}, name="{n}{i}")' for n, c in CASES.items() for i in range(c.count)
+    ]
+    return {**texts, "app": APP.format(imports=imports, children=", ".join(children))}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one command said of every case, and what came of it."""
+
+    output: str
+    live: Mapping[str, Mapping[str, Any]]
+    states: tuple[Mapping[str, str], ...]
+    """Before, after the upgrade, and after the downgrade."""
+    refused: str
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """Draft from one node that has all cases, answer everything, and go up and down."""
+    folder = tmp_path_factory.mktemp("live")
+    commands = Commands(folder / "home")
+    one, two = (write_release(folder / v, v, modules(n)) for n, v in enumerate("12"))
+    with commands.node(one):
+        states = [shown(commands)]
+        done = commands.run("new", "--from-node", "shop", two, "--json")
+        (found,) = json.loads(done.stdout)
+        refused = commands.run("apply", "shop", two, "--yes", exit_code=3).stderr
+        live = {seen["live"]["module"].removeprefix("shop."): seen for seen in found["live"]}
+        for name, case in CASES.items():
+            if source := live[name]["source"] if name in live else None:
+                file = two / "shop" / f"{name}.py"
+                needs = re.findall(r"# needs: (.*)", source)
+                file.write_text("\n".join([*needs, file.read_text(), answered(source, case), ""]))
+        appup = Path(found["file"])
+        appup.write_text("".join(f"{line}\n" for line in found["text"].splitlines() if line.lstrip()[:1] != "#"))
+        commands.run("apply", "shop", two, "--yes")
+        states.append(shown(commands))
+        commands.run("downgrade", "shop", "--yes")
+        states.append(shown(commands))
+    return Told(done.stdout + done.stderr, live, tuple(states), refused)
+
+
+def shown(commands: Commands) -> Mapping[str, str]:
+    names = [f"{n}{i}" for n, c in CASES.items() for i in range(c.count)]
+    done = commands.run("rpc", "shop", f"__import__('json').dumps({{n: await node.call(n, 's') for n in {names}}})")
+    found: Mapping[str, str] = json.loads(done.stdout.strip()[1:-1].replace("\\'", "'"))
+    return found
+
+
+def answered(source: str, case: Case) -> str:
+    """Return a drafted method with its answers, without its questions."""
+    text = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("#"))
+    for asked, answer in case.answers.items():
+        place = text.index(asked)
+        text = text[:place] + answer + text[place + len(asked) :]
+    assert "TODO" not in text, text
+    return text
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_draft_says_what_differs_and_works_once_it_is_answered(told: Told, name: str) -> None:
+    case, seen = CASES[name], told.live.get(name, {"findings": [], "source": None})
+    findings, source = "\n".join(seen["findings"]), seen["source"] or ""
+    assert [part for part in case.said if part not in findings] == [], findings
+    assert [part for part in case.source if part not in source] == [], source
+    assert bool(findings) == bool(case.said)
+    first = [states[f"{name}0"] for states in told.states]
+    assert first == [case.was, case.now, case.back or case.was]
+
+
+def test_no_value_leaves_the_node(told: Told) -> None:
+    assert [word for word in ("secret0", "alice0") if word in told.output] == []
+
+
+def test_what_is_not_answered_is_not_applied(told: Told) -> None:
+    assert len(re.findall(r"\[todo\]", told.refused)) > len(CASES)
