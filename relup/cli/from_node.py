@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from relup.cli.reach import connect, is_beam
 from relup.cli.upgrade import running_release
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
-from relup.model.draft import LiveDraft
 from relup.model.release import Release
 from relup.model.shapes import LiveStates
 from relup.planner.draft.live.names import known_names
@@ -44,13 +43,3 @@ def _shapes(client: Client, node: str, names: Sequence[str]) -> Sequence[LiveSta
             hint = "draft without --from-node, or restart the node with this relup"
             raise Refused([Diagnostic("older_node", message, hint=hint)]) from error
         raise
-
-
-def live_lines(seen: LiveDraft) -> Iterator[str]:
-    """Yield what live states say, for people; a drafted `code_change` as it would stand in its class."""
-    name = f"{seen.live.module}:{seen.live.server}"
-    if not seen.findings:
-        yield f"{name}: {seen.live.looked} of {seen.live.processes} live state(s) were looked at: they fit"
-    yield from (f"{'  ' if n else f'{name}: '}{finding}" for n, finding in enumerate(seen.findings))
-    if seen.source:
-        yield from ("", seen.source, "")

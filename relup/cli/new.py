@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from relup.cli.from_node import live_lines, looked_at
 from relup.cli.live import unpacked
 from relup.cli.output import Output, write_file
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, errors
@@ -16,7 +15,9 @@ from relup.document import read_release
 from relup.document.draft import draft_path, draft_text
 from relup.model.draft import Draft
 from relup.model.release import Release
+from relup.model.shapes import LiveStates
 from relup.planner import check_extensions, draft
+from relup.report.live import live_lines
 
 
 def new(output: Output, paths: Sequence[str], node: str | None, folder: str | None, libraries: Sequence[str]) -> int:
@@ -27,7 +28,7 @@ def new(output: Output, paths: Sequence[str], node: str | None, folder: str | No
     if len(paths) != (1 if node else 2):
         raise click.UsageError(_wanted(node, len(paths)))
     *given, newer = (read_release(Path(path), libraries, unpacked()) for path in paths)
-    older, live = looked_at(node, newer) if node else (given[0], ())
+    older, live = _looked_at(node, newer) if node else (given[0], ())
     output.warn(replace(d, severity="warning") for d in errors(check_extensions(older, newer)))
     found = draft(older, newer, live)
     drafts = [d for d in found if folder or not _has_entry(newer, d)]
@@ -51,6 +52,12 @@ def new(output: Output, paths: Sequence[str], node: str | None, folder: str | No
         ],
     )
     return 0
+
+
+def _looked_at(node: str, newer: Release) -> tuple[Release, Sequence[LiveStates]]:
+    from relup.cli.from_node import looked_at
+
+    return looked_at(node, newer)
 
 
 def _wanted(node: str | None, given: int) -> str:

@@ -323,6 +323,19 @@ CASES: Mapping[str, Case] = {
         was="['secret0']",
         now="Cart(items=['secret0'], owner='nobody', log=[])",
     ),
+    "a_list_to_entries": Case(
+        old="""
+            state: [1, 2]
+        """,
+        new="""
+            state: {"members": [], "said": 0}
+        """,
+        said=["? live states are list of int, and begin with 'members', 'said' in 2"],
+        source=["is this what the state (list of int) was? then state, else []", "is it state['members']?"],
+        answers={"return TODO": "return state['members']", "'members': TODO": "'members': state"},
+        was="[1, 2]",
+        now="{'members': [1, 2], 'said': 0}",
+    ),
     "entries_to_class": Case(
         old="""
             state: {"items": [1], "note": "n"}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from relup.cli.app import relup
+from relup.cli.demo import examples
 from tests.cli.live_cases import CASES, Case, module
 from tests.support import Commands, write_release
 
+ANEMONE = examples() / "anemone"
 APP = """
     from relup.runtime import Application, ChildSpec, Supervisor, SupervisorSpec
     {imports}
@@ -111,3 +115,30 @@ def test_no_value_leaves_the_node(told: Told) -> None:
 
 def test_what_is_not_answered_is_not_applied(told: Told) -> None:
     assert len(re.findall(r"\[todo\]", told.refused)) > len(CASES)
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    commands = Commands(tmp_path_factory.mktemp("counter") / "home")
+    with commands.node(examples() / "anemone" / "1"):
+        yield commands
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--from-node", "anemone", ANEMONE / "1", ANEMONE / "2"), 2, "anemone says which release it runs"),
+        ((ANEMONE / "2",), 2, "give two releases, or a new one and --from-node"),
+        (("--from-node", "anemone", ANEMONE / "1"), 0, "nothing to draft"),
+        (("--from-node", "anemone", examples() / "chat" / "2"), 3, "different_releases"),
+        (("--from-node", "nobody", ANEMONE / "2"), 4, "no node 'nobody' runs here"),
+        (("--from-node", "shop@host", ANEMONE / "2"), 3, "--from-node: only for nodes of Python yet"),
+        (("--from-node", "anemone", ANEMONE / "2"), 0, "anemone.counter:Counter: 1 of 1 live state(s) were looked at"),
+        (("--from-node", "anemone", ANEMONE / "nowhere"), 3, "nowhere"),
+    ],
+)
+def test_what_it_is_asked_wrongly_or_needlessly_is_said(
+    counter: Commands, arguments: tuple[object, ...], code: int, said: str
+) -> None:
+    done = CliRunner().invoke(relup, ["new", *map(str, arguments)], env=counter.environ)
+    assert (done.exit_code, said in done.output) == (code, True), done.output

@@ -310,8 +310,8 @@ _TABLE: tuple[Rule, ...] = (
     Rule(
         "todo",
         "error",
-        "A comment that begins with TODO has not been answered.",
-        "Do what it asks for, and remove it. Until then nothing is planned from this appup.",
+        "A comment that begins with TODO, or a code_change that names TODO, has not been answered.",
+        "Do what it asks for, and remove it. Until then nothing is planned from it.",
     ),
 )
 

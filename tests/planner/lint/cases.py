@@ -697,5 +697,12 @@ CASES: Mapping[str, Sequence[Case]] = {
             line="TODO",
             sound={"up": ("update: shop.cart  # it is soft, and TODO is no mark here",)},
         ),
+        Case(
+            new={"cart": server(2, CHANGE.replace('"tax": 0', '"tax": TODO'))},
+            up=(ADVANCED,),
+            file="shop/cart.py",
+            line="return state if",
+            sound={"new": {"cart": server(2, CHANGE)}},
+        ),
     ],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,6 @@ class States:
 
 def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | None:
     """Return the statements for states of one type; None when they stay as they are."""
-    label = type_label(shape.type)
     match case:
         case "instance":
             return _instance(w, shape)
@@ -43,11 +43,13 @@ def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | N
             words = f"? live states are {in_words(shape)}, and begin as {kind.name} in {w.scene.after.vsn}"
             w.ask(Finding(kind.name, words, asks=True))
             return _turned(w, shape, kind) if case == "turned" else _wrapped(w, shape, kind)
+        case "entered":
+            return _entered(w, shape, states.now.entries or {})
         case "unknown":
-            words = f"? live states are {label}, and do not begin so in {w.scene.after.vsn}: what becomes of them?"
-            w.ask(Finding(label, words, asks=True))
-            return [f"return {TODO}(state)  # {TODO}: states of {label} {'from' if w.way == 'up' else 'for'} "
-                    f"{w.scene.before.vsn}"]  # fmt: skip
+            words = f"? live states are {in_words(shape)}, and do not begin so in {w.scene.after.vsn}"
+            w.ask(Finding("state", words, asks=True))
+            asked = "what becomes of" if w.way == "up" else "what leads back to"
+            return [f"# {TODO}: {asked} a state of {w.scene.before.vsn}, {in_words(shape)}?", f"return {TODO}"]
         case "value":
             text = w.value([shape], "state")
             return [f"return {text}"] if text else None
@@ -155,6 +157,31 @@ def _wrapped(w: Writer, shape: Shape, kind: Kind) -> list[str]:
         elif field.default is None:
             given.append(Given(field.name, TODO, f"{TODO}: {of} has no default: what is its value?"))
     return call("return migrate", ("{}", w.name(kind, "up")), given)
+
+
+def _entered(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[str]:
+    words = in_words(shape)
+    kept = [f for f in entries.values() if f.default is None or _type(f.default) == type_label(shape.type)]
+    if w.way == "down":
+        guess = " or ".join(f"state[{f.name!r}]" for f in kept)
+        return [f"# {TODO}: the state of {w.scene.before.vsn} was {words}; is it {guess}?", f"return {TODO}"]
+    found = f"? live states are {words}, and begin with {', '.join(map(repr, entries))} in {w.scene.after.vsn}"
+    w.ask(Finding(next(iter(entries)), found, asks=True))
+    asked = f"is this what the state ({words}) was? then state, else "
+    given = (
+        Given(f.name, TODO, f"{TODO}: {asked}{f.default or 'a value'}")
+        if f in kept
+        else Given(f.name, f.default or TODO)
+        for f in entries.values()
+    )
+    return ["return {", *_lines([*given]), "}"]
+
+
+def _type(constant: str) -> str:
+    try:
+        return type(ast.literal_eval(constant)).__name__
+    except ValueError:  # an empty container, such as set()
+        return constant.partition("(")[0]
 
 
 def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:

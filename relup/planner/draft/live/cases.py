@@ -10,9 +10,9 @@ from relup.planner.draft.live.kinds import Kind, kind_of
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
 
-Case: TypeAlias = Literal["instance", "entries", "turned", "wrapped", "unknown", "value"]
+Case: TypeAlias = Literal["instance", "entries", "turned", "wrapped", "entered", "unknown", "value"]
 """An instance of a class that stays; a mapping that stays one; an instance or a mapping that becomes an instance of a
-class, and anything else that does; what nobody can tell; and what is what it was but for what it contains."""
+class, and anything else that does, or becomes a mapping; what nobody can tell; and what stays but for its contents."""
 
 
 def case_of(scene: Scene, shape: Shape, now: Begun, *, sole: bool) -> Case:
@@ -28,7 +28,7 @@ def case_of(scene: Scene, shape: Shape, now: Begun, *, sole: bool) -> Case:
         return "value"
     if len(now.kinds) == 1:
         return "turned" if shape.type == "dict" else "wrapped"
-    return "value" if module else "unknown"
+    return "value" if module else "entered" if now.entries else "unknown"
 
 
 def _of_instance(kind: Kind | None, now: Begun) -> Case:

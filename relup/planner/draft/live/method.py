@@ -58,7 +58,7 @@ def _test_back(down: Writer, shape: Shape, case: Case, now: Begun) -> str:
     if case in ("turned", "wrapped"):
         (kind,) = now.kinds.values()
         return f"type(state) is {down.name(kind, 'up')}"
-    return down.test(shape, "state")
+    return "type(state) is dict" if case == "entered" else down.test(shape, "state")
 
 
 # ── the text ───────────────────────────────────────────────────────────────────────────────────────────
