@@ -28,6 +28,8 @@ class LiveDraft:
     """What the live states of one server class say of its `code_change`."""
 
     live: LiveStates
+    looked: tuple[str, ...] = ()
+    """How many states were looked at, who was busy, and which forms there are."""
     findings: tuple[str, ...] = ()
     """How they do not fit the newer release; nothing when they do."""
     source: str | None = None

@@ -9,9 +9,8 @@ from relup.model.draft import LiveDraft
 
 def live_lines(seen: LiveDraft) -> Iterator[str]:
     """Yield what was found of one server class; a drafted `code_change` as it would stand in it."""
-    name = f"{seen.live.module}:{seen.live.server}"
-    if not seen.findings:
-        yield f"{name}: {seen.live.looked} of {seen.live.processes} live state(s) were looked at: they fit"
-    yield from (f"{'  ' if n else f'{name}: '}{finding}" for n, finding in enumerate(seen.findings))
+    name, fit = f"{seen.live.module}:{seen.live.server}", seen.live.looked and not seen.findings
+    lines = [*seen.looked, *(["they fit"] if fit else []), *seen.findings]
+    yield from (f"{'  ' if n else f'{name}: '}{line}" for n, line in enumerate(lines))
     if seen.source:
         yield from ("", seen.source, "")

@@ -480,7 +480,7 @@ CASES: Mapping[str, Case] = {
             @dataclass(frozen=True)
             class Place:
                 x: int
-            state: {"rows": {Color.RED: [Place(1)]}, "seen": {Place(2)}}
+            state: {"rows": {Color.RED: [Place(1)]}, "seen": {Place(2)}, number: Place(3)}
         """,
         new="""
             class Color(Enum):
@@ -493,10 +493,10 @@ CASES: Mapping[str, Case] = {
             def fresh(): return {"rows": {}}
             state: {"rows": {}, "seen": set()}
         """,
-        said=["2 instances of Place"],
-        source=["{Color[key.name]: [migrate(item2, Place) for item2 in item] for key, item in state['rows'].items()}"],
-        was="{'rows': {<Color.RED: 1>: [Place(x=1)]}, 'seen': {Place(x=2)}}",
-        now="{'rows': {<Color.RED: 1>: [Place(x=1, y=0)]}, 'seen': {Place(x=2, y=0)}}",
+        said=["3 instances of Place"],
+        source=["Color[key.name]", "for item2 in item"],
+        was="{'rows': {<Color.RED: 1>: [Place(x=1)]}, 'seen': {Place(x=2)}, 0: Place(x=3)}",
+        now="{'rows': {<Color.RED: 1>: [Place(x=1, y=0)]}, 'seen': {Place(x=2, y=0)}, 0: Place(x=3, y=0)}",
     ),
     "unchanged": Case(
         old="""

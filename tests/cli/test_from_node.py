@@ -100,11 +100,11 @@ def answered(source: str, case: Case) -> str:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_draft_says_what_differs_and_works_once_it_is_answered(told: Told, name: str) -> None:
-    case, seen = CASES[name], told.live.get(name, {"findings": [], "source": None})
-    findings, source = "\n".join(seen["findings"]), seen["source"] or ""
+    case, seen = CASES[name], told.live.get(name, {"looked": [], "findings": [], "source": None})
+    findings, source = "\n".join([*seen["looked"], *seen["findings"]]), seen["source"] or ""
     assert [part for part in case.said if part not in findings] == [], findings
     assert [part for part in case.source if part not in source] == [], source
-    assert bool(findings) == bool(case.said)
+    assert bool(seen["findings"]) == bool(case.said)
     first = [states[f"{name}0"] for states in told.states]
     assert first == [case.was, case.now, case.back or case.was]
 
@@ -133,7 +133,7 @@ def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
         (("--from-node", "anemone", examples() / "chat" / "2"), 3, "different_releases"),
         (("--from-node", "nobody", ANEMONE / "2"), 4, "no node 'nobody' runs here"),
         (("--from-node", "shop@host", ANEMONE / "2"), 3, "--from-node: only for nodes of Python yet"),
-        (("--from-node", "anemone", ANEMONE / "2"), 0, "anemone.counter:Counter: 1 of 1 live state(s) were looked at"),
+        (("--from-node", "anemone", ANEMONE / "2"), 0, "anemone.counter:Counter: of 1 live state(s) 1 were looked at"),
         (("--from-node", "anemone", ANEMONE / "nowhere"), 3, "nowhere"),
     ],
 )

@@ -47,7 +47,11 @@ def verdicts(scene: Scene, name: str) -> Iterator[Verdict]:
             data = data_of(scene, module, role)
             kept = (*(in_words(scene, *d) for d in data), *dict.fromkeys(made_elsewhere(scene, role)))
             seen = live(scene, module, old, role)
-            reasons = (*_reasons(scene, old, role), *kept, *(seen.findings if seen else ()))
+            reasons = (
+                *_reasons(scene, old, role),
+                *kept,
+                *((*seen.looked, *seen.findings) if seen and seen.findings else ()),
+            )
             if reasons:
                 drafted = seen is not None and seen.source is not None
                 asked = () if drafted else _todos(scene, module, old, role, data)
@@ -70,7 +74,7 @@ def of_live(scene: Scene, modules: Collection[str]) -> Iterator[LiveDraft]:
         if states.module not in modules:
             continue
         if module is None or old is None or new is None:
-            yield LiveDraft(states, (f"{states.server} is no server of {scene.after} any more",))
+            yield LiveDraft(states, findings=(f"{states.server} is no server of {scene.after} any more",))
         else:
             yield live_draft(scene, module, old, new, states)
 

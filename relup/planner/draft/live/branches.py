@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from relup.model.draft import TODO
 from relup.model.shapes import Shape, type_label
 from relup.planner.draft.live.begun import Begun
 from relup.planner.draft.live.cases import Case
-from relup.planner.draft.live.fields import Finding, Given, Had
+from relup.planner.draft.live.fields import Finding, Given, Had, constant_type
 from relup.planner.draft.live.fitting import in_words, misfits
 from relup.planner.draft.live.kinds import Kind, kind_of
 from relup.planner.draft.live.values import Writer, call
@@ -86,11 +85,11 @@ def _entries(w: Writer, shape: Shape, states: States) -> list[str] | None:
         given = w.compared(None, [*live.values()], newer, reads, shape.count)
         gone = [n for n in live if n not in {f.name for f in newer}]
         part = [Given(n, f.default) for f in newer if (n := f.name) in live and f.default and _in_part(shape, n)]
-        return _mapping(gone, part, _guarded(shape, given))
+        return _mapping(gone, part, *_rest(w, shape, given))
     had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in newer]
     older = [before.get(n, Field(n, "", None, repr(n))) for n in live]
     given = w.compared(None, had, older, reads)
-    return _mapping([f.name for f in newer if f.name not in live], [], _guarded(shape, given))
+    return _mapping([f.name for f in newer if f.name not in live], [], *_rest(w, shape, given))
 
 
 def _kind(begun: Begun, name: str) -> str:
@@ -115,11 +114,20 @@ def _guarded(shape: Shape, given: Sequence[Given]) -> list[Given]:
     ]
 
 
-def _mapping(gone: Sequence[str], part: Sequence[Given], given: Sequence[Given]) -> list[str] | None:
-    if not (gone or part or given):
+def _rest(w: Writer, shape: Shape, given: Sequence[Given]) -> tuple[str, list[Given]]:
+    """Return what the state is but for what is *given*: a mapping by data is turned as a whole."""
+    whole = w.value([shape], "state") if shape.items or shape.keys else None
+    if whole is None:
+        return "state", _guarded(shape, given)
+    return whole, [g for g in given if g.said or g.name not in shape.fields]
+
+
+def _mapping(gone: Sequence[str], part: Sequence[Given], base: str, given: Sequence[Given]) -> list[str] | None:
+    if not (gone or part or given or base != "state"):
         return None
-    rest = f"{{k: v for k, v in state.items() if k not in {{{', '.join(map(repr, gone))}}}}}" if gone else "state"
-    if gone and not part and not given:
+    names = ", ".join(map(repr, gone))
+    rest = f"{{k: v for k, v in {base}.items() if k not in {{{names}}}}}" if gone else base
+    if not part and not given:
         return [f"return {rest}"]
     return ["return {", *_lines(part), f"    **{rest},", *_lines(given), "}"]
 
@@ -161,7 +169,7 @@ def _wrapped(w: Writer, shape: Shape, kind: Kind) -> list[str]:
 
 def _entered(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[str]:
     words = in_words(shape)
-    kept = [f for f in entries.values() if f.default is None or _type(f.default) == type_label(shape.type)]
+    kept = [f for f in entries.values() if f.default is None or constant_type(f.default) == type_label(shape.type)]
     if w.way == "down":
         guess = " or ".join(f"state[{f.name!r}]" for f in kept)
         return [f"# {TODO}: the state of {w.scene.before.vsn} was {words}; is it {guess}?", f"return {TODO}"]
@@ -175,13 +183,6 @@ def _entered(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[str]
         for f in entries.values()
     )
     return ["return {", *_lines([*given]), "}"]
-
-
-def _type(constant: str) -> str:
-    try:
-        return type(ast.literal_eval(constant)).__name__
-    except ValueError:  # an empty container, such as set()
-        return constant.partition("(")[0]
 
 
 def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
@@ -59,11 +60,12 @@ def _likeness(wanted: Field, had: Had, resolve: Resolve) -> float:
     one, other = wanted.name.strip("_").lower(), had.name.strip("_").lower()
     ratio = SequenceMatcher(None, one, other).ratio()
     named = max(ratio, 0.9 if one in other or other in one else 0)
-    same = bool(wanted.kind) and same_kind(wanted.kind, had.kind)
+    kind = wanted.kind or constant_type(wanted.default or "")
+    same = bool(kind) and same_kind(kind, had.kind)
     known = had.held if any(s.type != "NoneType" for s in had.held) else ()
-    typed = wanted.kind not in ("", "Any", "object", "typing.Any")
-    fitting = bool(known) and typed and not misfits(known, wanted.kind, resolve)
-    unfit = bool(known) and bool(misfits(known, wanted.kind, resolve))
+    typed = kind not in ("", "None", "NoneType", "Any", "object", "typing.Any")
+    fitting = bool(known) and typed and not misfits(known, kind, resolve)
+    unfit = bool(known) and typed and bool(misfits(known, kind, resolve))
     likely = named >= _ALIKE and (not unfit or named >= 0.8)
     return named + 1 if likely else 0.5 if same or fitting else 0
 
@@ -104,8 +106,7 @@ def asked_new(field: Field, candidates: Sequence[Had], access: Mapping[str, str]
 
 def retyped(wanted: Field, wrong: Sequence[str], read: str, lead: str) -> Given:
     """Ask what becomes of values that do not fit the annotation of the other release."""
-    plain = wanted.kind in ("int", "float", "str", "bool", "list", "tuple", "set", "dict", "frozenset", "bytes")
-    guess = f"{wanted.kind}({read})" if plain else read
+    guess = f"{wanted.kind}({read})" if wanted.kind.replace(".", "").isidentifier() else read
     said = f"{TODO}: {wanted.name} is {wanted.kind} here, and {lead} {' or '.join(wrong)}: is it {guess}?"
     return Given(wanted.name, TODO, said)
 
@@ -120,3 +121,11 @@ def in_part(name: str, held: Sequence[Shape], total: int) -> Iterator[Finding]:
 def same_kind(one: str, other: str) -> bool:
     """Say whether two annotations are written alike."""
     return "".join(one.split()) == "".join(other.split())
+
+
+def constant_type(text: str) -> str:
+    """Return the type of a constant, as it is written; nothing for what is none."""
+    try:
+        return type(ast.literal_eval(text)).__name__
+    except (ValueError, SyntaxError):
+        return text.partition("(")[0] if text.endswith("()") else ""

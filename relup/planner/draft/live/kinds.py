@@ -89,11 +89,9 @@ def called_there(code: Code, here: PythonModule, kind: Kind) -> tuple[str, str |
         return kind.name, None
     top, dot, rest = kind.name.partition(".")
     for entry in here.outline.imports:
-        for step in meanings(code, here, (entry.key,)):
-            if (step.module, step.names) == (kind.module, (top,)):
-                return f"{entry.key}{dot}{rest}", None
-            if (step.module, step.names) == (kind.module, ()):
-                return f"{entry.key}.{kind.name}", None
+        for names in ((entry.key,), (entry.key, top)):
+            if any((s.module, s.names) == (kind.module, (top,)) for s in meanings(code, here, names)):
+                return f"{'.'.join(names)}{dot}{rest}", None
     if top in here.outline.names:
         return f"{kind.module}.{kind.name}", f"import {kind.module}"
     return kind.name, f"from {kind.module} import {top}"

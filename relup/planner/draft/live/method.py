@@ -34,16 +34,16 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
     up = Writer(scene, here, "up", instances=instances)
     there = [(up.test(s, "state"), branch(up, s, case, states)) for s, case in cases]
     if all(lines is None for _, lines in there):
-        return LiveDraft(live)
-    found = (*summary(live), *(f.said for f in up.findings))
+        return LiveDraft(live, tuple(summary(live)))
+    looked, found = tuple(summary(live)), tuple(f.said for f in up.findings)
     if new.method("code_change"):
-        return LiveDraft(live, found, todos=tuple(_unmentioned(scene, here, new, up.findings)))
+        return LiveDraft(live, looked, found, todos=tuple(_unmentioned(scene, here, new, up.findings)))
     retyped = frozenset(f.name for f in up.findings if f.said.startswith("~"))
     down = Writer(scene, here, "down", instances=instances, retyped=retyped)
     back = [(_test_back(down, s, case, states.now), branch(down, s, case, states)) for s, case in cases]
     source = "\n".join(f"    {line}" if line else "" for line in _method(scene, up, down, there, back))
     head = f"{TODO}: {new.name} in {here.name} has no code_change; answer each {TODO} in this one, and add it:"
-    return LiveDraft(live, found, source, (head, *source.splitlines()))
+    return LiveDraft(live, looked, found, source, (head, *source.splitlines()))
 
 
 def _parts(shape: Shape) -> Iterator[Shape]:
