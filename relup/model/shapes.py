@@ -19,6 +19,8 @@ class Shape:
     count: int
     filled: int
     """How many are neither None nor empty."""
+    looked: int = 0
+    """How many were looked into: each once, and not all of what is large."""
     fields: Mapping[str, tuple[Shape, ...]] = field(default_factory=dict)
     """What attributes, or entries with keys that the program's text names, hold; counts say how many had them."""
     items: tuple[Shape, ...] = ()
@@ -45,7 +47,8 @@ def _sum(one: Shape, other: Shape) -> Shape:
     fields = {n: merged((*one.fields.get(n, ()), *other.fields.get(n, ()))) for n in names}
     items = merged((*one.items, *other.items))
     keys = merged((*one.keys, *other.keys))
-    return Shape(one.type, one.count + other.count, one.filled + other.filled, fields, items, keys)
+    counts = one.count + other.count, one.filled + other.filled, one.looked + other.looked
+    return Shape(one.type, *counts, fields, items, keys)
 
 
 @dataclass(frozen=True, slots=True)

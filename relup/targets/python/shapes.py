@@ -117,6 +117,7 @@ def _add(more: Tallies, to: Tallies) -> None:
             continue
         sum_.count += tally.count
         sum_.filled += tally.filled
+        sum_.looked += tally.looked
         _add(tally.items, sum_.items)
         _add(tally.keys, sum_.keys)
         for name, held in tally.fields.items():
@@ -125,7 +126,7 @@ def _add(more: Tallies, to: Tallies) -> None:
 
 def _shapes(tallies: Tallies) -> tuple[Shape, ...]:
     return tuple(
-        Shape(type_, t.count, t.filled, _fields(t), _shapes(t.items), _shapes(t.keys))
+        Shape(type_, t.count, t.filled, t.looked, _fields(t), _shapes(t.items), _shapes(t.keys))
         for type_, t in sorted(tallies.items())
     )
 
@@ -158,6 +159,7 @@ def _shapes_from_data(data: Iterable[Mapping[str, Any]]) -> tuple[Shape, ...]:
             one["type"],
             one["count"],
             one["filled"],
+            one["looked"],
             {name: _shapes_from_data(held) for name, held in one["fields"].items()},
             _shapes_from_data(one["items"]),
             _shapes_from_data(one["keys"]),

@@ -16,7 +16,6 @@ from typing import Any
 from relup.runtime.migrate import slots_of
 from relup.targets.python.reach import ATOMS, WORLD, dict_of
 
-DEPTH = 8
 WIDTH = 50
 """Elements that are looked at in each container."""
 PARTS = 2_000
@@ -31,6 +30,7 @@ class Tally:
 
     count: int = 0
     filled: int = 0
+    looked: int = 0
     fields: dict[str, Tallies] = field(default_factory=dict)
     items: Tallies = field(default_factory=dict)
     keys: Tallies = field(default_factory=dict)
@@ -53,50 +53,57 @@ class Looker:
     own: Collection[str]
     names: Collection[str]
     """Keys and attributes that may be told."""
-    _left: int = 0
     _cut: bool = False
-    _seen: set[int] = field(default_factory=set)
 
     def look(self, state: Any, into: Tallies) -> bool:
-        """Add a state to *into*; say whether all of it was looked at."""
-        self._left, self._cut = PARTS, False
-        self._seen.clear()
-        self._look(state, into, 0)
-        return not self._cut
+        """Add a state to *into*, what is nearest to its root first; say whether all of it was looked at."""
+        self._cut = False
+        pending, seen, left = deque([(state, self._added(state, into))]), {id(state)}, PARTS
+        while pending and left > 0:
+            value, tally = pending.popleft()
+            tally.looked += 1
+            for part, place in self._parts(value, tally):
+                left -= 1
+                added = self._added(part, place)
+                if type(part) not in ATOMS and id(part) not in seen:
+                    seen.add(id(part))
+                    pending.append((part, added))
+        return not (self._cut or pending)
 
-    def _look(self, value: Any, into: Tallies, depth: int) -> None:
+    def _added(self, value: Any, into: Tallies) -> Tally:
         kind = type(value)
-        size = _size(value, kind)
         tally = into.setdefault(type_of(kind), Tally())
         tally.count += 1
-        tally.filled += size > 0
-        self._left -= 1
-        if kind in ATOMS or id(value) in self._seen:
-            return
-        self._seen.add(id(value))
-        if issubclass(kind, dict):
-            for key in islice(dict.keys(value), WIDTH):
-                if type(key) not in ATOMS:
-                    self._look(key, tally.keys, depth + 1)
-        self._cut |= size > WIDTH and issubclass(kind, _CONTAINERS)
-        for name, part in self._parts(value, kind):
-            if self._left <= 0 or depth >= DEPTH:
-                self._cut = True
-                return
-            self._look(part, tally.items if name is None else tally.fields.setdefault(name, {}), depth + 1)
+        tally.filled += _size(value, kind) > 0
+        return tally
 
-    def _parts(self, value: Any, kind: type) -> Iterator[tuple[str | None, Any]]:
-        """Yield what a value consists of, by the name of its field; None for what has no name that may be told."""
+    def _parts(self, value: Any, tally: Tally) -> Iterator[tuple[Any, Tallies]]:
+        """Yield what a value consists of, each with where that is added: to a field, or to what has no name to tell."""
+        kind = type(value)
         declared = next((vars(c)["_fields"] for c in kind.__mro__ if "_fields" in vars(c)), ())
         if issubclass(kind, dict):
-            for key, part in islice(dict.items(value), WIDTH):
-                yield key if type(key) is str and key in self.names else None, part
+            yield from self._entries(value, tally)
         elif issubclass(kind, tuple) and declared:
-            yield from zip(declared, tuple.__iter__(value), strict=False)
+            pairs = zip(declared, tuple.__iter__(value), strict=False)
+            yield from ((part, tally.fields.setdefault(name, {})) for name, part in pairs)
         elif base := next((b for b in _CONTAINERS if issubclass(kind, b)), None):
-            yield from ((None, part) for part in islice(base.__iter__(value), WIDTH))
+            self._cut |= base.__len__(value) > WIDTH
+            yield from ((part, tally.items) for part in islice(base.__iter__(value), WIDTH))
         if kind.__module__ in self.own and not issubclass(kind, (*WORLD, Enum)):
-            yield from self._attributes(value, kind)
+            for name, part in self._attributes(value, kind):
+                yield part, tally.items if name is None else tally.fields.setdefault(name, {})
+
+    def _entries(self, value: dict[Any, Any], tally: Tally) -> Iterator[tuple[Any, Tallies]]:
+        """Yield the entries of a mapping: all that have names, and some of the others, with their keys."""
+        others = 0
+        for key, part in islice(dict.items(value), PARTS):
+            if type(key) is str and key in self.names:
+                yield part, tally.fields.setdefault(key, {})
+            elif (others := others + 1) <= WIDTH:
+                yield part, tally.items
+                if type(key) not in ATOMS:
+                    yield key, tally.keys
+        self._cut |= others > WIDTH or dict.__len__(value) > PARTS
 
     def _attributes(self, value: Any, kind: type) -> Iterator[tuple[str | None, Any]]:
         declared = frozenset(n for c in kind.__mro__ for n in vars(c).get("__annotations__", ()))

@@ -82,14 +82,14 @@ def _entries(w: Writer, shape: Shape, states: States) -> list[str] | None:
     names = dict.fromkeys((*live, *(f.name for f in newer)))
     reads = {n: f"state[{n!r}]" for n in names}
     if w.way == "up":
-        given = w.compared(None, [*live.values()], newer, reads, shape.count)
+        given = w.compared(None, [*live.values()], newer, reads, shape.looked)
         gone = [n for n in live if n not in {f.name for f in newer}]
         part = [Given(n, f.default) for f in newer if (n := f.name) in live and f.default and _in_part(shape, n)]
-        return _mapping(gone, part, *_rest(w, shape, given))
+        return _mapping(gone, [*part, *_begun(given)], *_rest(w, shape, given))
     had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in newer]
     older = [before.get(n, Field(n, "", None, repr(n))) for n in live]
     given = w.compared(None, had, older, reads)
-    return _mapping([f.name for f in newer if f.name not in live], [], *_rest(w, shape, given))
+    return _mapping([f.name for f in newer if f.name not in live], list(_begun(given)), *_rest(w, shape, given))
 
 
 def _kind(begun: Begun, name: str) -> str:
@@ -101,7 +101,7 @@ def _fresh(name: str) -> Field:
 
 
 def _in_part(shape: Shape, name: str) -> bool:
-    return sum(s.count for s in shape.fields[name]) < shape.count
+    return sum(s.count for s in shape.fields[name]) < shape.looked
 
 
 def _guarded(shape: Shape, given: Sequence[Given]) -> list[Given]:
@@ -114,8 +114,14 @@ def _guarded(shape: Shape, given: Sequence[Given]) -> list[Given]:
     ]
 
 
-def _rest(w: Writer, shape: Shape, given: Sequence[Given]) -> tuple[str, list[Given]]:
-    """Return what the state is but for what is *given*: a mapping by data is turned as a whole."""
+def _begun(given: Sequence[Given]) -> Iterator[Given]:
+    """Yield the entries that begin with a constant: where a state has such an entry already, it keeps it."""
+    yield from (g for g in given if g.said and g.value != TODO)
+
+
+def _rest(w: Writer, shape: Shape, all_: Sequence[Given]) -> tuple[str, list[Given]]:
+    """Return what the state is but for what is given or begun: a mapping by data is turned as a whole."""
+    given = [g for g in all_ if not g.said or g.value == TODO]
     whole = w.value([shape], "state") if shape.items or shape.keys else None
     if whole is None:
         return "state", _guarded(shape, given)
@@ -146,7 +152,7 @@ def _reads(shape: Shape) -> Mapping[str, str]:
 
 def _turned(w: Writer, shape: Shape, kind: Kind) -> list[str]:
     had = [Had(n, "", held) for n, held in shape.fields.items()]
-    given = w.compared(kind, had, [*kind.fields.values()], _reads(shape), shape.count)
+    given = w.compared(kind, had, [*kind.fields.values()], _reads(shape), shape.looked)
     label = type_label(shape.type)
     said = f"# {TODO}: a state was {label}; is {kind.name} what it becomes? then state, not {TODO}(state)"
     return [said, *call("return migrate", (f"{TODO}(state)", w.name(kind, "up")), given)]

@@ -136,7 +136,7 @@ class Writer:
             words = f"states hold {shape.count} instances of {label} of {kind.module}, which is loaded anew"
             self.ask(Finding(label, words))
         if shape.items and not kind.fields:
-            inside = self._container(Shape("list", 1, 1, {}, shape.items), var) or var
+            inside = self._container(Shape("list", 1, 1, items=shape.items), var) or var
             return f"{self.name(kind, self.way)}({inside})"
         return self._made(shape, kind, var)
 
@@ -177,7 +177,7 @@ class Writer:
         if self.way == "up":
             had = [Had(n, declared[n].kind if n in declared else "", h) for n, h in live.items()]
             had = had or [Had(f.name, f.kind) for f in declared.values()]
-            return self.compared(after, had, [*after.fields.values()], reads, shape.count)
+            return self.compared(after, had, [*after.fields.values()], reads, shape.looked)
         had = [Had(f.name, f.kind, live.get(f.name, ())) for f in after.fields.values()]
         wanted = [*declared.values()] or [Field(n, "", None, "") for n in live]
         return self.compared(before or after, had, wanted, reads)
