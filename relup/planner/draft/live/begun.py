@@ -29,6 +29,18 @@ class Begun:
         return bool(self.kinds or self.entries is not None or self.types)
 
 
+@dataclass(frozen=True, slots=True)
+class States:
+    """The states of one server class in two releases."""
+
+    was: Begun
+    now: Begun
+    named: frozenset[str]
+    """What the newer release's text names: entries among it are not dropped."""
+    fresh: frozenset[str]
+    """Entries that callbacks of the newer release name, and those of the older one do not."""
+
+
 def begun(code: Code, role: Role) -> Begun:
     """Return how the states of a server begin in a release; what it inherits counts."""
     for module, cls in role.classes:

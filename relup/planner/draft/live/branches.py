@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from relup.model.draft import TODO
 from relup.model.shapes import Shape, type_label
-from relup.planner.draft.live.begun import Begun
+from relup.planner.draft.live.begun import States
 from relup.planner.draft.live.cases import Case
 from relup.planner.draft.live.fields import Finding, Given, Had, constant_type
 from relup.planner.draft.live.fitting import in_words, misfits
 from relup.planner.draft.live.kinds import Kind, kind_of
+from relup.planner.draft.live.mappings import lines, mapping
 from relup.planner.draft.live.values import Writer, call
 from relup.syntax.records import Field
-
-
-@dataclass(frozen=True, slots=True)
-class States:
-    """The states of one server class in two releases."""
-
-    was: Begun
-    now: Begun
-    named: frozenset[str]
-    """What the newer release's text names: entries among it are not dropped."""
-    fresh: frozenset[str]
-    """Entries that callbacks of the newer release name, and those of the older one do not."""
 
 
 def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | None:
@@ -34,7 +22,7 @@ def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | N
         case "instance":
             return _instance(w, shape)
         case "entries":
-            return _entries(w, shape, states)
+            return mapping(w, shape, states)
         case "turned" | "wrapped":
             (kind,) = states.now.kinds.values()
             if w.way == "down":
@@ -65,82 +53,6 @@ def _instance(w: Writer, shape: Shape) -> list[str] | None:
         label = type_label(shape.type)
         w.ask(Finding(label, f"{shape.count} live states are {label} of {kind.module}, which is loaded anew"))
     return call("return migrate", ("state", w.name(kind, w.way)), given) if given or loaded else None
-
-
-# ── mappings ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _entries(w: Writer, shape: Shape, states: States) -> list[str] | None:
-    live = {n: Had(n, _kind(states.was, n), held) for n, held in shape.fields.items()}
-    begun, before = states.now.entries, states.was.entries or {}
-    kept = [n for n in live if begun is None or (n not in begun and n in states.named)]
-    later = [Field(n, "", None, repr(n)) for n in kept]
-    newer = [
-        *(begun.values() if begun is not None else (_fresh(n) for n in sorted(states.fresh - live.keys()))),
-        *later,
-    ]
-    names = dict.fromkeys((*live, *(f.name for f in newer)))
-    reads = {n: f"state[{n!r}]" for n in names}
-    if w.way == "up":
-        given = w.compared(None, [*live.values()], newer, reads, shape.looked)
-        gone = [n for n in live if n not in {f.name for f in newer}]
-        part = [Given(n, f.default) for f in newer if (n := f.name) in live and f.default and _in_part(shape, n)]
-        return _mapping(gone, [*part, *_begun(given)], *_rest(w, shape, given))
-    had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in newer]
-    older = [before.get(n, Field(n, "", None, repr(n))) for n in live]
-    given = w.compared(None, had, older, reads)
-    return _mapping([f.name for f in newer if f.name not in live], list(_begun(given)), *_rest(w, shape, given))
-
-
-def _kind(begun: Begun, name: str) -> str:
-    return begun.entries[name].kind if begun.entries and name in begun.entries else ""
-
-
-def _fresh(name: str) -> Field:
-    return Field(name, "", None, repr(name))
-
-
-def _in_part(shape: Shape, name: str) -> bool:
-    return sum(s.count for s in shape.fields[name]) < shape.looked
-
-
-def _guarded(shape: Shape, given: Sequence[Given]) -> list[Given]:
-    """Return what is given; what is made of an entry that only some states have, only where it is."""
-    return [
-        Given("", f"({{{g.name!r}: {g.value}}} if {g.name!r} in state else {{}})")
-        if not g.said and g.name in shape.fields and _in_part(shape, g.name)
-        else g
-        for g in given
-    ]
-
-
-def _begun(given: Sequence[Given]) -> Iterator[Given]:
-    """Yield the entries that begin with a constant: where a state has such an entry already, it keeps it."""
-    yield from (g for g in given if g.said and g.value != TODO)
-
-
-def _rest(w: Writer, shape: Shape, all_: Sequence[Given]) -> tuple[str, list[Given]]:
-    """Return what the state is but for what is given or begun: a mapping by data is turned as a whole."""
-    given = [g for g in all_ if not g.said or g.value == TODO]
-    whole = w.value([shape], "state") if shape.items or shape.keys else None
-    if whole is None:
-        return "state", _guarded(shape, given)
-    return whole, [g for g in given if g.said or g.name not in shape.fields]
-
-
-def _mapping(gone: Sequence[str], part: Sequence[Given], base: str, given: Sequence[Given]) -> list[str] | None:
-    if not (gone or part or given or base != "state"):
-        return None
-    names = ", ".join(map(repr, gone))
-    rest = f"{{k: v for k, v in {base}.items() if k not in {{{names}}}}}" if gone else base
-    if not part and not given:
-        return [f"return {rest}"]
-    return ["return {", *_lines(part), f"    **{rest},", *_lines(given), "}"]
-
-
-def _lines(given: Sequence[Given]) -> Iterator[str]:
-    for g in given:
-        yield from g.lines(f"{g.name!r}: {g.value}" if g.name else f"**{g.value}")
 
 
 # ── states that become something else ──────────────────────────────────────────────────────────────────
@@ -188,7 +100,7 @@ def _entered(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[str]
         else Given(f.name, f.default or TODO)
         for f in entries.values()
     )
-    return ["return {", *_lines([*given]), "}"]
+    return ["return {", *lines([*given]), "}"]
 
 
 def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:

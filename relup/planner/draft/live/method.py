@@ -8,8 +8,8 @@ from typing import TypeAlias
 from relup.model.code import PythonModule
 from relup.model.draft import TODO, LiveDraft
 from relup.model.shapes import LiveStates, Shape, merged, type_label
-from relup.planner.draft.live.begun import Begun, begun
-from relup.planner.draft.live.branches import States, branch
+from relup.planner.draft.live.begun import Begun, States, begun
+from relup.planner.draft.live.branches import branch
 from relup.planner.draft.live.cases import Case, case_of
 from relup.planner.draft.live.fields import Finding
 from relup.planner.draft.live.values import Writer
@@ -48,7 +48,7 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
 
 def _parts(shape: Shape) -> Iterator[Shape]:
     """Yield everything that is live inside of values, at any depth."""
-    for part in (*shape.items, *(s for held in shape.fields.values() for s in held)):
+    for part in (*shape.items, *shape.keys, *(s for held in shape.fields.values() for s in held)):
         yield part
         yield from _parts(part)
 
