@@ -75,7 +75,10 @@ def _of_local(name: str, nodes: list[ast.AST]) -> Iterator[Beginning]:
             case ast.AnnAssign(target=ast.Name(id=of), value=ast.expr() as value) if of == name:
                 found.append(_beginning(value))
             case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=of), slice=key)], value=value) if of == name:
-                more[_text(key) or ""] = _constant(value)
+                if (text := _text(key)) is None:
+                    yield Beginning()
+                else:
+                    more[text] = _constant(value)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=of), attr="update" | "setdefault")) if of == name:
                 yield Beginning()
             case ast.Call(args=args) if any(isinstance(a, ast.Name) and a.id == name for a in args):
@@ -84,11 +87,13 @@ def _of_local(name: str, nodes: list[ast.AST]) -> Iterator[Beginning]:
                 pass
     for one in found or [Beginning()]:
         if one is not None:
-            yield Beginning(entries={**one.entries, **more}) if one.entries is not None else one
+            yield Beginning(entries={**(one.entries or {}), **more}) if one.entries or more else one
 
 
 def _beginning(value: ast.expr) -> Beginning | None:
     match value:
+        case ast.Dict(keys=[]):
+            return Beginning(kind="dict")  # its keys come later, and may be data
         case ast.Dict(keys=keys, values=values) if all(_text(k) is not None for k in keys):
             pairs = zip(keys, values, strict=True)
             return Beginning(entries={_text(k) or "": _constant(v) for k, v in pairs})

@@ -33,6 +33,8 @@ class Case:
     """Classes of the module, and after a line `state:` what `init` returns."""
     said: Sequence[str] = ()
     source: Sequence[str] = ()
+    asked: Sequence[str] = ()
+    """Of a `code_change` that is there: what it does not mention."""
     answers: Mapping[str, str] = field(default_factory=dict)
     """Texts of the draft that are replaced, in its order, each once."""
     was: str = ""
@@ -336,6 +338,16 @@ CASES: Mapping[str, Case] = {
         was="[1, 2]",
         now="{'members': [1, 2], 'said': 0}",
     ),
+    "begun_empty": Case(
+        old="""
+            state: dict([("items", number), ("note", 1)])
+        """,
+        new="""
+            state: {}
+        """,
+        was="{'items': 0, 'note': 1}",
+        now="{'items': 0, 'note': 1}",
+    ),
     "entries_to_class": Case(
         old="""
             state: {"items": [1], "note": "n"}
@@ -497,6 +509,29 @@ CASES: Mapping[str, Case] = {
         source=["Color[key.name]", "for item2 in item"],
         was="{'rows': {<Color.RED: 1>: [Place(x=1)]}, 'seen': {Place(x=2)}, 0: Place(x=3)}",
         now="{'rows': {<Color.RED: 1>: [Place(x=1, y=0)]}, 'seen': {Place(x=2, y=0)}, 0: Place(x=3, y=0)}",
+    ),
+    "a_code_change_that_forgets": Case(
+        old="""
+            @dataclass
+            class Cart:
+                items: list
+                note: str = ""
+            state: Cart([], f"secret{number}")
+        """,
+        new="""
+            @dataclass
+            class Cart:
+                items: list
+                limit: int = 3
+            state: Cart([])
+                def code_change(self, old_vsn, state, extra):
+                    return migrate(state, counterpart(type(state)))
+        """,
+        said=["- note (str) of Cart is gone in 2: 1 of 1"],
+        asked=["a_code_change_that_forgets, line", "  - note (str) of Cart is gone in 2: 1 of 1"],
+        was="Cart(items=[], note='secret0')",
+        now="Cart(items=[], limit=3)",
+        back="Cart(items=[], note='')",
     ),
     "unchanged": Case(
         old="""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from ast import literal_eval
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +84,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def shown(commands: Commands) -> Mapping[str, str]:
     names = [f"{n}{i}" for n, c in CASES.items() for i in range(c.count)]
-    done = commands.run("rpc", "shop", f"__import__('json').dumps({{n: await node.call(n, 's') for n in {names}}})")
-    found: Mapping[str, str] = json.loads(done.stdout.strip()[1:-1].replace("\\'", "'"))
+    done = commands.run("rpc", "shop", f"{{n: await node.call(n, 'show') for n in {names}}}")
+    found: Mapping[str, str] = literal_eval(done.stdout)
     return found
 
 
@@ -100,10 +101,13 @@ def answered(source: str, case: Case) -> str:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_draft_says_what_differs_and_works_once_it_is_answered(told: Told, name: str) -> None:
-    case, seen = CASES[name], told.live.get(name, {"looked": [], "findings": [], "source": None})
+    case, seen = CASES[name], told.live.get(name, {"looked": [], "findings": [], "source": None, "todos": []})
     findings, source = "\n".join([*seen["looked"], *seen["findings"]]), seen["source"] or ""
     assert [part for part in case.said if part not in findings] == [], findings
     assert [part for part in case.source if part not in source] == [], source
+    asked = "\n".join([] if source else seen["todos"])
+    assert [part for part in case.asked if part not in asked] == [], asked
+    assert bool(asked) == bool(case.asked)
     assert bool(seen["findings"]) == bool(case.said)
     first = [states[f"{name}0"] for states in told.states]
     assert first == [case.was, case.now, case.back or case.was]

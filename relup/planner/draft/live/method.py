@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from relup.model.code import PythonModule
 from relup.model.draft import TODO, LiveDraft
-from relup.model.shapes import LiveStates, Shape, merged, type_label
+from relup.model.shapes import LiveStates, Shape, merged
 from relup.planner.draft.live.begun import Begun, States, begun
 from relup.planner.draft.live.branches import branch
 from relup.planner.draft.live.cases import Case, case_of
@@ -111,6 +111,6 @@ def _unmentioned(scene: Scene, here: PythonModule, new: Role, findings: Iterable
     names = mentioned(scene.new.text(module) or b"", cls.name)
     left = [f for f in findings if f.name not in names and (f.asks or "migrate" not in names)]
     if left:
-        where = f"{type_label(module)}, line {cls.methods['code_change'].line}"
+        where = f"{module}, line {cls.methods['code_change'].line}"
         yield f"{TODO}: the code_change of {new.name} in {here.name} ({where}) does not mention:"
         yield from (f"  {f.said}" for f in left)
