@@ -250,7 +250,7 @@ def status(node: str | None, as_json: bool) -> None:
 @allow_restart
 @limits
 @click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
-@click.option("--rehearse/--no-rehearse", default=True, help="Python: try it on a copy of the states first.")
+@click.option("--rehearse/--no-rehearse", default=True, help="Try it on a copy of the states first.")
 @through
 @via
 @yes

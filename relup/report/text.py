@@ -98,9 +98,10 @@ def _rehearsal_lines(rehearsal: Rehearsal, *, whole: bool) -> Iterator[str]:
     """Describe a rehearsal; *whole*, or in one line."""
     states = sum(m.processes for m in rehearsal.modules if m.way == "there")
     verdict = {"ok": "went well", "failed": "failed", "not_rehearsable": "could not be done"}[rehearsal.verdict]
+    stood = f", which stood still for {rehearsal.stall:.1f} ms" if rehearsal.stall else ""
     yield (
-        f"rehearsal of {states} state(s) {verdict}: {rehearsal.milliseconds:.0f} ms in a copy of the node, "
-        f"which stood still for {rehearsal.stall:.1f} ms; predicted window {rehearsal.window:.1f} ms"
+        f"rehearsal of {states} state(s) {verdict}: {rehearsal.milliseconds:.0f} ms in a copy of the node{stood}; "
+        f"predicted window {rehearsal.window:.1f} ms"
     )
     for m in rehearsal.modules if whole else ():
         well = f"{m.processes - m.failed} of {m.processes} well"

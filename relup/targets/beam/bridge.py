@@ -49,6 +49,7 @@ class Bridge:
 
     def __init__(self, where: Where, process: Child) -> None:
         self.node = where.node
+        self.erts = where.erts
         self.otp_release = ""
         """The OTP of the bridge, such as "25"; the node's own has to be asked of it."""
         self.pid = Opaque("pid", b"")

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.targets.beam.etf import BadTerm, decode, encode
@@ -21,6 +22,8 @@ from relup.targets.beam.pulse import Pulse
 from relup.targets.beam.terms import Term
 from relup.targets.beam.where import Where
 
+Words: TypeAlias = Callable[[int, int], tuple[str, ...]]
+"""The command of a child, of the numbers of the pipes for its answers and for the pulse."""
 LIMIT = 2**28
 """The largest frame, in bytes; as in `relup_bridge.erl`."""
 _KEPT = 2_000
@@ -33,6 +36,8 @@ _NO_RELEASES = ("-sasl", "releases_dir", '"/dev/null"')
 """A boot file with sasl starts a release handler, which would write into the `RELEASES` of the node."""
 _COOKIE = ("-setcookie", "relup")
 """Not the node's. Without one, Erlang would write a `~/.erlang.cookie` when distribution starts."""
+ALONE = (*_QUIET, *_APART, *_NO_RELEASES, *_COOKIE, "-pa", str(_HERE))
+"""What an Erlang of relup's own is started with: it is nobody's neighbour, and finds relup's modules."""
 
 
 @dataclass(slots=True)
@@ -87,13 +92,18 @@ class Child:
 def command(where: Where, reply_fd: int, pulse_fd: int, patience: float) -> tuple[str, ...]:
     """Return the command of a bridge, which tells nobody the cookie, nor the node it goes to."""
     setup = ("-kernel", "net_setuptime", str(max(1, min(120, round(patience)))))
-    last = ("-pa", str(_HERE), *where.erl_args, "-s", "relup_bridge", "main", str(reply_fd), str(pulse_fd))
-    return (*where.erts.command, *_QUIET, *_APART, *_NO_RELEASES, *_COOKIE, *setup, *last)
+    last = (*where.erl_args, "-s", "relup_bridge", "main", str(reply_fd), str(pulse_fd))
+    return (*where.erts.command, *ALONE, *setup, *last)
+
+
+def running(where: Where, patience: float) -> AbstractAsyncContextManager[Child]:
+    """Run a bridge for the length of the block, as `started` does."""
+    return started(lambda reply, pulse: command(where, reply, pulse, patience), where.erts.environ)
 
 
 @asynccontextmanager
-async def running(where: Where, patience: float) -> AsyncIterator[Child]:
-    """Run a bridge for the length of the block; it is gone when the block is left, however it is left.
+async def started(words: Words, environ: Mapping[str, str], folder: Path | None = None) -> AsyncIterator[Child]:
+    """Run an Erlang for the length of the block; it is gone when the block is left, however it is left.
 
     Raises `Refused` when the Erlang that was found cannot be started.
     """
@@ -108,7 +118,7 @@ async def running(where: Where, patience: float) -> AsyncIterator[Child]:
             protocol = asyncio.StreamReaderProtocol(frames)
             transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, file)
             stack.callback(transport.close)
-            process = await _started(where, replies, felt, patience)
+            process = await _process(words(replies, felt), environ, (replies, felt), folder)
         finally:
             os.close(replies)
             os.close(felt)
@@ -118,16 +128,18 @@ async def running(where: Where, patience: float) -> AsyncIterator[Child]:
         yield child
 
 
-async def _started(where: Where, reply_fd: int, pulse_fd: int, patience: float) -> Process:
-    argv = command(where, reply_fd, pulse_fd, patience)
+async def _process(
+    argv: tuple[str, ...], environ: Mapping[str, str], pipes: tuple[int, ...], folder: Path | None
+) -> Process:
     try:
         return await asyncio.create_subprocess_exec(
             *argv,
             stdin=PIPE,
             stdout=PIPE,
             stderr=STDOUT,
-            env=dict(where.erts.environ),
-            pass_fds=(reply_fd, pulse_fd),
+            env=dict(environ),
+            cwd=folder,
+            pass_fds=pipes,
             start_new_session=True,
         )
     except OSError as error:

@@ -161,7 +161,13 @@ class BeamClient:
         records = await self._recorded(running)
         limits = limits_from_data(options.get("limits"))
         before = self._home.records()
-        chosen = Options(options["dry_run"], options["allow_irreversible"], options["strict"], limits=limits)
+        chosen = Options(
+            options["dry_run"],
+            options["allow_irreversible"],
+            options["strict"],
+            rehearse=options.get("rehearse") is True,
+            limits=limits,
+        )
 
         def emit(event: Event) -> None:
             if on_event:
@@ -190,7 +196,7 @@ class BeamClient:
         outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *target.notes))
         if self._bridge.is_lost or any(d.code == "process_gone" for d in outcome.diagnostics):
             outcome = await found_after_loss(self._where, route, outcome)
-        if outcome.status != "ready":
+        if not chosen.dry_run:
             outcome = self._remembered.ended(records, route, outcome, owner)
         return outcome_to_data(outcome)
 

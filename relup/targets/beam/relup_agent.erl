@@ -19,6 +19,7 @@
 
 -include("relup_agent.hrl").
 -include("relup_agent_words.hrl").
+-include("relup_reasons.hrl").
 -include("relup_agent_census.hrl").
 -include("relup_agent_suspension.hrl").
 -include("relup_agent_code.hrl").
@@ -29,6 +30,7 @@
 -include("relup_agent_applications.hrl").
 -include("relup_agent_deadline.hrl").
 -include("relup_agent_calls.hrl").
+-include("relup_agent_copies.hrl").
 
 %% ── its life ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -190,6 +192,9 @@ vanish() ->
 
 handle({prepare, Number, News, Removed, Known}, A) -> prepare(Number, News, Removed, Known, A);
 handle({concerned, Modules, Code}, A) -> concerned(Modules, Code, A);
+handle({copies, Modules, Changed}, A) -> {copies(Modules, Changed, A), A};
+handle({old_vsns, Asked}, #agent{windows = Windows} = A) ->
+    {[old_vsn(M, Mode, Side, maps:get(Number, Windows)) || {M, Number, Mode, Side} <- Asked], A};
 handle({select, Modules}, A) -> select(Modules, A);
 handle({suspend, Timeouts}, A) -> suspend(Timeouts, A);
 handle({load, Number, Side}, A) -> load(Number, Side, A);

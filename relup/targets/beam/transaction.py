@@ -12,6 +12,7 @@ from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Refused
 from relup.executor import UNSAID, EffectFailed, Limits, Preparation, Side
+from relup.executor.rehearsal import Rehearsal
 from relup.model.instructions import CodeChange, Load, Suspension, Verify
 from relup.model.naming import describe
 from relup.model.relup import Relup
@@ -23,6 +24,7 @@ from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import Beam, read_beams, with_code
 from relup.targets.beam.preparing import check_base, concerned, ready, set_otherwise, unfound
 from relup.targets.beam.protocols import loaded_as_well, protocols
+from relup.targets.beam.rehearsing import Script, rehearse
 from relup.targets.beam.requests import (
     DEFAULT_LIMIT,
     EVER,
@@ -69,6 +71,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._places = {c.module: c.location for w in self._windows for c in (*w.code, *w.changes(), *w.suspensions)}
         self._first = way_back.windows + 1
         self._timing = Timing(limits)
+        self._limits = limits
+        self._script: Script | None = None
         self._open = False
         self._final = False
         self._done = False
@@ -115,6 +119,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._environments = Environments(configuring(base, goal, changes))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         self._protocols = protocols(base, goal, self._windows)
+        self._script = Script(self._agent, self._relup, base, goal, changes, self._limits, self._first)
         said = [d async for d in set_otherwise(self._agent, changes)]
         for window in self._windows:
             beams = [*(files[c.module] for c in window.code if isinstance(c, Load)), *self._beside(window)]
@@ -133,8 +138,13 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         count, said = await concerned(self._agent, window, self._beside(window))
         return count, [*said, *[d async for d in unfound(self._agent, window)]]
 
-    async def rehearse(self, segments: Sequence[Segment]) -> None:
-        """Nothing is rehearsed on a node of this kind."""
+    async def rehearse(self, segments: Sequence[Segment]) -> Rehearsal:
+        """Change copies of the states in an Erlang beside the node, and back."""
+        assert self._script is not None, "what is rehearsed is prepared"
+        try:
+            return await rehearse(self._script, segments)
+        except BridgeError as error:
+            raise Refused([error.diagnostic]) from error
 
     async def remember(self) -> None:
         """Nothing is to be done before the window: each process keeps its own state in it."""
