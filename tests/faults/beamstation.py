@@ -257,7 +257,7 @@ async def _kill_node(station: BeamStation, bridge: Any) -> None:
 
 
 async def _second(station: BeamStation, bridge: Any) -> None:
-    command = [sys.executable, "-m", "relup", "apply", station.name, str(station.plan("1", "3"))]
+    command = [sys.executable, "-m", "relup", "apply", station.name, str(station.plan("1", "3")), "--no-rehearse"]
     done = await asyncio.create_subprocess_exec(*command, stdout=-3, stderr=-3)
     code = await done.wait()
     (station.folder / "second").write_text(str(code))
