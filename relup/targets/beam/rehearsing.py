@@ -190,7 +190,8 @@ class _Run:
             _, _, side, mode, asked = changing(change, number, "goal" if way == "there" else "base", limits)
             vsns = await self.script.agent.ask(Atom("old_vsns"), [(module, number, mode, side) for module, *_ in asked])
             for part, (module, extra, limit, by), vsn in zip(change.changes, asked, vsns, strict=True):
-                self.at = Diagnostic(way, what_changes(part.module, part.migrate), part.location)
+                what = what_changes(part.module, part.migrate) + (" on the way back" if way == "back" else "")
+                self.at = Diagnostic(way, what, part.location)
                 within = min(limit, LONGEST)
                 answer = await beside.ask(
                     Atom("change"), module, vsn, extra, by, within, within=within / 1000 + ANSWERING

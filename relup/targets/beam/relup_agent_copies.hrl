@@ -32,7 +32,7 @@ read(Modules, Changed, Known) ->
     {Copies, Unlike, Busy} = collected(Asked, #{}, ?NOW + ?BUSY, [], []),
     Unread = #{large => some(Large ++ [P || {P, large} <- Unlike]), busy => some(Busy),
         mute => some([P || {P, mute} <- Unlike])},
-    Blob = term_to_binary({environments(), lists:sort(Copies)}),
+    Blob = term_to_binary({environments(), [Copy || {_, Copy} <- lists:sort(Copies)]}),
     {ok, Blob, Unread, [{M, length(Some)} || {M, Some} <- Of]}.
 
 %% Of many, as many as there may be, evenly.
@@ -64,7 +64,7 @@ collected(Queue, Pending, Until, Copies, Unlike) ->
             {{P, _, _} = Who, Others} = maps:take(Monitor, Pending),
             case copy(Who, Answer) of
                 Why when is_atom(Why) -> collected(Queue, Others, Until, Copies, [{P, Why} | Unlike]);
-                Copy -> collected(Queue, Others, Until, [Copy | Copies], Unlike)
+                Copy -> collected(Queue, Others, Until, [{P, Copy} | Copies], Unlike)
             end;
         {'DOWN', Monitor, process, _, _} -> collected(Queue, maps:remove(Monitor, Pending), Until, Copies, Unlike)
     after max(0, Until - ?NOW) -> {Copies, Unlike, [P || {P, _, _} <- maps:values(Pending) ++ Queue]}

@@ -1,6 +1,6 @@
 %% Changing the copies of states, each in a process of its own.
 
--define(MEMORY, 16#8000000).  % words that a change may take: 1 GB
+-define(MEMORY, 16#4000000).  % words that a change may take: 512 MB
 -define(TOGETHER, 2000000000).  % nanoseconds that the changes of one module may take, but for the last one
 -define(SAMPLES, 3).
 -define(SIZED, 50).  % states of which the size is told
@@ -68,15 +68,18 @@ tried(C, Change, #tally{limit = Limit, port = Port} = T) ->
     {Pid, Monitor} = spawn_opt(fun() -> exit({relup_returned, change(C, Change, T)}) end, Options),
     receive
         {'DOWN', Monitor, process, Pid, {relup_returned, Answer}} -> Answer;
-        {'DOWN', Monitor, process, Pid, killed} -> {absent, <<"it was ended">>, <<"it takes more than 1 GB">>, <<>>};
+        {'DOWN', Monitor, process, Pid, killed} -> {absent, <<"it was ended">>, <<"it takes more than 512 MB">>, <<>>};
         {'DOWN', Monitor, process, Pid, Reason} -> {failed, words(Reason), <<>>, <<>>};
         {Port, eof} -> erlang:halt(0, [{flush, false}])
     after Limit ->
-        Stack = case process_info(Pid, current_stacktrace) of {_, Frames} -> Frames; undefined -> [] end,
+        Stack = case process_info(Pid, current_stacktrace) of {_, Frames} -> theirs(Frames); undefined -> [] end,
         exit(Pid, kill),
         demonitor(Monitor, [flush]),
         {hangs, text([io_lib:format("it does not return within ~p s", [Limit / 1000]), at(Stack)]), <<>>, trace(Stack)}
     end.
+
+%% A stack without what is done here.
+theirs(Stack) -> [Frame || Frame <- Stack, element(1, Frame) =/= ?MODULE].
 
 at([]) -> [];
 at([Frame | _]) -> [": it is in ", place(Frame)].
@@ -93,7 +96,7 @@ change(#copy{name = Name, kind = Kind, now = Binary}, Change, T) ->
     Do = fun() -> by(Change, Kind, State) end,
     case timed(Do) of
         {First, {ok, New}} -> succeeded(State, New, settled(First, Do, T), Held, T);
-        {_, {'EXIT', Class, Reason, Stack}} -> failed(Class, Reason, [F || F <- Stack, element(1, F) =/= ?MODULE], Held);
+        {_, {'EXIT', Class, Reason, Stack}} -> failed(Class, Reason, theirs(Stack), Held);
         {_, Other} -> {failed, words(Other), <<>>, <<>>}
     end.
 
