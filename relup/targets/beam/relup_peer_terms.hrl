@@ -114,7 +114,10 @@ what(Function, Swapped) when is_function(Function) ->
     end;
 what(_, _) -> none.
 
-%% A reference that stands for something in the node's memory has a bit of its second number set.
+%% A reference that stands for something in the node's memory has a bit of its second number set, the last but one as
+%% they are written.
 is_handle(Reference) ->
-    [_, _, Second | _] = string:lexemes(ref_to_list(Reference), ".<>#"),
-    list_to_integer(Second) band 16#20000 =/= 0.
+    case lists:reverse(string:lexemes(ref_to_list(Reference), ".<>#")) of
+        [_, Second, _, _ | _] -> list_to_integer(Second) band 16#20000 =/= 0;
+        _ -> false
+    end.
