@@ -87,16 +87,13 @@ def test_apply_rehearses_and_is_refused_with_nothing_touched_when_a_code_change_
     commands: Commands, beam: Beam
 ) -> None:
     with beam.anemone_node(interval=50) as node:
-        told = commands.run("rehearse", node.name, beam.anemone["3"], exit_code=4).stdout
-        assert "anemone.appup.yaml:7:9: code_change of Elixir.Counter for counter: ArgumentError: release 3 " in told
-        assert "'Elixir.Counter':code_change/3 (lib/anemone/counter.ex, line 30)" in told
-        assert "relup_peer" not in told
         refused = commands.run("apply", node.name, beam.anemone["3"], "--yes", exit_code=4).stdout
+        assert "anemone.appup.yaml:7:9: code_change of Elixir.Counter for counter: ArgumentError: release 3 " in refused
         assert "rehearsal of 1 state(s) failed: " in refused
+        assert "'Elixir.Counter':code_change/3 (lib/anemone/counter.ex, line 30)" in refused
+        assert "relup_peer" not in refused
         assert "refused: the rehearsal failed, nothing was touched" in refused
         assert steps(node, "1") == [1, 1]
-        told = commands.run("apply", node.name, beam.anemone["3"], "--yes", "--no-rehearse", exit_code=5).stdout
-        assert "rehearsal" not in told
         done = commands.run("apply", node.name, beam.anemone["2"], "--yes").stdout
         assert "rehearsal of 1 state(s) went well: " in done
         assert "rehearsal of 1 state(s) went well: " in commands.run("downgrade", node.name, "--yes").stdout
@@ -157,6 +154,7 @@ UNDONE = {
     'gen_tcp:connect("localhost", 9, [])': "for it wants a connection",
     "{ok, [erlang:make_tuple(16000000, N) || N <- lists:seq(1, 50)]}": "for it takes more than 512 MB",
 }
+ENDING = {"halt(3)": "code_change of depot_worker ends the node: with exit code 3"}
 
 
 def test_what_fails_is_told_apart_from_what_cannot_be_rehearsed(beam: Beam, tmp_path: Path) -> None:
@@ -168,6 +166,7 @@ def test_what_fails_is_told_apart_from_what_cannot_be_rehearsed(beam: Beam, tmp_
             (FAILING, 1.0, "failed", "refused"),
             (ABSENT, 30.0, "not_rehearsable", "ready"),
             (UNDONE, 30.0, "not_rehearsable", "ready"),
+            (ENDING, 1.0, "failed", "refused"),
         ]
         for number, (bodies, limit, verdict, status) in enumerate(cases):
             clauses = [f"code_change(1, {{{n}, _}}, _) -> {body};\n" for n, body in enumerate(bodies, start=1)]
@@ -179,15 +178,6 @@ def test_what_fails_is_told_apart_from_what_cannot_be_rehearsed(beam: Beam, tmp_
                 assert words in failure.diagnostic.message
                 assert str(failure.diagnostic.location).endswith("depot.appup:10:12")
         assert node.ask(STATES) == before
-
-
-def test_a_code_change_that_ends_the_node_fails(beam: Beam, tmp_path: Path) -> None:
-    with beam.depot_node(interval=HOUR, workers=3) as node:
-        clause = "code_change(1, {2, _}, _) -> halt(3);\n"
-        outcome = rehearsed(node, beam.depot["1"], other_workers(beam.depot["2"], tmp_path / "goal", clause))
-    (failure,) = found(outcome).failures
-    assert failure.diagnostic.message == "code_change of depot_worker ends the node: with exit code 3"
-    assert outcome.status == "refused"
 
 
 def test_the_first_difference_after_the_way_there_and_back_is_told(beam: Beam, tmp_path: Path) -> None:
