@@ -86,14 +86,22 @@ label(P, _, M) -> unicode:characters_to_binary([pid_to_list(P), " (", atom_to_li
 kind(_, _, _, {gen_event, _, _}) -> gen_event;
 kind(_, _, #{'__struct__' := Dynamic}, {supervisor, _, _}) -> {gen_server, Dynamic};  % of Elixir
 kind(_, _, _, {supervisor, _, _}) -> {gen_server, supervisor};
-kind(P, Ms, _, {M, F, _}) ->
+kind(P, Ms, State, {M, F, _}) ->
     Has = fun(Callback, Arity) -> erlang:function_exported(M, Callback, Arity) end,
     case {F, Has(callback_mode, 0), Has(system_code_change, 4)} of
         {init, true, _} -> {gen_statem, M};
         {_, _, true} -> case Has(system_get_state, 1) of true -> none; false -> {special, M} end;
-        {init, _, _} -> {gen_server, M};
+        {init, _, _} -> {gen_server, wrapper(State, M)};
         _ -> entered(Ms, stack(P))
     end.
+
+%% A behaviour of somebody else's, such as GenStage, is the server itself; it passes for the module in its state.
+wrapper(#{'__struct__' := Behaviour} = State, M) when Behaviour =/= M ->
+    case erlang:function_exported(Behaviour, code_change, 3) andalso lists:member(M, maps:values(State)) of
+        true -> Behaviour;
+        false -> M
+    end;
+wrapper(_, M) -> M.
 
 %% A server that something else began: its loop has the callback module on the stack. An agent is one of Elixir's own.
 entered(Ms, Text) ->
