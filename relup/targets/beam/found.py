@@ -13,15 +13,10 @@ from relup.targets.beam.peer import BROKEN, PeerLost
 from relup.targets.beam.saying import misunderstood, raised, words
 from relup.targets.beam.terms import Term
 
-_UNREAD = {
-    "busy": "busy_not_rehearsed",
-    "large": "large_not_rehearsed",
-    "mute": "unknown_not_rehearsed",
-}
 _WHY = {
-    "busy": "not rehearsed, for they were busy just then",
-    "large": "not rehearsed, for they have more than can be copied while everybody goes on",
-    "mute": "not rehearsed, for they do not tell their states",
+    "busy": ("busy_not_rehearsed", "they were busy just then"),
+    "large": ("large_not_rehearsed", "they have more than can be copied while everybody goes on"),
+    "mute": ("unknown_not_rehearsed", "they do not tell their states"),
 }
 
 
@@ -67,11 +62,13 @@ class Changed:
 
 def unread(left: Mapping[Term, Term]) -> Iterator[Diagnostic]:
     """Yield whose states were not read, and why."""
-    for why, code in _UNREAD.items():
+    for why, (code, reason) in _WHY.items():
         count, labels = left[why]
         if count:
             more = f", and {count - len(labels)} more" if count > len(labels) else ""
-            yield Diagnostic(code, f"{_WHY[why]}: {shortened([*map(words, labels)])}{more}", severity="note")
+            yield Diagnostic(
+                code, f"not rehearsed, for {reason}: {shortened([*map(words, labels)])}{more}", severity="note"
+            )
 
 
 def module_found(changed: Changed, module: str, way: Way) -> ModuleRehearsal:

@@ -8,7 +8,7 @@
 %% relup starts it as its child, asks one thing at a time in frames of terms ({packet,4}), and it ends with relup's pipe.
 %% Each code_change has a process of its own, with a limit of time and one of memory.
 %%
-%%   relup asks      {states, Copies, Modules whose code is exchanged}     {ok, How many} | {failed, InWords}
+%%   relup asks      {states, Copies, Modules whose code is exchanged}     {ok, How many}
 %%                   {folders, [Folder]}                                   ok
 %%                   {environment, [{Application, Key, Was, Is}]}          ok
 %%                   {load, [{Module, File, Binary}], [Module that goes]}  {ok, Nanoseconds} | {failed, InWords}

@@ -2,15 +2,12 @@
 
 %% Why it cannot be told here, in words; none for a failure that the node would have as well.
 absent(exit, Reason, _, _) -> gone(Reason);
-absent(error, Reason, [{undefined, _, _, _} | _], _) when Reason =:= undef -> "it wants a connection";
-absent(error, undef, [{M, F, Args, _} | _], _) ->
-    case code:which(M) of
-        File when is_list(File) ->
-            case code:ensure_loaded(M) of
-                {error, Why} -> io_lib:format("~ts cannot be loaded here (~tp), of which it calls ~ts", [M, Why, F]);
-                _ -> none
-            end;
-        _ when is_list(Args); is_integer(Args) -> none
+absent(error, undef, [{undefined, _, _, _} | _], _) -> "it wants a connection";
+absent(error, undef, [{M, F, _, _} | _], _) ->
+    %% a file that is there, and native code of it that is not
+    case is_list(code:which(M)) andalso code:ensure_loaded(M) of
+        {error, Why} -> io_lib:format("~ts cannot be loaded here (~tp), of which it calls ~ts", [M, Why, F]);
+        _ -> none
     end;
 absent(error, badarg, [{ets, _, [Table | _], _} | _], _) ->
     case catch ets:info(Table) of
