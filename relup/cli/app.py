@@ -67,6 +67,9 @@ library = click.option(
     metavar="DIR",
     help="Where to look for applications that a BEAM release does not hold, such as Erlang's own lib.",
 )
+rehearsed = click.option(
+    "--rehearse/--no-rehearse", default=True, help="Try it on a copy of the states first (default)."
+)
 via = click.option("--via", multiple=True, metavar="VSN", help="A version that the route must pass.")
 
 
@@ -250,7 +253,7 @@ def status(node: str | None, as_json: bool) -> None:
 @allow_restart
 @limits
 @click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
-@click.option("--rehearse/--no-rehearse", default=True, help="Try it on a copy of the states first.")
+@rehearsed
 @through
 @via
 @yes
@@ -298,6 +301,7 @@ def rehearse(new: str, as_json: bool, **wanted: Any) -> None:
 @allow_irreversible
 @allow_restart
 @limits
+@rehearsed
 @through
 @via
 @yes

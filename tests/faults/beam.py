@@ -25,8 +25,6 @@ SEEDS = {"shop_s1": 0, "shop_s2": 1, "shop_s3": 2, "shop_till": 7, "shop_fax": 0
 KILLS = ("node killed", "node_killed", "node_halts")
 LOSSES = ("controller killed", "controller_killed", "Ctrl-C once", "Ctrl-C twice")
 RAISING = ("fails", "a bug", "out of memory")
-PLAIN = ("--no-rehearse",)
-"""In a rehearsal faults of the program's own would strike too."""
 STAYING = frozenset({"hangs", "endless_loop"})
 """What stays in a process until the run is over: it cannot be put back before."""
 
@@ -97,8 +95,8 @@ def _run(station: BeamStation, case: Case) -> tuple[End, list[str]]:
     before = _ready(station)
     faults = {s.fault for s in case.strikes}
     armed = [(s.number, s.moment, s.fault) for s in case.strikes if _is_effect(s)]
-    options = (*PLAIN, "--code-change-timeout", 1) if faults & STAYING else PLAIN
-    with station.command("apply", station.name, station.plan("1", "3"), *options, armed=armed) as (command, said):
+    limits = ("--code-change-timeout", 1) if faults & STAYING else ()
+    with station.command("apply", station.name, station.plan("1", "3"), *limits, armed=armed) as (command, said):
         _arm(station, case.strikes, command.pid)
         began = time.monotonic()
         command.begin()
@@ -245,7 +243,7 @@ def _home(station: BeamStation, now: View, faults: set[str], *, told: bool) -> l
         return []
     if now.runs == "1":
         return []
-    with station.command("apply", station.name, station.plan(now.runs, "1"), *PLAIN) as (command, _):
+    with station.command("apply", station.name, station.plan(now.runs, "1")) as (command, _):
         _arm(station, [], command.pid)
         command.begin()
         if not command.ended(WAIT) or command.exit_code:
@@ -274,7 +272,7 @@ def reached(station: BeamStation, strikes: Sequence[Strike] = ()) -> Reached:
     """Return what an upgrade reaches once *strikes* struck."""
     _ready(station)
     armed = [(s.number, s.moment, s.fault) for s in strikes]
-    with station.command("apply", station.name, station.plan("1", "3"), *PLAIN, armed=armed) as (command, said):
+    with station.command("apply", station.name, station.plan("1", "3"), armed=armed) as (command, said):
         _arm(station, [], command.pid)
         command.begin()
         if not command.ended(WAIT):

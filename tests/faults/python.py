@@ -69,7 +69,7 @@ def _run(station: Station, case: Case) -> tuple[End, list[str]]:
     about = [fault(s.fault) for s in case.strikes]
     before = station.ask(VIEW)
     strikes = [(s.number, s.moment, s.fault) for s in case.strikes]
-    options = ["--no-rehearse", *(o for f in about for o in f.options)]  # the faults would strike in the copy as well
+    options = [o for f in about for o in f.options]
     with station.command("apply", NAME, station.plan("1", "3"), *options) as command:
         station.ask(f"node.faults.begin({strikes!r}, {command.pid})")
         began = time.monotonic()

@@ -73,7 +73,10 @@ def unread(left: Mapping[Term, Term]) -> Iterator[Diagnostic]:
 
 def module_found(changed: Changed, module: str, way: Way) -> ModuleRehearsal:
     """Return what became of the states of a module. Nothing on a BEAM changes in place."""
-    samples = tuple(Sample(words(label), tuple(map(words, lines))) for label, lines in changed.samples)
+    samples = tuple(
+        Sample(words(label), nanoseconds / 1e6, size, tuple(map(words, lines)))
+        for label, nanoseconds, size, lines in changed.samples
+    )
     return ModuleRehearsal(
         module, way, changed.tried, changed.failed, changed.nanoseconds / 1e6, changed.longest / 1e6,
         words(changed.slowest), False, changed.size, tuple(map(words, changed.types)), samples,

@@ -9,7 +9,7 @@ is named and left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from relup.diagnostics import Diagnostic, RelupError, Severity
@@ -64,7 +64,7 @@ async def rehearse(script: Script, parts: Sequence[Segment]) -> Rehearsal:
         run.failures += [_not_begun(str(d)) for d in error.diagnostics]
     if left := [*_left_out(parts)]:
         message = f"not rehearsed, for it is done outside of all states: {shortened(left)}"
-        run.note("calls_not_rehearsed", message)
+        run.note("call_not_rehearsed", message)
     return run.found((perf_counter() - began) * 1000)
 
 
@@ -218,6 +218,10 @@ class _Run:
             more = f", and {len(found) - 1} more differ" if len(found) > 1 else ""
             message = f"the states of {module} are not the same after the way there and back: {found[0]}{more}"
             self.note("round_trip_differs", message, "warning")
+        self.modules = [
+            replace(m, same=m.processes - len(by_module.get(m.module, []))) if m.way == "back" else m
+            for m in self.modules
+        ]
 
 
 def _code(window: Window, release: Release) -> Mapping[str, Beam]:

@@ -51,7 +51,7 @@ noted(#copy{label = Label} = C, {ok, Ns, Binary, Type, Size, Sample, Held}, #tal
         ns = T#tally.ns + Ns,
         types = maps:update_with(Type, fun(N) -> N + 1 end, 1, T#tally.types),
         sizes = Size ++ T#tally.sizes,
-        samples = [{Label, Lines} || Lines <- Sample] ++ T#tally.samples,
+        samples = [{Label, Ns, hd(Size), Lines} || Lines <- Sample] ++ T#tally.samples,
         held = [{Label, What, Where} || {What, Where} <- Held, length(T#tally.held) < ?FAILURES] ++ T#tally.held
     }};
 noted(#copy{label = Label} = C, {Verdict, Words, Why, Trace}, #tally{failed = Failed, failures = Failures} = T) ->
