@@ -30,6 +30,9 @@ LIBRARIES = {
     "lark": {"document"},
     "click": {"cli"},
     "rich": {"cli", "report"},
+    "pytest": {"testing"},
+    "_pytest": set(),
+    "hypothesis": {"testing"},
 }
 
 

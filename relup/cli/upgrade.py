@@ -31,7 +31,7 @@ from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.planner import find_route
 from relup.planner.emulator import losing_all
-from relup.planner.lint import check_appup
+from relup.planner.lint import check_route
 from relup.report.route import route_lines
 from relup.report.text import outcome_lines
 from relup.targets.limits import limits_to_data
@@ -91,18 +91,8 @@ def _apply(output: Output, request: Request, new: str, home: Home) -> int:
         if route.base.vsn == route.goal.vsn:
             output.result({"status": "nothing_to_do"}, [f"{request.node} runs {running} already"])
             return 0
-        _check(output, route, chain(_of_appups(route), losing_all(route)), strict=request.strict)
+        _check(output, route, chain(check_route(route), losing_all(route)), strict=request.strict)
         return _carry_out(output, client, request, route, known["number"])
-
-
-def _of_appups(route: Route) -> Iterator[Diagnostic]:
-    """Yield what is wrong with the appups that the route is made of, beside what its plans say."""
-    for hop in route.hops:
-        newer, older = (hop.goal, hop.base) if hop.direction == "up" else (hop.base, hop.goal)
-        for application in newer.applications:
-            other = older.application(application.name)
-            if application.appup and other and other.vsn != application.vsn:
-                yield from check_appup(application.appup)
 
 
 def _check(output: Output, route: Route, found: Iterable[Diagnostic], *, strict: bool) -> None:

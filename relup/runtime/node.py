@@ -87,6 +87,7 @@ class Node:
             node_variable.set(None)
 
     live = staticmethod(live)  # what the task of a process runs
+    born_as = Process  # what a process is made as: who watches message boundaries extends it
 
     # ── processes ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,7 +173,7 @@ class Node:
         if not self._open:
             raise NodeStopped(f"node {self.name} is not running; it cannot start {reference.qualname}")
         self._registry.check_free(name)
-        process = Process(self, self._registry.next_pid(), reference, name=name, modules=modules, parent=parent)
+        process = self.born_as(self, self._registry.next_pid(), reference, name=name, modules=modules, parent=parent)
         self._registry.add(process)
         if parent is None and (roots := roots_variable.get()) is not None:
             roots.append(process)
@@ -387,8 +388,7 @@ class Node:
         await self.applications.close()
         self._open = False
         while self.processes:
-            roots = [p for p in self.processes.values() if p.parent is None]
-            await shut_down_all(self, roots[::-1], 5.0)
+            await shut_down_all(self, [p for p in self.processes.values() if p.parent is None][::-1], 5.0)
         for task in [t for t in self._tasks if t is not asyncio.current_task()]:
             task.cancel()
             await asyncio.wait([task])

@@ -28,6 +28,11 @@ class Timer:
         """Whether the message is still to be sent."""
         return self._handle is not None
 
+    @property
+    def pending(self) -> tuple[float, Pid | str, Any]:
+        """When it sends, on the loop's clock, and what to whom; infinity when it does not any more."""
+        return self._handle.when() if self._handle else float("inf"), self._server, self._message
+
     def cancel(self) -> float | None:
         """Do not send; return the seconds that were left, None when it was sent or cancelled before."""
         if self._handle is None:

@@ -4,7 +4,7 @@ An appup by itself is checked as it is written; a way between two releases with 
 Every rule is linear in what it reads, and reads nothing when nothing is known.
 """
 
-from relup.planner.lint.check import check_appup, check_way
+from relup.planner.lint.check import check_appup, check_route, check_way
 from relup.planner.lint.table import RULES, Rule
 
-__all__ = ["RULES", "Rule", "check_appup", "check_way"]
+__all__ = ["RULES", "Rule", "check_appup", "check_route", "check_way"]

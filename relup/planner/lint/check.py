@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from relup.diagnostics import Diagnostic
 from relup.model.appup import Appup
+from relup.model.route import Route
 from relup.planner.legs import Leg
 from relup.planner.lint.calls import check_calls
 from relup.planner.lint.children import check_children, check_deleted
@@ -43,6 +44,16 @@ def check_appup(appup: Appup) -> Iterator[Diagnostic]:
     yield from check_versions(appup)
     yield from check_entries(appup)
     yield from check_inverses(appup)
+
+
+def check_route(route: Route) -> Iterator[Diagnostic]:
+    """Find what is wrong with the appups that a route is made of, beside what its plans say."""
+    for hop in route.hops:
+        newer, older = (hop.goal, hop.base) if hop.direction == "up" else (hop.base, hop.goal)
+        for application in newer.applications:
+            other = older.application(application.name)
+            if application.appup and other and other.vsn != application.vsn:
+                yield from check_appup(application.appup)
 
 
 def check_way(leg: Leg) -> Iterator[Diagnostic]:

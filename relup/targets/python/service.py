@@ -58,15 +58,16 @@ async def serve(
     as_given: bool = False,
     read: Read | None = None,
     disk: Disk = REAL,
+    node_class: Callable[[str], Node] = Node,
 ) -> AsyncIterator[Service]:
     """Run a release folder as a live node inside this event loop, until the block is left.
 
     *name* is the node's (default: the release's); *base* is where homes are kept (default: `RELUP_HOME` or the
     user's state folder). The release that was confirmed last is booted when *release* is one that this node
     has run before, unless *as_given*. *read* reads a release, and unpacks wheels below a folder (default: in this
-    process, which may load what the release brings too); *disk* is how records come to a disk. Raises `InvalidInput`
-    for a folder that is no release, and `Refused` when a node of that name runs already, an application does not
-    start, or others can write the release.
+    process, which may load what the release brings too); *disk* is how records come to a disk; *node_class* makes the
+    node of that name. Raises `InvalidInput` for a folder that is no release, and `Refused` when a node of that name
+    runs already, an application does not start, or others can write the release.
     """
     folder = base or base_folder(os.environ)
     read = read or _read
@@ -82,7 +83,7 @@ async def serve(
         booted, note, records = choose(given, found.records, lambda root: read(root, home.releases), as_given=as_given)
         refuse_unsafe([booted])
         stack.enter_context(aside(libraries() - before))
-        node = await stack.enter_async_context(Node(home.name))
+        node = await stack.enter_async_context(node_class(home.name))
         await _boot(node, booted)
         watchdog = Watchdog(asyncio.get_running_loop())
         watchdog.start()

@@ -1,0 +1,72 @@
+"""An event loop in a thread, for tests that are not asynchronous.
+
+A loop that only turns while the test waits for something would leave a node's timers standing, and a test that talks to
+its node over a blocking socket would wait for ever. So the loop has a thread of its own, and needs no plugin of pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from threading import Thread
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class InThread(Generic[T]):
+    """An asynchronous context, open in a thread of its own from the start until `close`."""
+
+    def __init__(self, context: AbstractAsyncContextManager[T], name: str) -> None:
+        """Enter *context*; raise what that raises."""
+        self._context = context
+        self._entered: Future[T] = Future()
+        self._ended: Future[None] = Future()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+        try:
+            self.value = self._entered.result()
+        except BaseException:
+            self._thread.join()
+            raise
+
+    @property
+    def open(self) -> bool:
+        """Whether it was not closed yet."""
+        return self._thread.is_alive()
+
+    def run(self, work: Coroutine[Any, Any, R]) -> R:
+        """Do *work* in the thread and return what it returns, or raise what it raises."""
+        if not self.open:
+            work.close()
+            raise RuntimeError("this node was stopped")
+        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return waiting.result()
+        except KeyboardInterrupt:
+            waiting.cancel()
+            raise
+
+    def close(self) -> None:
+        """Leave the context and end the thread; raise what leaving raised. Nothing happens the second time."""
+        if self.open:
+            self._loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join()
+            self._ended.result()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._live())
+        except BaseException as error:
+            (self._ended if self._entered.done() else self._entered).set_exception(error)
+        else:
+            self._ended.set_result(None)
+
+    async def _live(self) -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        async with self._context as value:
+            self._entered.set_result(value)
+            await self._closing.wait()

@@ -1,0 +1,156 @@
+"""One test, run as it is, and then with an upgrade at one boundary of each group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import pytest
+
+from relup.diagnostics import RelupError
+from relup.executor import Options, Outcome
+from relup.executor.outcome import Emit
+from relup.model.release import Release
+from relup.report.text import outcome_lines
+from relup.testing.live import AsyncNode
+from relup.testing.seen import Boundary, Seen, alike
+from relup.testing.watching import Watch, is_older
+from relup.testing.ways import way_to
+
+Mode: TypeAlias = Literal["alike", "all", "shapes"]
+Reports: TypeAlias = Sequence[pytest.TestReport]
+Once: TypeAlias = Callable[[Watch | None], Reports]
+"""Runs the test once and returns its reports."""
+End: TypeAlias = Literal["same", "differs", "nothing", "misused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of one test."""
+
+    end: End
+    said: str
+    reports: Reports
+    boundaries: int = 0
+    runs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is tried: an upgrade to *goal*, wherever *server* is about to handle a message."""
+
+    server: str
+    goal: Release
+    mode: Mode
+    unpacked: Path
+
+    def run(self, once: Once) -> Verdict:
+        """Run the test as it is, and with upgrades until one makes a difference."""
+        watch = self._watch()
+        reports = once(watch)
+        plain = watch.seen
+        if not all(r.passed for r in reports):
+            return Verdict("nothing", "is not passed as it is, so nothing was tried", reports)
+        if why := self._misused(plain):
+            return Verdict("misused", why, reports)
+        if why := self._unreached(plain):
+            return Verdict("nothing", why, reports)
+        return self._search(once, plain, reports)
+
+    def _search(self, once: Once, plain: Seen, reports: Reports) -> Verdict:
+        end = Boundary(len(plain.boundaries) + 1, plain.boundaries[-1].server, "")
+        boundaries = (*plain.boundaries, end)
+        done, runs = set[int](), list[Seen]()
+        for boundary in boundaries:
+            if boundary.number in done:
+                continue
+            watch = self._watch(boundary.number, len(plain.boundaries))
+            found = once(watch)
+            runs.append(watch.seen)
+            if said := self._difference(boundary, len(boundaries), watch.seen, found):
+                return Verdict("differs", said, found, len(boundaries), len(runs))
+            done |= {other.number for other in boundaries if self._covers(plain, watch.seen, boundary, other)}
+        return self._same(plain, runs, reports)
+
+    def _watch(self, at: int = 0, last: int = 0) -> Watch:
+        async def upgrade(node: AsyncNode, emit: Emit) -> Outcome:
+            route = await asyncio.to_thread(way_to, node.release, self.goal, self.unpacked)
+            return await node.apply(route, Options(), emit)
+
+        return Watch(self.server, self.goal, upgrade, at, last)
+
+    def _covers(self, plain: Seen, run: Seen, tried: Boundary, other: Boundary) -> bool:
+        """Say whether the run that was upgraded at *tried* makes one at *other* unnecessary."""
+        match self.mode:
+            case "all":
+                return False
+            case "shapes":
+                return bool(other.message) and tried.shape == other.shape
+            case "alike":
+                return run.injected == tried.number < other.number and alike(plain, run, tried.number, other.number)
+
+    # ── what is said ───────────────────────────────────────────────────────────────────────────────────
+
+    def _misused(self, plain: Seen) -> str:
+        """Say that there is no such server, where there should be."""
+        if plain.servers and self.server not in plain.servers and self._has_older(plain):
+            there = ", ".join(sorted(plain.servers))
+            return f"no process of the test's nodes is called {self.server!r}, or of that class: there are {there}"
+        return ""
+
+    def _unreached(self, plain: Seen) -> str:
+        if plain.upgrades_itself:
+            return "upgrades its node itself, so it ran as it is"
+        if not plain.releases:
+            return "starts no node, so nothing was tried"
+        if not self._has_older(plain):
+            return f"starts {', '.join(plain.releases)}, which {self.goal} is no upgrade of, so nothing was tried"
+        return "" if plain.boundaries else f"sends no message to {self.server!r}, so nothing was tried"
+
+    def _has_older(self, plain: Seen) -> bool:
+        return any(is_older(release, self.goal, release.vsn) for release in plain.releases.values())
+
+    def _difference(self, boundary: Boundary, count: int, run: Seen, reports: Reports) -> str:
+        failed = next((r for r in reports if not r.passed), None)
+        if not run.injected:
+            return "the test failed in a run without an upgrade, which it passes otherwise" if failed else ""
+        where = f"boundary {boundary.number} of {count}, {boundary.where}, whose state is {run.state}"
+        if ended := "\n".join(_ended(run)):
+            return f"the first that differs is {where}: upgrading to {self.goal} there does not succeed\n{ended}"
+        if failed:
+            how = f"is {failed.outcome} in its {failed.when}"
+            return f"the first that differs is {where}: upgraded to {self.goal} there, the test {how}"
+        return ""
+
+    def _same(self, plain: Seen, runs: Sequence[Seen], reports: Reports) -> Verdict:
+        count = len(plain.boundaries) + 1
+        lost = sum(not run.injected for run in runs)
+        if lost == len(runs):
+            said = f"did not come again to any of its {count} boundaries, so nothing was tried"
+            return Verdict("nothing", said, reports, count)
+        said = f"{count} boundaries in {len(runs)} groups, {len(runs) - lost} upgrades: no difference"
+        if lost:
+            said += f"; {lost} boundaries were not met again: the test takes another course each time"
+        if strays := sum(bool(run.injected) and not _repeats(plain, run) for run in runs):
+            said += f"; {strays} runs did not repeat what came before the boundary"
+        return Verdict("same", said, reports, count, len(runs) - lost)
+
+
+def _ended(run: Seen) -> Iterator[str]:
+    """Yield why the upgrade is no success, if it is none."""
+    match run.error, run.outcome:
+        case RelupError(diagnostics=diagnostics), _:
+            yield from (f"  {d}" for d in diagnostics)
+        case Exception() as error, _:
+            yield f"  {type(error).__name__}: {error}"
+        case None, Outcome(status=status) as outcome if status != "done":
+            yield from (f"  {line}" for line in outcome_lines(outcome))
+
+
+def _repeats(plain: Seen, run: Seen) -> bool:
+    """Say whether a run said the same as the plain one until its upgrade."""
+    before = plain.boundaries[min(run.injected, len(plain.boundaries)) - 1].heard
+    return plain.said[:before] == run.said[:before]
