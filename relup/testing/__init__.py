@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from relup.testing.failures import UpgradeFailed
     from relup.testing.live import AsyncNode, running
     from relup.testing.nodes import Node, Nodes, start
-    from relup.testing.round_trip import assert_round_trip
+    from relup.testing.round_trip import RoundTripFailed, assert_round_trip
 
 __all__ = [
     "EFFECTS",
@@ -25,6 +25,7 @@ __all__ = [
     "Node",
     "Nodes",
     "OwnerLost",
+    "RoundTripFailed",
     "Subject",
     "UpgradeFailed",
     "assert_round_trip",
@@ -40,6 +41,7 @@ def __getattr__(name: str) -> Any:
         "AsyncNode": "live",
         "Node": "nodes",
         "Nodes": "nodes",
+        "RoundTripFailed": "round_trip",
         "UpgradeFailed": "failures",
         "assert_round_trip": "round_trip",
         "running": "live",

@@ -23,6 +23,7 @@ from relup.model.release import Release
 from relup.model.route import Route
 from relup.runtime import Node as RuntimeNode
 from relup.runtime import Pid, Process, ProcessError, sys
+from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.service import Service, serve
 from relup.testing.copying import copied
 from relup.testing.failures import End, UpgradeFailed, refused
@@ -48,6 +49,11 @@ class AsyncNode:
     def node(self) -> RuntimeNode:
         """The node itself, for what is not here: `relup.runtime` and its modules `sys` and `supervisor` take it."""
         return self._service.node
+
+    @property
+    def target(self) -> ReleaseHandler:
+        """What an upgrade is applied to, for `check_target`."""
+        return self._service.handler
 
     @property
     def release(self) -> Release:

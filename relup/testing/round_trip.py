@@ -1,36 +1,154 @@
 """Drawn states through the `code_change` of a server, up and down again.
 
-A rehearsal tries the states that there are; this tries those that might be. The code of the older release is loaded and
-that of the newer one staged and swapped in, as an upgrade does it, so that `counterpart` and `migrate` mean what they
-mean there; but no application is started, and no process runs. What the appup gives as `extra` is given here.
+A rehearsal tries the states that there are; this tries those that might be. Validity of a migration cannot be decided;
+what can be is whether the older release gets back what it gave, and hypothesis finds the smallest state for which it
+does not.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from copy import deepcopy
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import isawaitable
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any
 
-from hypothesis import given, settings
+import hypothesis
 from hypothesis.strategies import SearchStrategy
 
-from relup.diagnostics import Diagnostic, InvalidInput, RelupError, in_words
-from relup.document import read_sources
-from relup.model.instructions import CodeChange, ModuleChange
-from relup.model.release import Release
-from relup.model.windows import Window, inverse, segments
-from relup.planner import plan
-from relup.runtime import ClassReference, Down, GenServer, Node, Pid, Process
+from relup.diagnostics import in_words
 from relup.targets.python.blame import place_of
-from relup.targets.python.differing import Then, differences, short
+from relup.targets.python.differing import Then, differences
 from relup.targets.python.rehearsing import NO_STATES
-from relup.targets.python.snapshot import Memory, changed
-from relup.targets.python.stage import Stage
+from relup.targets.python.snapshot import Memory, Snapshot, holds
+from relup.testing.changing import Changing, Way, changing
+from relup.testing.copying import copied
+from relup.testing.nodes import told
 from relup.testing.threads import InThread
-from relup.testing.ways import locate, read
+from relup.testing.ways import locate
+
+LONGEST = 2_000
+"""Characters of a state that are shown."""
+
+
+class RoundTripFailed(AssertionError):
+    """A state does not survive the way up and down again."""
+
+
+def assert_round_trip(
+    strategy: SearchStrategy[Any] | Callable[[], SearchStrategy[Any]],
+    old: str | Path,
+    new: str | Path,
+    server: str,
+    *,
+    lossy: Callable[[Any], Any] | None = None,
+    same: Callable[[Any, Any], bool] | None = None,
+    may_mutate: bool = False,
+    settings: hypothesis.settings | None = None,
+) -> None:
+    """Check that states of *server* come back from release *new* as they went there from *old*.
+
+    *strategy* draws states of the older release, or is a function that returns such a strategy: it is called once that
+    release's code is loaded, and may import its classes. *server* is `module:Class`, or a module with one server.
+    States are compared after *lossy*, where something may get lost: it returns what has to stay. *same* compares a
+    state with what came back in its own way instead. A `code_change` that changes in place what it is given fails too,
+    unless it *may_mutate*: an upgrade has to be able to undo it. *settings* are hypothesis' (default: those in force).
+
+    Raises `RoundTripFailed` with the smallest state found, and the first difference or the direction that raised;
+    `InvalidInput` and `Refused` with everything that is wrong with the releases. OTP has no counterpart.
+    """
+    __tracebackhide__ = True
+    places = (Path.cwd(), Path(sys._getframe(1).f_code.co_filename).parent)
+
+    def states() -> SearchStrategy[Any]:
+        return strategy if isinstance(strategy, SearchStrategy) else strategy()
+
+    context = told(lambda: changing(locate(old, places), locate(new, places), server, states))
+    thread = told(lambda: InThread(context, "relup round trip"))
+    try:
+        _check(_Trip(thread, lossy, same, may_mutate), settings or hypothesis.settings())
+    finally:
+        thread.close()
+
+
+def _check(trip: _Trip, settings: hypothesis.settings) -> None:
+    __tracebackhide__ = True
+
+    @hypothesis.settings(settings, report_multiple_bugs=False)
+    @hypothesis.given(trip.thread.value.prepared)
+    def check(state: Any) -> None:
+        __tracebackhide__ = True
+        trip.check(state)
+
+    check()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trip:
+    """The way there and back, and what of it has to be the same."""
+
+    thread: InThread[Changing]
+    lossy: Callable[[Any], Any] | None
+    same: Callable[[Any, Any], bool] | None
+    may_mutate: bool
+
+    def check(self, state: Any) -> None:
+        """Raise `RoundTripFailed` unless *state* comes back."""
+        __tracebackhide__ = True
+        drawn = copied(state, self.thread.value.owned)
+        there = self._change(drawn, state, "up")
+        back = self._change(drawn, there, "down")
+        if self.same is not None:
+            found = "" if self.same(drawn, back) else f"it is not the same, says {_called(self.same)}"
+        else:
+            found = self._difference(drawn, back)
+        if found:
+            more = f"\nin the newer release it was: {_shown(there)}"
+            raise self._failed("what comes back is another state than what went there", drawn, f"  {found}{more}")
+
+    def _change(self, drawn: Any, state: Any, way: Way) -> Any:
+        """Return the state on the other side; raise where `code_change` does, or changes what it was given."""
+        __tracebackhide__ = True
+        before = self._then(state)
+        try:
+            made = self._made(state, way)
+        except Exception as error:
+            more = f"  {in_words(error)}{place_of(error)}"
+            raise self._failed(f"code_change raises on the way {way}", drawn, more) from error
+        if not (self.may_mutate or holds(before[1])):
+            first = next(differences(before[0], self._then(state)[0]), "state: changed")
+            what = f"code_change changes in place what it is given, on the way {way}"
+            raise self._failed(what, drawn, f"  {first}\nmake a new state, or say may_mutate=True")
+        if type(made) in NO_STATES and (made is not None or state is not None):
+            raise self._failed(f"code_change returns no state on the way {way}", drawn, f"  it returns {_shown(made)}")
+        return made
+
+    def _made(self, state: Any, way: Way) -> Any:
+        changing = self.thread.value
+        for step in changing.steps[way]:
+            state = changing.change(state, step)
+            if isawaitable(state):
+                state = self.thread.run(changing.awaited(state))
+        return state
+
+    def _difference(self, drawn: Any, back: Any) -> str:
+        lossy = self.lossy or (lambda state: state)
+        before, after = self._then(lossy(drawn))[0], self._then(lossy(back))[0]
+        return next(differences(before, after, exact=True), "")
+
+    def _then(self, state: Any) -> tuple[Then, Snapshot]:
+        snapshot = Memory(self.thread.value.owned).remember(state)
+        return Then(state, snapshot), snapshot
+
+    def _failed(self, what: str, drawn: Any, more: str) -> RoundTripFailed:
+        return RoundTripFailed(f"{self.thread.value.server}: {what}\n{more}\nthe smallest state found: {_shown(drawn)}")
+
+
+def _called(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", repr(function))
+
+
+def _shown(state: Any) -> str:
+    text = repr(state)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"

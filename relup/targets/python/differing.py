@@ -73,18 +73,18 @@ class Then:
             return old == new
         return all(self._alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
 
-    def parts(self, value: Any) -> tuple[str, dict[str, Any]] | None:
+    def parts(self, value: Any) -> tuple[type, dict[str, Any]] | None:
         """Return what a value was and what it consisted of, by how that is written; None for what is one thing."""
         held = self._held.get(id(value))
+        was: type = type(value)
         if held is None:
             if not isinstance(value, tuple):
                 return None
-            return type_name(type(value)), {f"[{n}]": v for n, v in enumerate(tuple.__iter__(value))}
-        name, found = type_name(type(value)), dict[str, Any]()
+            return was, {f"[{n}]": v for n, v in enumerate(tuple.__iter__(value))}
+        found = dict[str, Any]()
         for contents in held:
             if isinstance(contents, tuple) and len(contents) == 4 and isinstance(contents[0], type):
-                kind, fields, kept, _ = contents
-                name = type_name(kind)
+                was, fields, kept, _ = contents
                 found |= {f".{key}": v for key, v in {**(fields or {}), **kept}.items()}
             elif isinstance(contents, dict):
                 found |= {f"[{short(key)}]": v for key, v in contents.items()}
@@ -92,11 +92,14 @@ class Then:
                 found["{…}"] = frozenset(contents) if isinstance(contents, set) else bytes(contents)
             else:
                 found |= {f"[{n}]": v for n, v in enumerate(contents)}
-        return name, found
+        return was, found
 
 
-def differences(before: Then, after: Then) -> Iterator[str]:
-    """Yield where *after* differs, and how, the shallow parts first: `state['rows'][0]: 3 → '3'`."""
+def differences(before: Then, after: Then, *, exact: bool = False) -> Iterator[str]:
+    """Yield where *after* differs, and how, the shallow parts first: `state['rows'][0]: 3 → '3'`.
+
+    Classes of two versions are the same to it if they are called the same, unless it is to be *exact*.
+    """
     pending, seen = [("state", before.state, after.state)], set[tuple[int, int]]()
     while pending and len(seen) < MOST:
         path, old, new = pending.pop(0)
@@ -106,9 +109,13 @@ def differences(before: Then, after: Then) -> Iterator[str]:
         was, now = before.parts(old), after.parts(new)
         if was is None or now is None:
             if was is not now or not _same(old, new):
-                yield f"{path}: {short(old)} → {short(new)}"
-        elif was[0] != now[0]:
-            yield f"{path}: a {was[0]} → a {now[0]}"
+                looks = " (of another version)" if short(old) == short(new) else ""
+                yield f"{path}: {short(old)} → {short(new)}{looks}"
+        elif (names := (type_name(was[0]), type_name(now[0])))[0] != names[1]:
+            yield f"{path}: a {names[0]} → a {names[1]}"
+            continue
+        elif exact and was[0] is not now[0]:
+            yield f"{path}: a {names[0]} → a {names[0]} of another version"
             continue
         if was is None or now is None:
             continue

@@ -1,0 +1,162 @@
+"""The `code_change` of one server, both ways, without a node that runs.
+
+The code of the older release is loaded and that of the newer one staged and swapped in, as an upgrade does it, so that
+`counterpart` and `migrate` mean what they mean there. No application is started, and no process lives. What the appup
+gives as `extra` is given here, and the versions are those that an upgrade tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, TypeAlias
+
+from relup.diagnostics import Diagnostic, InvalidInput, Refused, in_words
+from relup.document import read_extensions, read_sources
+from relup.model.instructions import Direction, ModuleChange
+from relup.model.naming import shortened
+from relup.model.release import Release
+from relup.model.relup import Relup
+from relup.model.windows import Window, inverse, segments
+from relup.planner import plan
+from relup.runtime import ClassReference, Down, GenServer, Node, Pid, Process
+from relup.runtime.code import CodeError
+from relup.runtime.context import inside
+from relup.targets.python.stage import Stage
+from relup.testing.ways import read
+
+Way: TypeAlias = Literal["up", "down"]
+PATIENCE = 5.0
+"""Seconds that an `async def code_change` may take (OTP's)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of `code_change`, as the plan makes it."""
+
+    module: str
+    old_vsn: Any
+    extra: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """What calls the `code_change`; `prepared` is what the test made of the older release's code."""
+
+    node: Node
+    reference: ClassReference
+    steps: dict[Way, list[Step]]
+    relup: Relup
+    prepared: Any
+
+    @property
+    def server(self) -> str:
+        """Who is asked, and between which releases."""
+        return f"{self.reference.module}:{self.reference.qualname} of {self.relup}"
+
+    def owned(self, kind: type) -> bool:
+        """Say whether a class is one of the releases'."""
+        return self.node.code.loaded(kind.__module__)
+
+    def change(self, state: Any, step: Step) -> Any:
+        """Return what the code makes of a state, or an awaitable of it; raise what it raises."""
+        process = Process(self.node, Pid(1), self.reference)
+        process.state = state
+        with inside(self.node):
+            return process.change_code(step.module, step.old_vsn, deepcopy(step.extra))
+
+    async def awaited(self, state: Awaitable[Any]) -> Any:
+        """Return what an `async def code_change` makes of a state."""
+        with inside(self.node):
+            return await asyncio.wait_for(state, PATIENCE)
+
+
+@asynccontextmanager
+async def changing(old: Path, new: Path, server: str, prepare: Callable[[], Any]) -> AsyncIterator[Changing]:
+    """Load both releases for the length of the block; call *prepare* when only the older one is.
+
+    Raises `InvalidInput` and `Refused` with everything that keeps the newer one from being loaded.
+    """
+    with TemporaryDirectory(prefix="relup-") as folder:
+        base, goal = read(old, Path(folder)), read(new, Path(folder))
+        relup = plan(base, goal, "up")
+        async with Node("round-trip") as node:
+            reference, prepared = _booted(node, base, server, prepare)
+            stage = Stage(node.code, relup)
+            windows = [s for s in segments(relup.script) if isinstance(s, Window)]
+            try:
+                await stage.prepare(windows)
+                staged = [s for window in windows if (s := stage.of(window))]
+                for each in staged:
+                    each.swap()
+                yield Changing(node, reference, _steps(relup, windows, stage, reference), relup, prepared)
+                for each in reversed(staged):
+                    each.undo()
+            finally:
+                stage.close()
+
+
+def _booted(node: Node, base: Release, server: str, prepare: Callable[[], Any]) -> tuple[ClassReference, Any]:
+    """Load the older release and find the server in it."""
+    try:
+        node.code.boot(read_sources(base) | read_extensions(base))
+        with inside(node):
+            return node.code.reference(_class(base, server)), prepare()
+    except CodeError as error:
+        hint = "stop the node that runs it, and import nothing of it from elsewhere"
+        raise Refused([Diagnostic("already_loaded", str(error), hint=hint)]) from None
+
+
+def _class(base: Release, server: str) -> type:
+    """Return the class that *server* means: `module:Class`, or the only server of a module."""
+    module, _, name = server.partition(":")
+    modules = [m for a in base.applications for m in a.modules]
+    if module not in modules:
+        raise _wrong(f"{base} has no module {module!r}: it has {shortened(sorted(modules))}")
+    try:
+        found = vars(import_module(module))
+    except Exception as error:
+        raise _wrong(f"module {module!r} of {base} cannot be imported: {in_words(error)}") from error
+    servers = {
+        k: v for k, v in found.items() if isinstance(v, type) and issubclass(v, GenServer) and v.__module__ == module
+    }
+    if name in servers or (not name and len(servers) == 1):
+        return servers[name] if name else next(iter(servers.values()))
+    which = f"no server {name!r}" if name else f"{len(servers)} servers"
+    raise _wrong(
+        f"module {module!r} of {base} has {which}: say module:Class, of {shortened(sorted(servers)) or 'none'}"
+    )
+
+
+def _steps(relup: Relup, windows: Sequence[Window], stage: Stage, reference: ClassReference) -> dict[Way, list[Step]]:
+    """Return what the plan does with states of the server, there and on the way back. Raises `InvalidInput`."""
+    module = reference.module
+    undoing = [inverse(window, relup.way_back or ())[0] for window in reversed(windows)]
+    found: dict[Way, list[Step]] = {
+        "up": [_step(part, mode, stage.vsn(module, mode, "goal")) for mode, part in _of(module, windows)],
+        "down": [_step(part, mode, stage.vsn(module, mode, "base")) for mode, part in _of(module, undoing)],
+    }
+    if lacking := [way for way, steps in found.items() if not steps]:
+        message = f"the appup has no code_change of {module} on the way {' and '.join(lacking)}"
+        hint = f"- update: {{module: {module}, change: advanced}}"
+        raise InvalidInput([Diagnostic("no_code_change", message, relup.goal.location, hint=hint)])
+    return found
+
+
+def _of(module: str, windows: Sequence[Window]) -> list[tuple[Direction, ModuleChange]]:
+    changes = [change for window in windows for change in (*window.before, *window.after)]
+    return [(change.mode, part) for change in changes for part in change.changes if part.module == module]
+
+
+def _step(part: ModuleChange, mode: Direction, vsn: Any) -> Step:
+    return Step(part.module, Down(vsn) if mode == "down" else vsn, part.extra)
+
+
+def _wrong(message: str) -> InvalidInput:
+    return InvalidInput([Diagnostic("no_such_server", message)])
