@@ -74,8 +74,10 @@ def assert_round_trip(
 
 def _check(trip: _Trip, settings: hypothesis.settings) -> None:
     __tracebackhide__ = True
+    # to explain a failure hypothesis traces every line that is run, and the lines are relup's
+    phases = [phase for phase in settings.phases if phase is not hypothesis.Phase.explain]
 
-    @hypothesis.settings(settings, report_multiple_bugs=False)
+    @hypothesis.settings(settings, report_multiple_bugs=False, phases=phases)
     @hypothesis.given(trip.thread.value.prepared)
     def check(state: Any) -> None:
         __tracebackhide__ = True

@@ -12,7 +12,7 @@ For an upgrade that finds the same node makes the same node of it (1): a run upg
 upgraded at i had right after its upgrade, and that is what it has at j as well (2). The test knows the same (3), so
 from there on the two runs are one; and before j the second is the run without an upgrade, which went well. So what the
 test says of i holds for j, as long as the program does the same when it is run again, and keeps nothing in files or in
-other programs. What a print cannot see into equals nothing: a node that holds such a thing is never the same (`prints`).
+other programs. What a print cannot see into equals nothing: a node that holds such a thing is never the same.
 
 It is the idea of Tedsuto (Pina and Hicks, 2016), and of Hayden and others (2012): run a test, learn where updates could
 happen, and try one of each group that behaves the same. They compare what the program does between two points with what

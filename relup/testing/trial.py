@@ -121,7 +121,7 @@ class Trial:
         if ended := "\n".join(_ended(run)):
             return f"the first that differs is {where}: upgrading to {self.goal} there does not succeed\n{ended}"
         if failed:
-            how = f"is {failed.outcome} in its {failed.when}"
+            how = f"{'fails' if failed.failed else 'is skipped'} in its {failed.when}"
             return f"the first that differs is {where}: upgraded to {self.goal} there, the test {how}"
         return ""
 
@@ -151,6 +151,6 @@ def _ended(run: Seen) -> Iterator[str]:
 
 
 def _repeats(plain: Seen, run: Seen) -> bool:
-    """Say whether a run said the same as the plain one until its upgrade."""
-    before = plain.boundaries[min(run.injected, len(plain.boundaries)) - 1].heard
-    return plain.said[:before] == run.said[:before]
+    """Say whether the server was sent the same kinds of messages until the upgrade, in the same kinds of states."""
+    before = slice(run.injected - 1)
+    return [b.shape for b in plain.boundaries[before]] == [b.shape for b in run.boundaries[before]]

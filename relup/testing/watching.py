@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,8 @@ class Watch:
         self._at, self._last = at, last
         self._nodes: dict[Node, tuple[AsyncNode, Context, str]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._ended: Future[None] | None = None
+        """Done when the injected upgrade is; the nodes of one test may live in several loops."""
         self._printer, self._answers = Printer(self._owned, within_run=True), Printer(self._owned, within_run=False)
 
     # ── what the test does ─────────────────────────────────────────────────────────────────────────────
@@ -105,8 +108,8 @@ class Watch:
 
     async def quiet(self) -> None:
         """Wait until an upgrade that was injected has come to its end."""
-        if self._task is not None and self._task is not asyncio.current_task():
-            await asyncio.wait([self._task])
+        if self._ended is not None and not self._ended.done():
+            await asyncio.wrap_future(self._ended)
 
     def said(self, what: str, *said: Any) -> None:
         """Note what the test asked and what it was answered."""
@@ -169,10 +172,12 @@ class Watch:
         process.node.held += 1
         process.node.clock.stop()
         node, context, _ = self._nodes[process.node]
-        work = self._inject(node, process)
+        self._ended = Future()
+        self._ended.set_running_or_notify_cancel()  # whoever waits no more for it does not end it
+        work = self._inject(node, process, self._ended)
         self._task = process.node.loop.create_task(work, name="relup injected upgrade", context=context.copy())
 
-    async def _inject(self, node: AsyncNode, process: Process) -> None:
+    async def _inject(self, node: AsyncNode, process: Process, ended: Future[None]) -> None:
         held = [process]
 
         def let_go() -> None:
@@ -193,6 +198,7 @@ class Watch:
             let_go()
             if process.alive and process.mailbox and not process.holds:
                 process.wake()
+            ended.set_result(None)
 
     def _owned(self, kind: type) -> bool:
         return any(node.code.loaded(kind.__module__) for node in self._nodes)

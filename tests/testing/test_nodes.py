@@ -1,0 +1,114 @@
+"""A test starts nodes, drives them without `async` and with it, and is told what did not go as it says."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from relup.diagnostics import InvalidInput, Refused
+from relup.runtime import NoProcess
+from relup.testing import Nodes, UpgradeFailed, running, start
+from tests.testing import program
+
+
+def test_a_node_is_driven_upgraded_and_downgraded_without_async(tmp_path: Path, relup_node: Nodes) -> None:
+    node = relup_node.start(program.old(tmp_path / "1"))
+    assert node.call("tally", ("add", 2)) == 2
+    node.cast("tally", "double")
+    node.send("tally", "hello")
+    assert node.state("tally") == {"total": 4, "told": "hello"}
+    outcome = node.upgrade(program.new(tmp_path / "2"))
+    assert (outcome.status, node.vsn, node.release.name) == ("done", "2", "shop")
+    assert node.states() == {"tally": {"total": 4, "told": "hello", "by": 1}, "other": {"total": 0, "by": 1}}
+    assert node.downgrade().goal == "1"
+    assert node.states() == {"tally": {"total": 4, "told": "hello"}, "other": {"total": 0}}
+
+
+def test_an_asynchronous_test_has_the_node_in_its_own_loop(tmp_path: Path) -> None:
+    async def drive() -> None:
+        async with running(program.old(tmp_path / "1")) as node:
+            assert await node.call("tally", ("ask", "other")) == 0
+            await node.settle()
+            await node.upgrade(program.new(tmp_path / "2"))
+            assert await node.state("other") == {"total": 0, "by": 1}
+            assert node.node.loop is asyncio.get_running_loop()
+
+    asyncio.run(drive())
+
+
+def test_settle_waits_for_messages_that_servers_send_each_other(tmp_path: Path, relup_node: Nodes) -> None:
+    node = relup_node.start(program.old(tmp_path / "1"))
+    node.call("other", ("add", 3))
+    for _ in range(3):
+        node.call("tally", ("ask", "other"))
+    node.settle()
+    assert node.states()["other"] == {"total": 24}
+
+
+def test_a_state_that_was_looked_at_does_not_change_with_the_server(tmp_path: Path, relup_node: Nodes) -> None:
+    node = relup_node.start(program.old(tmp_path / "1"))
+    lock = threading.Lock()
+    node.send("tally", [{"deep": [1]}, lock])
+    before = node.state("tally")
+    node.node.process("tally").state["told"][0]["deep"].append(2)
+    assert before["told"] == [{"deep": [1]}, lock]
+    assert node.state("tally")["told"][0] == {"deep": [1, 2]}
+
+
+def test_nothing_is_left_of_a_node_that_was_stopped(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with start(program.old(tmp_path / "1")) as node:
+        assert "shop.tally" in sys.modules
+    assert "shop.tally" not in sys.modules
+    assert threading.active_count() == before
+    node.stop()
+    with pytest.raises(RuntimeError, match="was stopped"):
+        node.call("tally", ("add", 1))
+
+
+def test_several_nodes_live_in_one_test_where_their_modules_have_names_of_their_own(
+    tmp_path: Path, relup_node: Nodes
+) -> None:
+    first, second = (relup_node.start(program.old(tmp_path / name, name)) for name in ("shop", "kiosk"))
+    assert (first.call("tally", ("add", 1)), second.call("tally", ("add", 2))) == (1, 2)
+    with pytest.raises(Refused, match="already_loaded"):
+        relup_node.start(tmp_path / "shop", name="another")
+    first.stop()
+    assert relup_node.start(tmp_path / "shop", name="another").state("tally") == {"total": 0}
+
+
+def test_an_upgrade_that_ends_otherwise_than_expected_fails_the_test(tmp_path: Path, relup_node: Nodes) -> None:
+    node = relup_node.start(program.old(tmp_path / "1"))
+    node.call("tally", ("add", 2))
+    bad = program.new(tmp_path / "2", program.RAISES_AT_2)
+    with pytest.raises(UpgradeFailed, match=r"expected 'done', ended 'rolled back'\n.*ZeroDivisionError") as raised:
+        node.upgrade(bad)
+    assert raised.value.outcome.status == "rolled_back"
+    assert node.upgrade(bad, expect="rolled_back").exit_code == 5
+    with pytest.raises(UpgradeFailed, match="expected 'rolled back', ended 'done'"):
+        node.upgrade(program.new(tmp_path / "3"), expect="rolled_back")
+    with pytest.raises(UpgradeFailed, match="the node runs shop 2 already"):
+        node.upgrade(tmp_path / "3")
+    assert node.upgrade(tmp_path / "3", expect="refused").status == "refused"
+
+
+def test_what_is_wrong_with_a_release_is_told_at_once(tmp_path: Path, relup_node: Nodes) -> None:
+    bad = program.old(tmp_path / "1")
+    (bad / "shop" / "tally.py").write_text("def (")
+    (bad / "release.yaml").write_text("name: shop\nvsn: '1'\napplications:\n  - vsn: '1'\n  - name: 7\n")
+    with pytest.raises(InvalidInput) as raised:
+        relup_node.start(bad)
+    assert len(raised.value.diagnostics) > 1
+    with pytest.raises(InvalidInput, match="there is no release 'nowhere': looked for"):
+        relup_node.start("nowhere")
+    node = relup_node.start(program.old(tmp_path / "good"))
+    with pytest.raises(InvalidInput, match="no_relup"):
+        node.upgrade(program.new(tmp_path / "2", appup=program.APPUP.replace('from: "1"', 'from: "0"')))
+    with pytest.raises(Refused, match="it leads to nothing"):
+        node.downgrade()
+    with pytest.raises(NoProcess):
+        node.cast("nobody", "hello")

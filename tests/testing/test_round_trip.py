@@ -1,0 +1,120 @@
+"""A state that does not come back is found, shown as small as it can be, with the place of the difference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+
+from relup.diagnostics import InvalidInput
+from relup.testing import RoundTripFailed, assert_round_trip
+from tests.testing import program
+
+STATES = st.fixed_dictionaries({"total": st.integers()}, optional={"told": st.lists(st.integers())})
+FEW = settings(max_examples=40, deadline=None, database=None, derandomize=True)
+BACK = 'return {key: value for key, value in state.items() if key != "by"}'
+CASES = {
+    "it comes back": (program.NEW, {}, None),
+    "something is lost": (
+        program.NEW.replace('!= "by"', 'not in ("by", "told")'),
+        {},
+        r"another state[^\n]*\n  - state\['told'\]: \[\]\n.*\{'total': 0, 'told': \[\], 'by': 1\}\n"
+        r".*smallest state found: \{'total': 0, 'told': \[\]\}",
+    ),
+    "something may be lost": (
+        program.NEW.replace('!= "by"', 'not in ("by", "told")'),
+        {"lossy": lambda state: state["total"]},
+        None,
+    ),
+    "it is the same for somebody": (
+        program.NEW.replace('!= "by"', 'not in ("by", "told")'),
+        {"same": lambda before, after: before["total"] == after["total"]},
+        None,
+    ),
+    "the way up raises": (
+        program.NEW.replace('{**state, "by": 1}', '{**state, "by": 1 // (state["total"] < 6)}'),
+        {},
+        r"raises on the way up\n  ZeroDivisionError: .*tally.py:\d+\)\n.*\{'total': 6\}",
+    ),
+    "the way down raises": (
+        program.NEW.replace(BACK, 'raise KeyError("by")'),
+        {},
+        "raises on the way down\n  KeyError",
+    ),
+    "it changes what it is given": (
+        program.NEW.replace('return {**state, "by": 1}', "state['by'] = 1; return state"),
+        {},
+        r"changes in place what it is given, on the way up\n  \+ state\['by'\]: 1\n.*may_mutate",
+    ),
+    "it may change what it is given": (
+        program.NEW.replace('return {**state, "by": 1}', "state['by'] = 1; return state"),
+        {"may_mutate": True},
+        None,
+    ),
+    "it misses a return": (
+        program.NEW.replace('return {**state, "by": 1}', "{**state, 'by': 1}"),
+        {},
+        "returns no state on the way up\n  it returns None",
+    ),
+    "it is async": (program.NEW.replace("def code_change", "async def code_change"), {}, None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_state_comes_back_or_it_is_told_why_not(tmp_path: Path, case: str) -> None:
+    tally, options, told = CASES[case]
+    old, new = program.old(tmp_path / "1"), program.new(tmp_path / "2", tally)
+    if told is None:
+        assert_round_trip(STATES, old, new, "shop.tally", settings=FEW, **options)
+        return
+    with pytest.raises(RoundTripFailed, match=rf"(?s)shop.tally:Tally of shop 1 → 2: .*{told}") as raised:
+        assert_round_trip(STATES, old, new, "shop.tally:Tally", settings=FEW, **options)
+    assert "raises" not in told or isinstance(raised.value.__cause__, ZeroDivisionError | KeyError)
+
+
+MODEL = """
+    from dataclasses import dataclass
+    @dataclass
+    class Row:
+        n: int
+"""
+
+
+def test_an_instance_of_the_newer_release_is_no_state_of_the_older(tmp_path: Path) -> None:
+    tally = program.OLD + "\n        def code_change(self, old_vsn, state, extra):\n            return Row(state.n)\n"
+    tally = tally.replace("    from relup", "    from shop.model import Row\n    from relup", 1)
+    appup = program.APPUP.replace(
+        "advanced}}", "advanced, depends: [shop.model]}}\n          - load_module: shop.model"
+    )
+    old, new = program.old(tmp_path / "1"), program.new(tmp_path / "2", tally, appup)
+    for release in (old, new):
+        (release / "shop" / "model.py").write_text(f"# {release.name}" + program.dedent(MODEL))
+    (old / "shop" / "tally.py").write_text(
+        program.dedent(program.OLD).replace("from relup", "import shop.model\nfrom relup", 1)
+    )
+
+    def rows() -> Any:
+        from shop.model import Row  # type: ignore[import-not-found]
+
+        return st.builds(Row, st.integers())
+
+    with pytest.raises(RoundTripFailed, match=r"state: a shop\.model\.Row → a shop\.model\.Row of another version"):
+        assert_round_trip(rows, old, new, "shop.tally", settings=settings(FEW, phases=[Phase.generate]))
+
+
+def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+    old, new = program.old(tmp_path / "1"), program.new(tmp_path / "2")
+    soft = program.new(tmp_path / "soft", appup=program.APPUP.replace(", change: advanced", ""))
+    one_way = program.new(tmp_path / "one_way", appup=program.APPUP.partition("    down:")[0] + "    down: []\n")
+    for server, release, told in (
+        ("shop.nothing", new, "has no module 'shop.nothing': it has shop"),
+        ("shop.tally:Top", new, "has no server 'Top': say module:Class, of Tally"),
+        ("shop.app", new, "has 0 servers"),
+        ("shop.tally", soft, "no code_change of shop.tally on the way up and down"),
+        ("shop.tally", one_way, "no code_change of shop.tally on the way down"),
+    ):
+        with pytest.raises(InvalidInput, match=told):
+            assert_round_trip(STATES, old, release, server)
