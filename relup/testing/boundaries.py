@@ -131,7 +131,7 @@ class AtEveryBoundary:
             terminalreporter.line(line)
 
     def _lines(self) -> Iterator[str]:
-        yield from (f"{test}: {said}" for test, said in sorted(self._said.items()))
+        yield from (f"{test}: {said.splitlines()[0]}" for test, said in sorted(self._said.items()))
         if not self._runs:
             yield "nothing was tried: this run says nothing about upgrades"
 
