@@ -37,7 +37,7 @@ class AtEveryBoundary:
         self._unpacked = TemporaryDirectory(prefix="relup-")
         self._goals: dict[Path, Release] = {}
         self._said: dict[str, str] = {}
-        self._runs, self._without = 0, 0
+        self._runs = 0
         if given := config.getoption("relup_upgrade"):
             try:
                 self._goal(given, [config.invocation_params.dir])
@@ -48,9 +48,8 @@ class AtEveryBoundary:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Run a test that uses the fixture, and report of it what the trial says."""
-        if FIXTURE not in getattr(item, "fixturenames", ()):
-            self._without += 1
+        """Run a test that uses the fixture, or has the marker, and report of it what the trial says."""
+        if FIXTURE not in getattr(item, "fixturenames", ()) and item.get_closest_marker("relup") is None:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in _told(item, self._verdict(item, partial(self._once, item, nextitem))):
@@ -61,6 +60,7 @@ class AtEveryBoundary:
     def _once(self, item: pytest.Item, nextitem: pytest.Item | None, watch: Watch | None) -> Reports:
         """Run a test from setup to teardown, as pytest does, without telling anybody."""
         item.stash[WATCH] = watch
+        getattr(item, "_report_sections", []).clear()  # what an earlier run printed
         runner: Any = self._config.pluginmanager.getplugin("runner")
         reports: Reports = runner.runtestprotocol(item, log=False, nextitem=nextitem)
         return reports

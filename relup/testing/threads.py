@@ -7,22 +7,28 @@ its node over a blocking socket would wait for ever. So the loop has a thread of
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
+from relup.targets.python.stacks import above, in_a_line
+
 T = TypeVar("T")
 R = TypeVar("R")
+SILENCE = 30.0
+"""Seconds without an answer after which it is asked whether the loop turns, and how long that may take."""
 
 
 class InThread(Generic[T]):
     """An asynchronous context, open in a thread of its own from the start until `close`."""
 
-    def __init__(self, context: AbstractAsyncContextManager[T], name: str) -> None:
+    def __init__(self, context: AbstractAsyncContextManager[T], name: str, silence: float = SILENCE) -> None:
         """Enter *context*; raise what that raises."""
         self._context = context
+        self._silence = silence
         self._entered: Future[T] = Future()
         self._ended: Future[None] = Future()
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -30,7 +36,8 @@ class InThread(Generic[T]):
         try:
             self.value = self._entered.result()
         except BaseException:
-            self._thread.join()
+            if self._entered.done():  # otherwise somebody waits no more for what does not come
+                self._thread.join()
             raise
 
     @property
@@ -39,23 +46,46 @@ class InThread(Generic[T]):
         return self._thread.is_alive()
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
-        """Do *work* in the thread and return what it returns, or raise what it raises."""
+        """Do *work* in the thread and return what it returns, or raise what it raises.
+
+        Raises `RuntimeError` when the context was closed, and when something holds the loop up and does not end.
+        """
         if not self.open:
             work.close()
             raise RuntimeError("this node was stopped")
         waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
+            while not wait([waiting], self._silence).done:
+                self._refuse_standing()
             return waiting.result()
         except KeyboardInterrupt:
             waiting.cancel()
             raise
 
     def close(self) -> None:
-        """Leave the context and end the thread; raise what leaving raised. Nothing happens the second time."""
-        if self.open:
-            self._loop.call_soon_threadsafe(self._closing.set)
-            self._thread.join()
-            self._ended.result()
+        """Leave the context and end the thread; raise what leaving raised. Nothing happens the second time.
+
+        A thread whose loop does not turn is left to itself, with a `RuntimeError` that says where it is.
+        """
+        if not self.open:
+            return
+        self._loop.call_soon_threadsafe(self._closing.set)
+        while not wait([self._ended], self._silence).done:
+            self._refuse_standing()
+        self._thread.join()
+        self._ended.result()
+
+    def _refuse_standing(self) -> None:
+        """Raise when the loop does not turn, with the place at which it is."""
+        turned = Future[None]()
+        try:
+            self._loop.call_soon_threadsafe(turned.set_result, None)
+        except RuntimeError:  # it is closed: the thread is about to end
+            return
+        if not wait([turned], self._silence).done:
+            frame = sys._current_frames().get(self._thread.ident or 0)
+            where = in_a_line(above(frame)) if frame else "nowhere"
+            raise RuntimeError(f"the node does nothing any more, its event loop is held up: it is at {where}")
 
     def _run(self) -> None:
         try:

@@ -134,8 +134,9 @@ class Watch:
             )
         )
         seen.said.append(self._answers.print(kind_of(message), content))
-        for other in [p for p in process.node.processes.values() if p is not process]:
-            self.at_boundary(other)
+        if self._at <= self._last:
+            for other in [p for p in process.node.processes.values() if p is not process]:
+                self.at_boundary(other)
 
     def arriving(self, process: Process) -> None:
         """Hold an idle process that is about to get the message before which the upgrade is wanted."""

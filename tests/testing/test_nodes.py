@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+import relup.testing
 from relup.diagnostics import InvalidInput, Refused
 from relup.runtime import NoProcess
 from relup.testing import Nodes, UpgradeFailed, running, start
+from relup.testing.threads import InThread
 from tests.testing import program
 
 
@@ -112,3 +117,33 @@ def test_what_is_wrong_with_a_release_is_told_at_once(tmp_path: Path, relup_node
         node.downgrade()
     with pytest.raises(NoProcess):
         node.cast("nobody", "hello")
+
+
+def test_a_node_that_is_held_up_is_left_with_the_place_at_which_it_is() -> None:
+    ending = threading.Event()
+
+    @asynccontextmanager
+    async def context() -> AsyncIterator[None]:
+        yield
+
+    async def hold_up() -> None:
+        ending.wait()
+
+    thread = InThread(context(), "held up", silence=0.05)
+    with pytest.raises(RuntimeError, match=r"its event loop is held up: it is at .*hold_up"):
+        thread.run(hold_up())
+    ending.set()
+    thread.close()
+
+
+def test_pytest_loads_nothing_of_relup_but_the_plugin_before_a_test_asks_for_it() -> None:
+    heavy = ("networkx", "jsonschema", "yaml", "hypothesis", "relup.runtime", "relup.diagnostics")
+    code = f"import sys, relup.testing.plugin; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(getattr(relup.testing, name) is not None for name in relup.testing.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        relup.testing.nothing  # noqa: B018
