@@ -98,8 +98,8 @@ class AtEveryBoundary:
         """Return where the release is looked for: one of the command line where that was given."""
         if self._config.getoption("relup_upgrade"):
             return [self._config.invocation_params.dir]
-        folder, *rest = reversed(places(item))
-        return [item.path.parent, *rest, folder]
+        here, folder, root = places(item)
+        return [folder, root, here]
 
     def _goal(self, release: str, looked: Sequence[Path]) -> Release:
         path = locate(release, looked)
@@ -145,10 +145,8 @@ def _told(item: pytest.Item, verdict: Verdict) -> Reports:
             _fail(failed or _of_call(reports), verdict.said)
         case "nothing" if failed is None:
             report = _of_call(reports)
-            report.outcome, report.longrepr = (
-                "skipped",
-                (str(item.path), (item.location[1] or 0) + 1, f"it {verdict.said}"),
-            )
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), (item.location[1] or 0) + 1, f"it {verdict.said}")
     reports[-1].user_properties.append((PROPERTY, {"said": verdict.said, "runs": verdict.runs}))
     return reports
 

@@ -9,7 +9,9 @@ the rest as it is.
 
 from __future__ import annotations
 
+import asyncio
 import pickle
+import threading
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable
 from copy import deepcopy
@@ -22,13 +24,15 @@ from relup.targets.python.reach import ATOMS, parts
 CONTAINERS: frozenset[type] = frozenset(
     {dict, OrderedDict, defaultdict, Counter, list, deque, set, tuple, frozenset, SimpleNamespace, UserDict, UserList}
 )
+_LIVING = (type, asyncio.BaseProtocol, asyncio.Future, threading.Thread)
+"""Kinds whose instances have a life of their own, whoever defined their class."""
 Owned = Callable[[type], bool]
 """Says whether a class is defined by the release."""
 
 
 def is_data(kind: type, owned: Owned) -> bool:
     """Say whether what an instance consists of is part of the state that holds it."""
-    return kind in CONTAINERS or is_dataclass(kind) or (owned(kind) and not issubclass(kind, type))
+    return (kind in CONTAINERS or is_dataclass(kind) or owned(kind)) and not issubclass(kind, _LIVING)
 
 
 def pickled(value: Any) -> bytes | None:

@@ -84,13 +84,15 @@ class Trial:
 
     def _covers(self, plain: Seen, run: Seen, tried: Boundary, other: Boundary) -> bool:
         """Say whether the run that was upgraded at *tried* makes one at *other* unnecessary."""
+        if run.injected != tried.number or not tried.number < other.number or not other.message:
+            return False
         match self.mode:
             case "all":
                 return False
             case "shapes":
-                return bool(other.message) and tried.shape == other.shape
+                return tried.shape == other.shape
             case "alike":
-                return run.injected == tried.number < other.number and alike(plain, run, tried.number, other.number)
+                return alike(plain, run, tried.number, other.number)
 
     # ── what is said ───────────────────────────────────────────────────────────────────────────────────
 

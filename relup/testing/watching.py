@@ -89,6 +89,7 @@ class Watch:
         self._at, self._last = at, last
         self._nodes: dict[Node, tuple[AsyncNode, Context, str]] = {}
         self._task: asyncio.Task[None] | None = None
+        """The injected upgrade; a loop alone does not keep its tasks."""
         self._ended: Future[None] | None = None
         """Done when the injected upgrade is; the nodes of one test may live in several loops."""
         self._printer, self._answers = Printer(self._owned, within_run=True), Printer(self._owned, within_run=False)
