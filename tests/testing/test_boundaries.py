@@ -238,7 +238,7 @@ def test_options_stand_for_the_marker_and_say_that_all_are_tried_also_with_worke
     result = run(pytester, tests, "-k", "casts or class", *options)
     result.assert_outcomes(passed=3)
     assert said(result) == {
-        "test_casts": no_difference(4, 4),
+        "test_casts": no_difference(6, 6),
         "TestInAClass::test_twice[1]": no_difference(2, 2),
         "TestInAClass::test_twice[2]": no_difference(3, 3),
     }
