@@ -4,7 +4,7 @@ Two boundaries i and j, i before j, are *alike* when a run upgraded at i has sho
 same way. That is so when
 
 1. without an upgrade the node was at i what it is at j: every state, every mailbox, every timer, every variable of its
-   modules (see `configuration`);
+   modules and of their classes (see `configuration`);
 2. in the run upgraded at i the node was, right after the upgrade, what it is in that run at j;
 3. until j the server was sent the same messages, and the test was given the same answers, in both runs.
 
@@ -21,7 +21,7 @@ an update changes. Here nearly every message runs code that changes, and states 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,13 +115,16 @@ def _process(process: Process) -> Iterator[Any]:
     yield from (content_of(m) for m in process.mailbox if not isinstance(m, System))
 
 
-def _variables(module: str, namespace: dict[str, Any]) -> Iterator[Any]:
-    """Yield what a module's variables hold that is neither code nor of Python's own."""
+def _variables(module: str, namespace: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what the variables of a module, and of the classes that it defines, hold beside code."""
     for name, value in list(namespace.items()):
-        own = getattr(value, "__module__", None) in (module, None) or not callable(value)
-        if not name.startswith("__") and own and not isinstance(value, type):
+        if name.startswith(("__", "_abc_")) or hasattr(type(value), "__get__"):
+            continue
+        if not isinstance(value, type):
             yield name
             yield value
+        elif value.__module__ == module:
+            yield from _variables(module, {n: v for n, v in vars(value).items() if not isinstance(v, type)})
 
 
 def content_of(message: Any) -> Any:

@@ -26,6 +26,8 @@ OLD = """
     from relup.runtime import GenServer, Reply
 
     class Tally(GenServer):
+        counted = []
+
         def init(self, args):
             return {"total": 0}
 
@@ -38,6 +40,9 @@ OLD = """
             return Reply(state["total"], state)
 
         def handle_cast(self, message, state):
+            if message == "count":
+                self.counted.append(1)
+                return state
             return {**state, "total": 2 * state["total"]}
 
         def handle_info(self, message, state):

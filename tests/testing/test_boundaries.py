@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from relup.testing.prints import Printer
 from relup.testing.seen import Boundary, Seen, alike
 from relup.testing.shapes import shape
 from tests.testing import program
@@ -44,6 +48,11 @@ TESTS = """
         node.call("other", ("ask", "tally"))
         node.settle()
         assert node.state("tally")["total"] == 0
+
+    def test_what_a_class_holds(relup_node):
+        node = relup_node.start("1")
+        for _ in range(3):
+            node.cast("tally", "count")
 
     def test_a_lock_in_the_state(relup_node):
         node = relup_node.start("1")
@@ -164,13 +173,14 @@ def test_what_looks_alike_has_one_shape(one: object, other: object, same: bool) 
 
 def test_one_of_each_group_is_tried_and_the_first_boundary_that_differs_is_told(pytester: pytest.Pytester) -> None:
     result = run(pytester, TESTS)
-    result.assert_outcomes(passed=7, failed=2)
+    result.assert_outcomes(passed=8, failed=2)
     where = "before the call ('add', 1) to 'tally', whose state is"
     assert said(result) == {
         "test_adds": no_difference(4, 4),
         "test_reads": no_difference(8, 3),
         "test_there_and_back": no_difference(11, 3),
         "test_casts": no_difference(4, 3),
+        "test_what_a_class_holds": no_difference(4, 4),
         "test_a_lock_in_the_state": no_difference(4, 4),
         "TestInAClass::test_twice[1]": no_difference(2, 2),
         "TestInAClass::test_twice[2]": no_difference(3, 3),
@@ -235,13 +245,38 @@ def test_options_that_mean_nothing_are_refused(pytester: pytest.Pytester, option
 def test_options_stand_for_the_marker_and_say_that_all_are_tried_also_with_workers(pytester: pytest.Pytester) -> None:
     tests = TESTS.replace("pytestmark", "unused")
     options = ("--relup-upgrade", "2", "--relup-server", "shop.tally:Tally", "--relup-boundaries", "all", "-n1")
-    result = run(pytester, tests, "-k", "casts or class", *options)
+    result = run(pytester, tests, "-k", "casts or InAClass", *options)
     result.assert_outcomes(passed=3)
     assert said(result) == {
         "test_casts": no_difference(6, 6),
         "TestInAClass::test_twice[1]": no_difference(2, 2),
         "TestInAClass::test_twice[2]": no_difference(3, 3),
     }
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"a": [1, (2,)]}, {"a": [1, (2,)]}, True),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, False),
+        ([1], [True], False),
+        ([1], (1,), False),
+        ({1, 2}, {2, 1}, True),
+        ([[1], 2], [[1, 2]], False),
+        (Decimal(1), Decimal(1), True),
+        (Fraction(1), Fraction(2), False),
+        (threading.Lock(), threading.Lock(), False),
+        (Seen(), Seen(), True),
+        (Seen(), Seen(state="x"), False),
+        (len, len, True),
+    ],
+)
+def test_prints_are_equal_where_nothing_is_different(one: object, other: object, same: bool) -> None:
+    printer = Printer(lambda kind: kind.__module__ == __name__, within_run=False)
+    assert (printer.print(one) == printer.print(other)) is same
+    circle: list[object] = [one]
+    circle.append(circle)
+    assert printer.print(circle) != printer.print([one])
 
 
 def seen(nodes: Iterable[str], said: Iterable[str]) -> Seen:
