@@ -282,7 +282,7 @@ class Trial:
         self.say({"same": {module: same[module] for module in differing}})
 
     def _difference(self, then: Then, state: Any) -> str | None:
-        return next(differences(then, Then(state, self.script.memory.remember(state))), None)
+        return next(differences(then, Then(state, self.script.memory.remember(state)), exact=True), None)
 
     def _begin(self, way: Way, what: str, location: Location | None) -> None:
         self.place.be(0)
