@@ -20,8 +20,8 @@ from hypothesis.strategies import SearchStrategy
 from relup.diagnostics import in_words
 from relup.targets.python.blame import place_of
 from relup.targets.python.differing import Then, differences
-from relup.targets.python.rehearsing import NO_STATES
 from relup.targets.python.snapshot import Memory, Snapshot, holds
+from relup.targets.python.trial import NO_STATES
 from relup.testing.changing import Changing, Way, changing
 from relup.testing.copying import copied
 from relup.testing.nodes import told
