@@ -84,6 +84,8 @@ class Rehearsal:
         return self.verdict == "failed" or any(d.severity == "error" for d in self.said(strict))
 
     @property
-    def mutating(self) -> frozenset[str]:
-        """The modules whose `code_change` changes in place what it is given."""
-        return frozenset(m.module for m in self.modules if m.mutates)
+    def unspoilt(self) -> frozenset[str]:
+        """The modules whose `code_change` was seen to change nothing in place of what it is given."""
+        if self.verdict != "ok" or any(n.code == "effect_refused" for n in self.notes):
+            return frozenset()
+        return frozenset(m.module for m in self.modules) - {m.module for m in self.modules if m.mutates}

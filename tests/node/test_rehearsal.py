@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mmap
 import os
 import re
 import socket
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import pytest
 
 from relup.document import read_release
+from relup.executor import Event as ExecutorEvent
 from relup.executor import Limits, Options, Outcome
 from relup.executor.rehearsal import Rehearsal, Verdict
 from relup.planner import plan
@@ -27,7 +29,7 @@ from tests.support import PATIENCE, Commands, supervised, write_release
 
 COUNT = 3
 WORKER = """
-    import asyncio, ctypes, os, signal, socket, subprocess, threading, time
+    import asyncio, ctypes, mmap, os, signal, socket, subprocess, threading, time
     from relup.runtime import GenServer, Reply, sys
     from shop import lib
 
@@ -160,6 +162,28 @@ CASES: Mapping[str, Case] = {
     "tries, and goes on": Case(
         "try: open(PLACE, 'w')\nexcept OSError: pass\nreturn state", "ok", "effect_refused", "outside: open"
     ),
+    "has nobody heard, closes all, and goes on": Case(
+        "os.closerange(3, 500)\nwhile True: pass", "not_rehearsable", "not_rehearsable", "does not come", limits=HURRIED
+    ),
+    "leaves somebody behind": Case(
+        "if ctypes.CDLL(None).fork():\n    os._exit(7)\nelse:\n    while True: pass",
+        "failed",
+        "code_change_failed",
+        "with exit code 7",
+    ),
+    "is killed": Case(
+        "ctypes.CDLL(None).kill(os.getpid(), 9)", "not_rehearsable", "not_rehearsable", "ended by SIGKILL"
+    ),
+    "says too much": Case(
+        "for fd in range(3, 60):\n    try:\n        while True: os.write(fd, b'x' * 65536)\n    except OSError: pass",
+        "not_rehearsable",
+        "not_rehearsable",
+        "says too much|does not come back",
+        limits=HURRIED,
+    ),
+    "raises a book": Case("raise ValueError('x' * (64 << 20))", "failed", "code_change_failed", "ValueError: xxx"),
+    "makes a fifo": Case("os.mkfifo(PLACE + '2')\nreturn state", "not_rehearsable", "not_rehearsable", "os.mkfifo"),
+    "cannot be shown": Case("return {**state, 'rows': 10 ** 5000}", "ok", "round_trip_differs", "rows"),
     "casts": Case("self.cast('w1', 'told')\nreturn state", "ok"),
     "changes it in place": Case(
         "state['rows'].append(0)\nreturn state", "ok", "round_trip_differs", r"\+ state\['rows'"
@@ -290,7 +314,7 @@ def test_a_state_changed_in_place_is_seen_and_put_back_when_the_upgrade_fails(tm
         async with running(tmp_path) as service:
             before = await states(service)
             outcome = await apply(service, release(tmp_path / "2", "2", body), dry_run=False)
-            assert outcome.rehearsals[0].mutating == {"shop.worker"}
+            assert [m.mutates for m in outcome.rehearsals[0].modules] == [True, True]
             assert outcome.status == "rolled_back"
             assert await states(service) == before
 
@@ -335,6 +359,58 @@ class Event(asyncio.Event):
     async def wait(self) -> Literal[True]:
         self.asked.set()
         return await super().wait()
+
+
+def test_memory_that_the_node_shares_is_not_written_to(tmp_path: Path) -> None:
+    body = """
+        if state["extra"] is not None:
+            state["extra"][0] = 77
+        return state
+    """
+
+    async def scenario() -> None:
+        shared = mmap.mmap(-1, mmap.PAGESIZE)
+        async with running(tmp_path) as service:
+            await service.node.call("w0", shared)
+            (found,) = (await apply(service, release(tmp_path / "2", "2", body))).rehearsals
+            assert found.verdict == "not_rehearsable"
+            assert "memory that the node shares" in found.failures[0].diagnostic.message
+            assert shared[0] == 0
+
+    asyncio.run(scenario())
+
+
+def test_only_a_state_that_was_itself_left_alone_in_the_copy_is_not_written_down(tmp_path: Path) -> None:
+    """One that was busy then, or has changed since, is put back all the same when it is changed in place."""
+    body = f"""
+        if state["extra"]:
+            state["rows"].append(99)
+        if os.getpid() == {os.getpid()} and state["number"] == 2:
+            raise ValueError("in the window alone")
+        return state
+    """
+
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            goal = release(tmp_path / "2", "2", body)
+            waits = Event()
+            waiting = asyncio.create_task(service.node.call("w1", waits))
+            await waits.asked.wait()
+            before: list[str] = []
+
+            def emit(event: ExecutorEvent) -> None:
+                if event.phase == "rehearse":
+                    waits.set()
+                    before.append("rehearsed")
+
+            relup = plan(read_release(Path(service.handler.running.root)), read_release(goal))
+            outcome = await service.handler.install(relup, owner="a test", emit=emit, options=Options(rehearse=True))
+            await waiting
+            assert (before, outcome.status) == (["rehearsed"], "rolled_back")
+            assert not any(m.mutates for m in outcome.rehearsals[0].modules)
+            assert [(await service.node.call(f"w{n}", "state"))["rows"] for n in range(COUNT)] == [[0], [1], [2]]
+
+    asyncio.run(scenario())
 
 
 def test_who_is_busy_is_named_and_the_others_are_tried(tmp_path: Path) -> None:

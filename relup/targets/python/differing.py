@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from reprlib import Repr
 from typing import Any
@@ -20,7 +21,10 @@ _SHORT.maxlevel = 2
 
 def short(value: Any) -> str:
     """Return a value in a few words."""
-    return _SHORT.repr(value)
+    try:
+        return _SHORT.repr(value)
+    except Exception:  # of the program's own, or of a number of too many digits
+        return f"<a {type(value).__qualname__}>"
 
 
 def type_name(kind: type) -> str:
@@ -100,9 +104,9 @@ def differences(before: Then, after: Then, *, exact: bool = False) -> Iterator[s
 
     Classes of two versions are the same to it if they are called the same, unless it is to be *exact*.
     """
-    pending, seen = [("state", before.state, after.state)], set[tuple[int, int]]()
+    pending, seen = deque([("state", before.state, after.state)]), set[tuple[int, int]]()
     while pending and len(seen) < MOST:
-        path, old, new = pending.pop(0)
+        path, old, new = pending.popleft()
         if (id(old), id(new)) in seen:
             continue
         seen.add((id(old), id(new)))
@@ -125,7 +129,8 @@ def differences(before: Then, after: Then, *, exact: bool = False) -> Iterator[s
 
 
 def _same(old: Any, new: Any) -> bool:
-    if old is new:
+    """Say whether two things are the same, or of a kind that cannot be compared."""
+    if old is new or (type(old) is type(new) and getattr(type(old), "__eq__", None) is object.__eq__):
         return True
     try:
         return type(old) is type(new) and bool(old == new or (old != old and new != new))  # noqa: PLR0124  # a NaN

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from signal import Signals
+from signal import SIGBUS, SIGSEGV, Signals
 from typing import Any
 
-from relup.diagnostics import Diagnostic
+from relup.diagnostics import Diagnostic, in_words
 from relup.executor.rehearsal import Failure, Rehearsal, Verdict
 from relup.model.windows import Segment
 from relup.targets.python import forked
+from relup.targets.python.cut_off import shared_memory
 from relup.targets.python.forked import Ended, Place, Say
 from relup.targets.python.outcomes import module_from_data
 from relup.targets.python.trial import Script, Trial
@@ -26,10 +27,22 @@ async def rehearse(script: Script, parts: Sequence[Segment]) -> Rehearsal:
     async def work(say: Say, place: Place) -> None:
         await Trial(script, parts, say, place).run()
 
-    return _judged(script, await forked.in_child(work, script.patience))
+    if why := forked.room():
+        return _not_begun(why)
+    shares = any(True for _ in shared_memory())
+    try:
+        ended = await forked.in_child(work)
+    except OSError as error:
+        return _not_begun(in_words(error))
+    return _judged(script, ended, shares=shares)
 
 
-def _judged(script: Script, ended: Ended) -> Rehearsal:
+def _not_begun(why: str) -> Rehearsal:
+    found = Diagnostic("not_rehearsable", f"the node could not be copied: {why}", severity="warning")
+    return Rehearsal("not_rehearsable", 0.0, 0.0, 0.0, failures=(Failure(found, ""),))
+
+
+def _judged(script: Script, ended: Ended, *, shares: bool) -> Rehearsal:
     """Return what the child said, and what became of it."""
     said = [(key, value) for line in ended.said for key, value in line.items()]
     failures = [
@@ -37,7 +50,7 @@ def _judged(script: Script, ended: Ended) -> Rehearsal:
     ]
     notes = [diagnostic_from_data(v) for k, v in said if k == "note"]
     if not any(key == "end" for key, _ in said) and not failures:
-        failures.append(_death(script, said, ended))
+        failures.append(_death(script, said, ended, shares=shares))
     verdict: Verdict = "ok"
     if failures:
         unfit = all(f.diagnostic.code == "not_rehearsable" for f in failures)
@@ -49,25 +62,32 @@ def _judged(script: Script, ended: Ended) -> Rehearsal:
     return Rehearsal(verdict, ended.stall, ended.seconds * 1000, window, modules, tuple(failures), tuple(notes))
 
 
-def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended) -> Failure:
-    """Say in whose `code_change` the child hung or died."""
+def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended, *, shares: bool) -> Failure:
+    """Say in whose `code_change` the child hung or died, and whether that says anything."""
     begun = [diagnostic_from_data(v) for k, v in said if k == "begin"]
-    what, place = (begun[-1].message, begun[-1].location) if begun else ("the rehearsal", None)
     process = next((p for p in script.node.processes.values() if p.pid == ended.at), None)
-    who = f" in {process.label}" if process else ""
+    what, place = (begun[-1].message, begun[-1].location) if begun else ("the rehearsal", None)
+    what += f" in {process.label}" if process else ""
+    unfit = ""
     if broken := next((v for k, v in said if k == "broken"), ""):
-        return Failure(Diagnostic("not_rehearsable", f"{what}{who}: the rehearsal broke", place, "warning"), broken)
-    if ended.status is None:
-        where = _innermost(ended.stack)
-        message = f"{what}{who} does not come back in a copy of the node, where no other thread is{where}"
-        return Failure(Diagnostic("not_rehearsable", message, place, "warning"), ended.stack)
-    return Failure(
-        Diagnostic("code_change_failed", f"{what}{who} ends the node: {_how(ended.status)}", place), ended.stack
-    )
-
-
-def _how(status: int) -> str:
-    return f"by {Signals(-status).name}" if status < 0 else f"with exit code {status}"
+        unfit = "the rehearsal broke"
+    elif ended.status == forked.BROKEN:
+        unfit = "the copy could not be cut off from the node"
+    elif ended.hung and ended.at == Place.OWN:
+        unfit = "the rehearsal takes too long, or says too much"
+    elif ended.hung:
+        unfit = f"does not come back in a copy of the node, where no other thread is{_innermost(ended.stack)}"
+    elif ended.status is None:
+        unfit = "the copy ended, and somebody else has taken its exit code"
+    elif -ended.status in forked.ENDED_BY_OTHERS:
+        unfit = f"the copy was ended by {Signals(-ended.status).name}"
+    elif shares and ended.status in (-SIGSEGV, -SIGBUS):
+        unfit = "the copy died, perhaps of writing to memory that the node shares with others"
+    if unfit:
+        return Failure(Diagnostic("not_rehearsable", f"{what}: {unfit}", place, "warning"), broken or ended.stack)
+    assert ended.status is not None
+    how = f"by {Signals(-ended.status).name}" if ended.status < 0 else f"with exit code {ended.status}"
+    return Failure(Diagnostic("code_change_failed", f"{what} ends the node: {how}", place), ended.stack)
 
 
 def _innermost(stack: str) -> str:

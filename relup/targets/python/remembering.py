@@ -1,13 +1,13 @@
 """What the mutable parts of states hold, written down before the window, so that a rollback can put it back.
 
-A process that has handled a message since is written down again in the window; one whose `code_change` was seen, in a
-rehearsal, to leave alone what it is given need not be written down at all.
+A process that has handled a message since is written down again in the window; one whose state a `code_change` was seen
+to leave alone, in a rehearsal on that very state, need not be written down at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from time import perf_counter
 from typing import Any
 
@@ -23,16 +23,31 @@ class Remembering:
 
     def __init__(self, memory: Memory) -> None:
         """Take them with *memory*."""
-        self.spared: frozenset[str] = frozenset()
-        """The modules whose `code_change` changes nothing in place."""
         self._memory = memory
+        self._unspoilt: frozenset[str] = frozenset()
+        self._rehearsed: dict[Process, tuple[object, Any]] = {}
         self._taken: dict[Process, tuple[object, Any, Snapshot]] = {}
+
+    def about_to_rehearse(self, processes: Iterable[Process]) -> None:
+        """Know what states are about to be copied."""
+        self._rehearsed = {p: (p.rest, p.state) for p in processes if p.rest is not None}
+
+    def rehearsed(self, unspoilt: Collection[str]) -> None:
+        """Know the modules that changed none of those states in place."""
+        self._unspoilt = frozenset(unspoilt)
+
+    def _spared(self, process: Process, modules: Collection[str]) -> bool:
+        """Say whether the state of a process was seen to be left alone by these modules."""
+        rest, state = self._rehearsed.get(process, (None, None))
+        return (
+            rest is not None and rest is process.rest and state is process.state and self._unspoilt.issuperset(modules)
+        )
 
     async def take(self, processes: Iterable[Process]) -> None:
         """Write down what these hold, while everybody goes on."""
         turn = perf_counter()
         for process in processes:
-            if (rest := process.rest) is not None and not self.spared.issuperset(process.modules):
+            if (rest := process.rest) is not None and not self._spared(process, process.modules):
                 state = process.state
                 self._taken[process] = rest, state, self._memory.remember(state)
             if perf_counter() - turn > COURTESY:
@@ -41,7 +56,7 @@ class Remembering:
 
     def of(self, process: Process, module: str) -> Snapshot:
         """Return what a process that stands still holds, which *module* is about to change."""
-        if module in self.spared:
+        if self._spared(process, (module,)):
             return ()
         state, known = process.state, self._taken.get(process)
         if known is None or known[1] is not state or known[0] is not process.rest or not holds(known[2]):

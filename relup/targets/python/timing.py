@@ -32,10 +32,6 @@ class Timing:
         """Return how long a process may take to suspend for which the appup says *otherwise*."""
         return self._left(otherwise if self._limits.suspend is None else self._limits.suspend)
 
-    def patience(self) -> float:
-        """Return how long a copy of the node may stay at one `code_change`."""
-        return DEFAULT_TIMEOUT if self._limits.code_change is None else self._limits.code_change
-
     def code_change(self, module: str) -> float | None:
         """Return how long the `code_change` of a process of *module* may take."""
         said = self._limits.code_change

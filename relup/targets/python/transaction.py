@@ -83,6 +83,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         self._users: Sequence[Process] = ()
         self._selected: dict[Process, float | None] = {}
         self._places: dict[str, Location | None] = {}
+        self._limits = limits
         self._timing = Timing(limits, node.loop.time)
         self._watchdog = watchdog
         self._open = False
@@ -141,11 +142,10 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def rehearse(self, segments: Sequence[Segment]) -> Rehearsal:
         """Run the script, and its inverse, in a fork of the node."""
         node, stage, memory = self._node, self._stage, self._memory
-        limit = self._timing.patience()
-        script = Script(node, self._relup, stage, memory, self._census, self.load, self.unload, limit)
+        script = Script(node, self._relup, stage, memory, self._limits, self._census, self.load, self.unload)
+        self._remembering.about_to_rehearse(self._users)
         found = await rehearse(script, segments)
-        if found.verdict == "ok":
-            self._remembering.spared = frozenset(m.module for m in found.modules if m.way == "there") - found.mutating
+        self._remembering.rehearsed(found.unspoilt)
         return found
 
     async def remember(self) -> None:

@@ -9,50 +9,46 @@ neither can what OTP's own modules do with processes. A process that was busy wh
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from sys import getsizeof
 from time import perf_counter
 from types import GeneratorType, NoneType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, in_words
-from relup.executor import EffectFailed, Side, taking_back
-from relup.executor.rehearsal import ModuleRehearsal, Sample, Way
+from relup.executor import EffectFailed, Limits, Side, taking_back
+from relup.executor.rehearsal import Way
 from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange, Suspension, Verify
 from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, inverse
 from relup.runtime import Down, Node, NoReply, Process, Reply, Stop
 from relup.runtime.context import inside
-from relup.targets.python import forked
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
-from relup.targets.python.differing import Then, differences, type_name
+from relup.targets.python.cut_off import effects, refused
+from relup.targets.python.differing import Then, differences
+from relup.targets.python.excuses import Unanswered, excuse
 from relup.targets.python.failing import changed_not, no_state
 from relup.targets.python.forked import Place, Say
 from relup.targets.python.held import Replaced, still_held
-from relup.targets.python.reach import Reader
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.stage import Stage
+from relup.targets.python.tally import SAMPLES, Tally
+from relup.targets.python.timing import DEFAULT_TIMEOUT, said
 from relup.targets.python.wire import diagnostic_to_data
 
-PATIENCE = 5.0
-"""Seconds for one `code_change`, where nobody said another limit (OTP's)."""
-SAMPLES, LINES, SIZED, FAILURES, COMPARED = 3, 12, 50, 5, 1000
-_LARGEST = 20_000
-"""Objects of a state that are looked at for its size."""
+LONGEST = 30.0
+"""Seconds for one `code_change` or call, also where an appup lets it take as long as it likes."""
+LINES, FAILURES, COMPARED, LENGTH = 12, 5, 1000, 2000
+Tried: TypeAlias = tuple[BaseException | None, Any]
+"""What was raised, or else what was returned."""
 NO_STATES = frozenset({NoneType, Reply, NoReply, Stop, GeneratorType, type})
 """What a `code_change` returns by mistake."""
-
-
-class Unanswered(RuntimeError):
-    """Somebody who does not run in a copy was asked for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +59,21 @@ class Script:
     relup: Relup
     stage: Stage
     memory: Memory
+    limits: Limits
     census: Callable[[Sequence[Suspension]], Mapping[Process, object]]
     load: Callable[[Window], Awaitable[None]]
     unload: Callable[[Window], Awaitable[None]]
-    patience: float = PATIENCE
+
+    def limit(self, window: Window, module: str) -> float:
+        """Return how many seconds a `code_change` of *module* may take."""
+        said_by_appup = (said(s) for s in window.suspensions if s.module == module)
+        seconds = next(said_by_appup, DEFAULT_TIMEOUT) if self.limits.code_change is None else self.limits.code_change
+        return LONGEST if seconds is None else min(seconds, LONGEST)
+
+    def call_limit(self, *, inside: bool) -> float:
+        """Return how many seconds a call may take."""
+        otherwise = DEFAULT_TIMEOUT if inside else LONGEST
+        return min(LONGEST, otherwise if self.limits.code_change is None else self.limits.code_change)
 
 
 @dataclass(slots=True)
@@ -80,15 +87,16 @@ class Trial:
     before: dict[Process, tuple[Any, Snapshot]] = field(default_factory=dict)
     """The state of each process before the first change, and what it held."""
     modules: dict[Process, str] = field(default_factory=dict)
-    idle: frozenset[Process] = frozenset()
-    """Who stood between two messages when the node was copied."""
+    idle: Mapping[Process, bool] = field(default_factory=dict)
+    """Who was there when the node was copied, and whether it stood between two messages."""
     failed: bool = False
 
     async def run(self) -> None:
         """Run the script, then its inverse, as far as both go well."""
         node = self.script.node
+        self.place.be()
         node.loop = asyncio.get_running_loop()
-        self.idle = frozenset(p for p in node.processes.values() if p.rest is not None)
+        self.idle = {p: p.rest is not None for p in node.processes.values()}
         for name, stand_in in {"call": self._unanswered, "stop": self._unanswered, "system": self._at_once}.items():
             setattr(node, name, stand_in)
         with inside(node):
@@ -100,8 +108,8 @@ class Trial:
 
     async def _unanswered(self, server: Any, *_: Any, **__: Any) -> NoReturn:
         who = f"it asks {server!r} for an answer"
-        forked.effects.append(who)
-        raise Unanswered(f"{who}, who does not run in a rehearsal")
+        refused(who)
+        raise Unanswered(who)
 
     async def _at_once(self, server: Any, action: Callable[[Process], Any], *_: Any, **__: Any) -> Any:
         """Do with a process what it would do itself at its next message boundary, where it stands."""
@@ -113,7 +121,7 @@ class Trial:
                 case Window():
                     well = await self._window(part)
                 case _:
-                    well = await self._call(part, "there")
+                    well = await self._call(part, "there", self.script.call_limit(inside=False))
             if not well:
                 return False
         return True
@@ -128,7 +136,7 @@ class Trial:
             return False
         steps: list[Apply | Verify] = [*window.calls, *window.asks]
         for step in steps:
-            await self._call(step, "there")
+            await self._call(step, "there", self.script.call_limit(inside=True))
         return not self.failed
 
     async def _back(self) -> bool:
@@ -139,7 +147,7 @@ class Trial:
                     well = await self._window_back(part)
                 case _:
                     with suppress(EffectFailed):  # that nothing takes it back was said with the plan
-                        await self._call(taking_back(part), "back")
+                        await self._call(taking_back(part), "back", self.script.call_limit(inside=False))
                     well = not self.failed
             if not well:
                 return False
@@ -161,108 +169,106 @@ class Trial:
 
     # ── calls ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _call(self, step: Cut | Verify, way: Way) -> bool:
+    async def _call(self, step: Cut | Verify, way: Way, limit: float) -> bool:
         """Call a function of the program; what is done with processes is left out, and said."""
         match step:
             case Apply(Call(module) as call) | Verify(Call(module) as call) if module not in OTP_MODULES:
                 self._begin(way, describe(step), step.location)
-                refused = len(forked.effects)
-                try:
-                    answer = await asyncio.wait_for(called(call), self.script.patience * 0.8)
-                except BaseException as error:
+                tried = self._at(Place.CALL, limit)
+                error, answer = await _tried(called(call), limit)
+                self.place.be()
+                if error is not None:
                     message = f"{describe(step)} failed: {in_words(error)}{place_of(error)}"
-                    found = Diagnostic("call_failed", message, step.location)
-                    self._failure(found, error, forked.effects[refused:])
-                else:
-                    if isinstance(step, Verify) and answer is False:
-                        found = Diagnostic("verify_failed", f"{describe(step)} returned False", step.location)
-                        self._failure(found, None, forked.effects[refused:])
+                    self._failure(Diagnostic("call_failed", message, step.location), error, tried)
+                elif isinstance(step, Verify) and answer is False:
+                    found = Diagnostic("verify_failed", f"{describe(step)} returned False", step.location)
+                    self._failure(found, None, tried)
             case _:
                 message = f"not rehearsed, for it is done with running processes: {describe(step)}"
                 self._note("call_not_rehearsed", message, "note")
         return not self.failed
 
+    def _at(self, number: int, limit: float) -> list[str]:
+        """Be at code of the program; return where it will be noted what is tried that cannot be done here."""
+        tried: list[str] = []
+        effects.set(tried)
+        self.place.be(number, limit)
+        return tried
+
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
-        found = [p for p in self.script.census(window.suspensions) if p.alive]
-        idle = [p for p in found if p in self.idle]
-        if changes and len(idle) < len(found):
-            busy = shortened([p.label for p in found if p not in self.idle])
-            self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {busy}", "note")
+        found = [p for p in self.script.census(window.suspensions) if p.alive and p in self.idle]
+        busy = [p.label for p in found if not self.idle[p]]
+        if changes and busy and way == "there":
+            self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {shortened(busy)}", "note")
         for change in changes:
             for part in change.changes:
                 vsn = self.script.stage.vsn(part.module, change.mode, towards)
-                members = [p for p in idle if part.module in p.modules]
-                await self._change(members, part, Down(vsn) if change.mode == "down" else vsn, way)
+                members = [p for p in found if self.idle[p] and part.module in p.modules]
+                self._begin(way, f"code_change of {part.module!r}", part.location)
+                limit = self.script.limit(window, part.module)
+                tally = await self._change(members, part, Down(vsn) if change.mode == "down" else vsn, limit)
+                self.say({"module": asdict(tally.sum(part.module, way, [p.state for p in members]))})
         return not self.failed
 
-    async def _change(self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, way: Way) -> None:
-        self._begin(way, f"code_change of {part.module!r}", part.location)
-        tally, tried, extra = _Tally(), len(forked.effects), deepcopy(part.extra)
+    async def _change(self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, limit: float) -> Tally:
+        """Change the states of the processes of a module."""
+        tally, extra, remember = Tally(), deepcopy(part.extra), self.script.memory.remember
         shared = extra.__class__ not in (dict, list)
         for process in members:
-            self.place.be(process.pid)
             state = process.state
-            snapshot = self.script.memory.remember(state)
+            snapshot = remember(state)
             self.before.setdefault(process, (state, snapshot))
             self.modules[process] = part.module
-            began, refused = perf_counter(), len(forked.effects)
-            try:
-                new = process.change_code(part.module, old_vsn, extra if shared else deepcopy(extra))
-                if hasattr(new, "__await__"):
-                    new = await asyncio.wait_for(new, self.script.patience * 0.8)
-            except BaseException as error:
-                found: tuple[Diagnostic, BaseException | None] = changed_not(process, part, error), error
-            else:
-                tally.took(process, perf_counter() - began)
-                tally.mutates = tally.mutates or not holds(snapshot)
-                if new.__class__ not in NO_STATES or (new is None and state is None):
-                    if len(tally.samples) < SAMPLES:
-                        then, now = Then(state, snapshot), Then(new, self.script.memory.remember(new))
-                        tally.sample(process, new, islice(differences(then, now), LINES))
-                    process.state = new
-                    continue
-                found = no_state(process, part, new), None
+            tried, began = self._at(process.pid, limit), perf_counter()
+            error, new = await _changed(process, part, old_vsn, extra if shared else deepcopy(extra), limit)
+            took = perf_counter() - began
+            self.place.be()
+            tally.mutates = tally.mutates or not holds(snapshot)
+            if error is None and (new.__class__ not in NO_STATES or (new is None and state is None)):
+                tally.took(process, took)
+                if len(tally.samples) < SAMPLES:
+                    tally.sample(
+                        process, new, islice(differences(Then(state, snapshot), Then(new, remember(new))), LINES)
+                    )
+                if tried and not tally.refused:
+                    self._note(
+                        "effect_refused", f"code_change of {part.module!r} went well, although {tried[0]}", "note"
+                    )
+                tally.refused += len(tried)
+                process.state = new
+                continue
             tally.failed += 1
             if tally.failed <= FAILURES:
-                self._failure(*found, forked.effects[refused:])
-        self.failed = self.failed or tally.failed > 0
-        if not tally.failed and (effects := forked.effects[tried:]):
-            self._note("effect_refused", f"code_change of {part.module!r} went well, although {effects[0]}", "note")
-        self.say({"module": asdict(tally.sum(part.module, way, [p.state for p in members]))})
+                wrong = no_state(process, part, new) if error is None else changed_not(process, part, error)
+                self._failure(wrong, error, tried)
+        return tally
 
-    def _failure(self, diagnostic: Diagnostic, error: BaseException | None, effects: Sequence[str]) -> None:
+    def _failure(self, diagnostic: Diagnostic, error: BaseException | None, tried: Sequence[str]) -> None:
         """Say what failed, or that it cannot be tried here."""
-        why = effects[0] if effects else next(filter(None, map(_unfit, _causes(error))), "")
-        if why:
-            message = f"{diagnostic.message}; it cannot be rehearsed, for {why}"
-            diagnostic = Diagnostic("not_rehearsable", message, diagnostic.location, "warning")
         self.failed = True
-        self.say({"failure": diagnostic_to_data(diagnostic), "traceback": "".join(program_frames(error))})
+        message = diagnostic.message[:LENGTH]
+        if why := tried[0] if tried else excuse(error):
+            message = f"{message}; it cannot be rehearsed, for {why}"
+            diagnostic = Diagnostic("not_rehearsable", message, diagnostic.location, "warning")
+        said = diagnostic_to_data(replace(diagnostic, message=message))
+        self.say({"failure": said, "traceback": "".join(line[:LENGTH] for line in program_frames(error))})
 
     async def _look_for_old_objects(self) -> None:
         """Name what new states still hold of the code that was replaced."""
         stage = self.script.stage
         places = {code.module: code.location for w in self.parts if isinstance(w, Window) for code in w.code}
-        ticking = asyncio.create_task(self._ticking())
         for found in await still_held(self.before, Replaced(stage.replaced, current=stage.current), places):
             self.say({"note": diagnostic_to_data(found)})
-        ticking.cancel()
-
-    async def _ticking(self) -> None:
-        """Be seen to get on, as long as the loop turns."""
-        while True:
-            self.place.be(0)
-            await asyncio.sleep(0)
 
     def _compare(self) -> None:
         """Say whose state is another one after the way there and back; a great many differ in the same way."""
         differing: dict[str, list[str]] = {}
         same, unlike = Counter[str](), Counter[str]()
         for process, (state, snapshot) in self.before.items():
-            self.place.be(process.pid)
+            self.place.be()
             then, module = Then(state, snapshot), self.modules[process]
             found = differing.setdefault(module, [])
             if then.clearly_is(process.state):
@@ -285,79 +291,23 @@ class Trial:
         return next(differences(then, Then(state, self.script.memory.remember(state)), exact=True), None)
 
     def _begin(self, way: Way, what: str, location: Location | None) -> None:
-        self.place.be(0)
         self.say({"begin": diagnostic_to_data(Diagnostic(way, what, location))})
 
     def _note(self, code: str, message: str, severity: Any) -> None:
         self.say({"note": diagnostic_to_data(Diagnostic(code, message, severity=severity))})
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What is counted over the processes of one module."""
-
-    total: float = 0.0
-    longest: float = 0.0
-    last: float = 0.0
-    slowest: str = ""
-    failed: int = 0
-    mutates: bool = False
-    samples: list[Sample] = field(default_factory=list)
-
-    def took(self, process: Process, seconds: float) -> None:
-        self.total, self.last = self.total + seconds, seconds
-        if seconds > self.longest:
-            self.longest, self.slowest = seconds, process.label
-
-    def sample(self, process: Process, new: Any, lines: Iterator[str]) -> None:
-        self.samples.append(Sample(process.label, self.last * 1000, _size(new), tuple(lines)))
-
-    def sum(self, module: str, way: Way, states: Sequence[Any]) -> ModuleRehearsal:
-        types = Counter(type_name(type(s)) for s in states)
-        sizes = [*map(_size, states[:SIZED])]
-        return ModuleRehearsal(
-            module,
-            way,
-            len(states),
-            self.failed,
-            self.total * 1000,
-            self.longest * 1000,
-            self.slowest,
-            self.mutates,
-            round(sum(sizes) / len(sizes) * len(states)) if sizes else 0,
-            tuple(name for name, _ in types.most_common(5)),
-            tuple(self.samples),
-        )
+async def _changed(process: Process, part: ModuleChange, old_vsn: Any, extra: Any, limit: float) -> Tried:
+    """Call a `code_change`; return what it raised, or the state."""
+    try:
+        new = process.change_code(part.module, old_vsn, extra)
+    except BaseException as error:
+        return error, None
+    return await _tried(new, limit) if hasattr(new, "__await__") else (None, new)
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _unfit(error: BaseException) -> str:
-    """Return why what was raised says nothing about the upgrade itself; nothing if it does."""
-    match error:
-        case MemoryError():
-            return f"it takes more than {forked.MORE_MEMORY >> 20} MB beside what the node has"
-        case TimeoutError():
-            return "it waits for somebody"
-        case OSError(errno=errno.EBADF):
-            return "it uses a file or a connection of the node"
-        case _ if type(error).__module__ == "sqlite3":
-            return "it uses a database of the node"
-        case _:
-            return ""
-
-
-def _size(state: Any) -> int:
-    """Return how many bytes a state takes, as far as it is looked at."""
-    read, pending, seen, size = Reader(), [state], set[int](), 0
-    while pending and len(seen) < _LARGEST:
-        value = pending.pop()
-        if id(value) not in seen:
-            seen.add(id(value))
-            size += getsizeof(value)
-            pending += read(value)
-    return size
+async def _tried(work: Awaitable[Any], limit: float) -> Tried:
+    try:
+        return None, await asyncio.wait_for(work, limit * 0.8)
+    except BaseException as error:
+        return error, None
