@@ -97,7 +97,8 @@ def outcome_lines(outcome: Outcome, known: Sequence[Diagnostic] = ()) -> Iterato
 def _rehearsal_lines(rehearsal: Rehearsal, *, whole: bool) -> Iterator[str]:
     """Describe a rehearsal; *whole*, or in one line."""
     states = sum(m.processes for m in rehearsal.modules if m.way == "there")
-    verdict = {"ok": "went well", "failed": "failed", "not_rehearsable": "could not be done"}[rehearsal.verdict]
+    well = "went well" if states else "had nothing to try"
+    verdict = {"ok": well, "failed": "failed", "not_rehearsable": "could not be done"}[rehearsal.verdict]
     stood = f", which stood still for {rehearsal.stall:.1f} ms" if rehearsal.stall else ""
     yield (
         f"rehearsal of {states} state(s) {verdict}: {rehearsal.milliseconds:.0f} ms in a copy of the node{stood}; "
