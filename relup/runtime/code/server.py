@@ -45,13 +45,13 @@ class CodeServer:
         one of them already, unless it is the same C extension, which nobody can unload; or when another node of this
         process owns its name.
         """
+        for finder in finders():
+            if finder is not self._books.finder and (both := sorted(finder.paths.keys() & sources.keys())):
+                raise AlreadyLoaded(f"another node of this process runs modules of these names: {', '.join(both)}")
         loaded = sorted(n for n in sources if n in sys.modules and n not in self._books.versions)
         loaded = [n for n in loaded if not same_extension(sys.modules[n], Path(sources[n]))]
         if loaded:
             raise AlreadyLoaded(f"already loaded, by somebody else: {', '.join(loaded)}")
-        for finder in finders():
-            if finder is not self._books.finder and (both := sorted(finder.paths.keys() & sources.keys())):
-                raise AlreadyLoaded(f"another node of this process runs modules of these names: {', '.join(both)}")
         self._books.finder.paths.update({n: Path(p).absolute() for n, p in sources.items()})
         if self._books.finder not in finders():
             install(self._books.finder)
