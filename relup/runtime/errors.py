@@ -28,13 +28,15 @@ class ProcessError(Exception):
 
 
 class NoProcess(ProcessError):
-    """No process has this name or pid."""
+    """No process has this name or pid; *there* are names that somebody has, where they are to be told."""
 
     tag = "noproc"
 
-    def __init__(self, server: object) -> None:
+    def __init__(self, server: object, there: Iterable[str] = ()) -> None:
         self.server = server
-        super().__init__(f"no process {server!r}" if isinstance(server, int) else f"no process is named {server!r}")
+        said = f"no process {server!r}" if isinstance(server, int) else f"no process is named {server!r}"
+        names = ", ".join(there)
+        super().__init__(f"{said}: there are {names}" if names else said)
 
 
 class CallTimeout(ProcessError, TimeoutError):

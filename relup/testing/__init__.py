@@ -49,4 +49,9 @@ def __getattr__(name: str) -> Any:
     }
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"relup.testing.{rooms.get(name, 'contract')}"), name)
+    try:
+        return getattr(import_module(f"relup.testing.{rooms.get(name, 'contract')}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+    raise ImportError(f"{name} needs hypothesis: pip install 'relup[testing]'", name="hypothesis")

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import TracebackType
+from typing import Any, NoReturn, get_args
 
-from relup.diagnostics import Diagnostic, Refused
+from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.executor import UNSAID, Limits, Options, Outcome
 from relup.executor.outcome import Emit
 from relup.model.release import Release
 from relup.model.route import Route
 from relup.runtime import Node as RuntimeNode
-from relup.runtime import Pid, Process, ProcessError, sys
+from relup.runtime import NoProcess, Pid, Process, ProcessError, sys
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.service import Service, serve
 from relup.testing.copying import copied
@@ -74,22 +75,26 @@ class AsyncNode:
 
     async def call(self, server: str | Pid, request: Any, timeout: float | None = 5.0) -> Any:  # noqa: ASYNC109  # OTP's
         """Ask a server and return its answer; raise what `relup.runtime.Node.call` raises."""
+        __tracebackhide__ = True
         await self._quiet()
+        self._find(server)
         answer = await self.node.call(server, request, timeout)
         self._say("call", server, request, answer)
         return answer
 
     async def cast(self, server: str | Pid, message: Any) -> None:
         """Send a message for `handle_cast`. Unlike the runtime's it raises `NoProcess` where nobody would get it."""
+        __tracebackhide__ = True
         await self._quiet()
-        self.node.process(server)
+        self._find(server)
         self._say("cast", server, message, None)
         self.node.cast(server, message)
 
     async def send(self, server: str | Pid, message: Any) -> None:
         """Send a message for `handle_info`. Unlike the runtime's it raises `NoProcess` where nobody would get it."""
+        __tracebackhide__ = True
         await self._quiet()
-        self.node.process(server)
+        self._find(server)
         self._say("send", server, message, None)
         self.node.send(server, message)
 
@@ -98,7 +103,9 @@ class AsyncNode:
 
         What is not data (a socket, a task, a lock) is in the copy as it is in the state.
         """
+        __tracebackhide__ = True
         await self._quiet()
+        self._find(server)
         state = copied(await sys.get_state(server, timeout, node=self.node), self._owned)
         self._say("state", server, None, state)
         return state
@@ -128,6 +135,14 @@ class AsyncNode:
             raise TimeoutError(f"after {timeout:g} s still busy: {'; '.join(self._busy())}") from None
         self._say("settle", None, None, None)
 
+    def _find(self, server: str | Pid) -> None:
+        """Raise `NoProcess`, with the names that there are, where nobody is called *server*."""
+        __tracebackhide__ = True
+        try:
+            self.node.process(server)
+        except NoProcess:
+            raise NoProcess(server, sorted(self.node.names)) from None
+
     def _busy(self) -> list[str]:
         found = self.node.processes.values()
         return [f"{p.label}, in {p.current_function()}" for p in found if p.busy or (p.mailbox and not p.asleep)]
@@ -149,6 +164,8 @@ class AsyncNode:
         `UpgradeFailed` when it ends otherwise, and `InvalidInput`, with everything at once, for a release or an appup
         that is wrong. (OTP: `release_handler:install_release/1`.)
         """
+        __tracebackhide__ = True
+        _refuse_other(expect)
         await self._quiet()
         goal = await asyncio.to_thread(self._read, release)
         options = Options(strict=strict, rehearse=rehearse, limits=limits)
@@ -158,6 +175,8 @@ class AsyncNode:
 
     async def downgrade(self, vsn: str | None = None, *, expect: End = "done") -> Outcome:
         """Go back to the release that ran before, or to *vsn*; otherwise as `upgrade`."""
+        __tracebackhide__ = True
+        _refuse_other(expect)
         await self._quiet()
         goal = self._earlier(vsn)
         outcome = await self._install(lambda: way_back(self.release, goal, self._unpacked), goal, expect, Options())
@@ -165,6 +184,7 @@ class AsyncNode:
         return outcome
 
     async def _install(self, way: Callable[[], Route], goal: Release, expect: End, options: Options) -> Outcome:
+        __tracebackhide__ = True
         name, base = f"{self.release} → {goal.vsn}", self.release
         try:
             route = await asyncio.to_thread(way)
@@ -213,20 +233,51 @@ def _nothing(process: Process) -> None:
     """Be carried out when a process has handled what came before."""
 
 
+def _refuse_other(expect: str) -> None:
+    """Raise `InvalidInput` for an end that no upgrade has, before there is one."""
+    __tracebackhide__ = True
+    if expect not in (ends := get_args(End)):
+        message = f"an upgrade ends {', '.join(map(repr, ends))}: expect={expect!r} never comes"
+        raise InvalidInput([Diagnostic("no_such_end", message)])
+
+
 def _called(process: Process) -> str:
     reference = process.reference
     return process.name or f"{reference.module}:{reference.qualname} {process.pid}"
 
 
-@asynccontextmanager
-async def running(
+class Running:
+    """A node as long as an `async with` lasts; `with` alone is told what to write instead."""
+
+    def __init__(self, context: AbstractAsyncContextManager[AsyncNode]) -> None:
+        """Run what *context* runs."""
+        self._context = context
+
+    async def __aenter__(self) -> AsyncNode:
+        __tracebackhide__ = True
+        return await self._context.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._context.__aexit__(kind, error, trace)
+
+    def __enter__(self) -> NoReturn:
+        __tracebackhide__ = True
+        raise TypeError("`running` runs in an event loop: say `async with`; or, without one, `start`")
+
+    def __exit__(self, *error: object) -> None:
+        """Be there, for Python asks for both before it enters."""
+
+
+def running(
     release: str | Path,
     *,
     name: str | None = None,
     home: Path | None = None,
     places: Sequence[Path] = (),
     watch: Watch | None = None,
-) -> AsyncIterator[AsyncNode]:
+) -> Running:
     """Run *release* as a node in this event loop until the block is left; nothing of it remains then.
 
     *name* is the node's (default: the release's). *home* is where its records are kept (default: a folder of its own,
@@ -234,6 +285,13 @@ async def running(
     (default: the working directory). Raises `InvalidInput` with everything that is wrong with the release, and
     `Refused` when an application does not start or another node in this process has modules of the same names.
     """
+    return Running(_running(release, name, home, places, watch))
+
+
+@asynccontextmanager
+async def _running(
+    release: str | Path, name: str | None, home: Path | None, places: Sequence[Path], watch: Watch | None
+) -> AsyncIterator[AsyncNode]:
     with TemporaryDirectory(prefix="relup-", ignore_cleanup_errors=True) as folder:
         base = home or Path(folder)
         path = locate(release, places)

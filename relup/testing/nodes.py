@@ -6,18 +6,19 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from relup.diagnostics import RelupError
 from relup.executor import UNSAID, Limits, Outcome
 from relup.model.release import Release
 from relup.runtime import Node as RuntimeNode
-from relup.runtime import Pid
+from relup.runtime import Pid, ProcessError
 from relup.testing.failures import End, UpgradeFailed
-from relup.testing.live import AsyncNode, running
+from relup.testing.live import AsyncNode, Running, running
 from relup.testing.threads import InThread
 from relup.testing.watching import Watch
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -26,6 +27,7 @@ class Node:
 
     def __init__(self, context: AbstractAsyncContextManager[AsyncNode]) -> None:
         """Start what *context* runs."""
+        __tracebackhide__ = True
         self._thread = InThread(context, "relup test node")
         self._live = self._thread.value
 
@@ -46,27 +48,33 @@ class Node:
 
     def call(self, server: str | Pid, request: Any, timeout: float | None = 5.0) -> Any:
         """Ask a server and return its answer."""
-        return self.run(self._live.call(server, request, timeout))
+        __tracebackhide__ = True
+        return self._ask(self._live.call(server, request, timeout))
 
     def cast(self, server: str | Pid, message: Any) -> None:
         """Send a message for `handle_cast`."""
-        self.run(self._live.cast(server, message))
+        __tracebackhide__ = True
+        self._ask(self._live.cast(server, message))
 
     def send(self, server: str | Pid, message: Any) -> None:
         """Send a message for `handle_info`."""
-        self.run(self._live.send(server, message))
+        __tracebackhide__ = True
+        self._ask(self._live.send(server, message))
 
     def state(self, server: str | Pid, timeout: float | None = 5.0) -> Any:
         """Return a copy of the state that a server has after the messages sent to it so far."""
-        return self.run(self._live.state(server, timeout))
+        __tracebackhide__ = True
+        return self._ask(self._live.state(server, timeout))
 
     def states(self) -> dict[str, Any]:
         """Return a copy of the state of every process but supervisors, by name."""
-        return self.run(self._live.states())
+        __tracebackhide__ = True
+        return self._ask(self._live.states())
 
     def settle(self, timeout: float = 5.0) -> None:
         """Wait until nobody handles a message and no mail lies there."""
-        self.run(self._live.settle(timeout))
+        __tracebackhide__ = True
+        self._ask(self._live.settle(timeout))
 
     def upgrade(
         self,
@@ -78,16 +86,27 @@ class Node:
         limits: Limits = UNSAID,
     ) -> Outcome:
         """Upgrade to *release*; raise `UpgradeFailed` unless it ends as expected."""
-        return self.run(self._live.upgrade(release, expect=expect, strict=strict, rehearse=rehearse, limits=limits))
+        __tracebackhide__ = True
+        return self._ask(self._live.upgrade(release, expect=expect, strict=strict, rehearse=rehearse, limits=limits))
 
     def downgrade(self, vsn: str | None = None, *, expect: End = "done") -> Outcome:
         """Go back to the release that ran before, or to *vsn*; raise `UpgradeFailed` unless it ends as expected."""
-        return self.run(self._live.downgrade(vsn, expect=expect))
+        __tracebackhide__ = True
+        return self._ask(self._live.downgrade(vsn, expect=expect))
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
         """Do anything else in the thread of the node: `node.run(which_children("sup", node=node.node))`."""
         __tracebackhide__ = True
-        return told(lambda: self._thread.run(work))
+        return told(self._thread.run, work)
+
+    def _ask(self, work: Coroutine[Any, Any, R]) -> R:
+        """Do what a method is for; what the runtime says of a server is told like what relup says."""
+        __tracebackhide__ = True
+        try:
+            return self.run(work)
+        except ProcessError as error:
+            said = error.with_traceback(None)
+        raise said
 
     def stop(self) -> None:
         """Stop it; nothing of it remains. Nothing happens the second time."""
@@ -102,11 +121,11 @@ class Node:
         self.stop()
 
 
-def told(work: Callable[[], R]) -> R:
+def told(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Return what *work* returns; what relup says on purpose is told without the way on which it came."""
     __tracebackhide__ = True
     try:
-        return work()
+        return work(*args, **kwargs)
     except (UpgradeFailed, RelupError) as error:
         said = error.with_traceback(None)
     said.__cause__, said.__context__, said.__suppress_context__ = None, None, True
@@ -118,7 +137,7 @@ def start(
 ) -> Node:
     """Run *release* as a node in a thread of its own, until it is stopped; raise what `running` raises."""
     __tracebackhide__ = True
-    return told(lambda: Node(running(release, name=name, home=home, places=places)))
+    return told(Node, running(release, name=name, home=home, places=places))
 
 
 class Nodes:
@@ -133,11 +152,9 @@ class Nodes:
     def start(self, release: str | Path, *, name: str | None = None, home: Path | None = None) -> Node:
         """Start a node in a thread of its own; see `running` for the arguments and what is raised."""
         __tracebackhide__ = True
-        return self._started.enter_context(told(lambda: Node(self.running(release, name=name, home=home))))
+        return self._started.enter_context(told(Node, self.running(release, name=name, home=home)))
 
-    def running(
-        self, release: str | Path, *, name: str | None = None, home: Path | None = None
-    ) -> AbstractAsyncContextManager[AsyncNode]:
+    def running(self, release: str | Path, *, name: str | None = None, home: Path | None = None) -> Running:
         """Run a node in the event loop of an asynchronous test: `async with relup_node.running("1") as node`."""
         return running(release, name=name, home=home, places=self._places, watch=self._watch)
 

@@ -27,6 +27,7 @@ class InThread(Generic[T]):
 
     def __init__(self, context: AbstractAsyncContextManager[T], name: str, silence: float = SILENCE) -> None:
         """Enter *context*; raise what that raises."""
+        __tracebackhide__ = True
         self._context = context
         self._silence = silence
         self._entered: Future[T] = Future()
@@ -50,6 +51,7 @@ class InThread(Generic[T]):
 
         Raises `RuntimeError` when the context was closed, and when something holds the loop up and does not end.
         """
+        __tracebackhide__ = True
         if not self.open:
             work.close()
             raise RuntimeError("this node was stopped")
@@ -77,6 +79,7 @@ class InThread(Generic[T]):
 
     def _refuse_standing(self) -> None:
         """Raise when the loop does not turn, with the place at which it is."""
+        __tracebackhide__ = True
         turned = Future[None]()
         try:
             self._loop.call_soon_threadsafe(turned.set_result, None)

@@ -19,6 +19,8 @@ def locate(release: str | Path, places: Sequence[Path]) -> Path:
 
     Raises `InvalidInput` with every place that was looked at.
     """
+    if not isinstance(release, str | Path) or not str(release):
+        raise InvalidInput([Diagnostic("no_such_release", f"a release is a path, not {release!r}")])
     found = [place / release for place in places or (Path.cwd(),)]
     if existing := next((path for path in found if path.exists()), None):
         return existing.resolve()

@@ -80,7 +80,7 @@ def test_several_nodes_live_in_one_test_where_their_modules_have_names_of_their_
 ) -> None:
     first, second = (relup_node.start(program.old(tmp_path / name, name)) for name in ("shop", "kiosk"))
     assert (first.call("tally", ("add", 1)), second.call("tally", ("add", 2))) == (1, 2)
-    with pytest.raises(Refused, match="already_loaded"):
+    with pytest.raises(Refused, match=r"another node of this process .*already_loaded"):
         relup_node.start(tmp_path / "shop", name="another")
     first.stop()
     assert relup_node.start(tmp_path / "shop", name="another").state("tally") == {"total": 0}
@@ -110,13 +110,22 @@ def test_what_is_wrong_with_a_release_is_told_at_once(tmp_path: Path, relup_node
     assert len(raised.value.diagnostics) > 1
     with pytest.raises(InvalidInput, match="there is no release 'nowhere': looked for"):
         relup_node.start("nowhere")
+    for nothing in (None, 7, ""):
+        with pytest.raises(InvalidInput, match=f"a release is a path, not {nothing!r}"):
+            relup_node.start(nothing)  # type: ignore[arg-type]  # as some test does
+    with pytest.raises(TypeError, match="say `async with`; or, without one, `start`"), relup_node.running("1"):
+        pass
     node = relup_node.start(program.old(tmp_path / "good"))
     with pytest.raises(InvalidInput, match="no_relup"):
         node.upgrade(program.new(tmp_path / "2", appup=program.APPUP.replace('from: "1"', 'from: "0"')))
     with pytest.raises(Refused, match="it leads to nothing"):
         node.downgrade()
-    with pytest.raises(NoProcess):
-        node.cast("nobody", "hello")
+    for use in (node.call, node.cast, node.send):
+        with pytest.raises(NoProcess, match="is named 'nobody': there are other, tally, top"):
+            use("nobody", "hello")
+    with pytest.raises(InvalidInput, match="expect='roled_back' never comes"):
+        node.upgrade(tmp_path / "2", expect="roled_back")  # type: ignore[arg-type]  # as some test does
+    assert node.vsn == "1"
 
 
 def test_a_node_that_is_held_up_is_left_with_the_place_at_which_it_is() -> None:
@@ -136,11 +145,13 @@ def test_a_node_that_is_held_up_is_left_with_the_place_at_which_it_is() -> None:
     thread.close()
 
 
-def test_pytest_loads_nothing_of_relup_but_the_plugin_before_a_test_asks_for_it() -> None:
+def test_pytest_loads_only_the_plugin_before_a_test_asks_for_more_and_what_is_not_installed_is_told() -> None:
     heavy = ("networkx", "jsonschema", "yaml", "hypothesis", "relup.runtime", "relup.diagnostics")
-    code = f"import sys, relup.testing.plugin; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = f"import sys, relup.testing.plugin; print([m for m in {heavy} if m in sys.modules])\n"
+    without = "sys.modules['hypothesis'] = None\nfrom relup.testing import assert_round_trip"
+    done = subprocess.run([sys.executable, "-c", code + without], capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n"
+    assert "ImportError: assert_round_trip needs hypothesis: pip install 'relup[testing]'" in done.stderr
 
 
 def test_every_public_name_is_there() -> None:
