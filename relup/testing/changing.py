@@ -25,6 +25,7 @@ from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Window, inverse, segments
 from relup.planner import plan
+from relup.planner.children import processes
 from relup.runtime import ClassReference, Down, GenServer, Node, Pid, Process
 from relup.runtime.code import CodeError
 from relup.runtime.context import inside
@@ -114,11 +115,11 @@ def _booted(node: Node, base: Release, server: str, prepare: Callable[[], Any]) 
 
 
 def _class(base: Release, server: str) -> type:
-    """Return the class that *server* means: `module:Class`, or the only server of a module."""
+    """Return the class that *server* means: `module:Class`, the only server of a module, or of a registered name."""
     module, _, name = server.partition(":")
     modules = [m for a in base.applications for m in a.modules]
     if module not in modules:
-        raise _wrong(f"{base} has no module {module!r}: it has {shortened(sorted(modules))}")
+        module, name = _named(base, modules, server)
     try:
         found = vars(import_module(module))
     except Exception as error:
@@ -132,6 +133,21 @@ def _class(base: Release, server: str) -> type:
     raise _wrong(
         f"module {module!r} of {base} has {which}: say module:Class, of {shortened(sorted(servers)) or 'none'}"
     )
+
+
+def _named(base: Release, modules: Sequence[str], server: str) -> tuple[str, str]:
+    """Return module and class of the processes of that name, as far as child specs are written out."""
+    names = [(started.name, module, name) for module, name, started in processes(base, modules) if started.name]
+    found = list(dict.fromkeys((module, name) for named, module, name in names if named == server))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        which = ", ".join(f"{module}:{name}" for module, name in found)
+        raise _wrong(f"{base} has several servers called {server!r}: say module:Class, of {which}")
+    called = shortened(sorted({named for named, _, _ in names})) or "none"
+    module = server.partition(":")[0]
+    there = f"it has {shortened(sorted(modules))}; the names that it gives to processes are {called}"
+    raise _wrong(f"{base} has no module {module!r}: {there}")
 
 
 def _steps(relup: Relup, windows: Sequence[Window], stage: Stage, reference: ClassReference) -> dict[Way, list[Step]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import hypothesis
 from hypothesis.strategies import SearchStrategy
 
-from relup.diagnostics import in_words
+from relup.diagnostics import Diagnostic, InvalidInput, in_words
 from relup.targets.python.blame import place_of
 from relup.targets.python.differing import Then, differences
 from relup.targets.python.snapshot import Memory, Snapshot, holds
@@ -50,7 +51,8 @@ def assert_round_trip(
     """Check that states of *server* come back from release *new* as they went there from *old*.
 
     *strategy* draws states of the older release, or is a function that returns such a strategy: it is called once that
-    release's code is loaded, and may import its classes. *server* is `module:Class`, or a module with one server.
+    release's code is loaded, and may import its classes. *server* is `module:Class`, a module with one server, or a
+    registered name that a child spec of the release gives.
     States are compared after *lossy*, where something may get lost: it returns what has to stay. *same* compares a
     state with what came back in its own way instead. A `code_change` that changes in place what it is given fails too,
     unless it *may_mutate*: an upgrade has to be able to undo it. *settings* are hypothesis' (default: those in force).
@@ -61,15 +63,25 @@ def assert_round_trip(
     __tracebackhide__ = True
     places = (Path.cwd(), Path(sys._getframe(1).f_code.co_filename).parent)
 
-    def states() -> SearchStrategy[Any]:
-        return strategy if isinstance(strategy, SearchStrategy) else strategy()
-
-    context = told(lambda: changing(locate(old, places), locate(new, places), server, states))
-    thread = told(lambda: InThread(context, "relup round trip"))
+    if not (isinstance(strategy, SearchStrategy) or callable(strategy)):
+        raise _no_strategy(f"a strategy of hypothesis, or a function that returns one, is needed, not {strategy!r}")
+    context = changing(told(locate, old, places), told(locate, new, places), server, partial(_states, strategy))
+    thread = told(InThread[Changing], context, "relup round trip")
     try:
         _check(_Trip(thread, lossy, same, may_mutate), settings or hypothesis.settings())
     finally:
         thread.close()
+
+
+def _states(strategy: SearchStrategy[Any] | Callable[[], SearchStrategy[Any]]) -> SearchStrategy[Any]:
+    made = strategy if isinstance(strategy, SearchStrategy) else strategy()
+    if not isinstance(made, SearchStrategy):
+        raise _no_strategy(f"{_called(strategy)} returns {made!r}, which is no strategy of hypothesis")
+    return made
+
+
+def _no_strategy(message: str) -> InvalidInput:
+    return InvalidInput([Diagnostic("no_strategy", message)])
 
 
 def _check(trip: _Trip, settings: hypothesis.settings) -> None:
@@ -147,7 +159,7 @@ class _Trip:
         return RoundTripFailed(f"{self.thread.value.server}: {what}\n{more}\nthe smallest state found: {_shown(drawn)}")
 
 
-def _called(function: Callable[..., Any]) -> str:
+def _called(function: Any) -> str:
     return getattr(function, "__name__", repr(function))
 
 

@@ -118,3 +118,11 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidInput, match=told):
             assert_round_trip(STATES, old, release, server)
+    for strategy, told in (
+        (None, "a strategy of hypothesis, or a function that returns one, is needed, not None"),
+        (lambda: 3, "<lambda> returns 3, which is no strategy"),
+    ):
+        with pytest.raises(InvalidInput, match=told):
+            assert_round_trip(strategy, old, new, "shop.tally")  # type: ignore[arg-type]  # as some test does
+    with pytest.raises(InvalidInput, match="the names that it gives to processes are top"):
+        assert_round_trip(STATES, old, new, "tale")

@@ -29,4 +29,4 @@ def test_a_ledger_comes_back() -> None:
 
 def test_notes_get_lost() -> None:
     with pytest.raises(RoundTripFailed, match=r"state\[''\].note: '0' → ''"):
-        assert_round_trip(ledgers, RELEASES / "1", RELEASES / "2", "accounts.ledger", settings=FEW)
+        assert_round_trip(ledgers, RELEASES / "1", RELEASES / "2", "ledger", settings=FEW)
