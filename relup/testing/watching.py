@@ -24,6 +24,7 @@ from relup.targets.python.differing import short
 from relup.testing.prints import Printer
 from relup.testing.seen import Boundary, Seen, configuration, content_of, kind_of
 from relup.testing.shapes import shape
+from relup.testing.telling import told_state
 
 if TYPE_CHECKING:
     from relup.testing.live import AsyncNode
@@ -77,7 +78,7 @@ class Watch:
     """Watches one run of a test, and upgrades a node at most once."""
 
     def __init__(self, server: str, goal: Release, upgrade: Upgrade, at: int = 0, last: int = 0) -> None:
-        """Watch the processes that are called *server*, or have that `module:Class`, in nodes that *goal* is new to.
+        """Watch the processes called *server*, or of that `module:Class` or module, in nodes that *goal* is new to.
 
         With *at*, upgrade before the message of that number is handled; after message number *last*, if it is the one
         after that.
@@ -158,7 +159,8 @@ class Watch:
 
     def _concerns(self, process: Process) -> bool:
         """Say whether a process is one of those watched, in a node that nobody but this upgrades."""
-        if self._server not in (process.name, _class_of(process)) or not process.alive:
+        called = process.name, _class_of(process), process.reference.module
+        if self._server not in called or not process.alive:
             return False
         node, _, began_with = self._nodes.get(process.node, (None, None, ""))
         if node is None or not is_older(node.release, self._goal, began_with):
@@ -169,7 +171,7 @@ class Watch:
 
     def _seize(self, process: Process) -> None:
         """Hold a process at its boundary, stop the clock of call time-outs as a window does, and upgrade its node."""
-        self.seen.injected, self.seen.state = self._at, short(process.state)
+        self.seen.injected, self.seen.state = self._at, told_state(process.state)
         process.holds += 1
         process.node.held += 1
         process.node.clock.stop()
