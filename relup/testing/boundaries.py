@@ -77,7 +77,8 @@ class AtEveryBoundary:
             goal = self._goal(upgrade, self._places(item))
         except InvalidInput as error:
             return Verdict("misused", str(error), once(None))
-        return Trial(server, goal, self._config.getoption("relup_boundaries"), Path(self._unpacked.name)).run(once)
+        mode = self._config.getoption("relup_boundaries")
+        return Trial(server, goal, upgrade, mode, Path(self._unpacked.name)).run(once)
 
     def _wanted(self, item: pytest.Item) -> tuple[str, str, str]:
         """Return the server and the release that are meant for a test, and what is wrong with what is said of them."""
@@ -143,6 +144,8 @@ def _told(item: pytest.Item, verdict: Verdict) -> Reports:
     match verdict.end:
         case "differs" | "misused":
             _fail(failed or _of_call(reports), verdict.said)
+        case "upgrade_fails":
+            _explain(failed or _of_call(reports), verdict.said)
         case "nothing" if failed is None:
             report = _of_call(reports)
             report.outcome = "skipped"
@@ -162,4 +165,10 @@ def _fail(report: pytest.TestReport, said: str) -> None:
         crash.message = f"{said.splitlines()[0]}: {crash.message}"
         report.longrepr.addsection("relup", said)  # type: ignore[union-attr]  # what has the one has the other
     else:
-        report.longrepr = f"{said}\n\n{report.longreprtext}".rstrip()
+        _explain(report, said)
+
+
+def _explain(report: pytest.TestReport, said: str) -> None:
+    """Let a report say that its test fails, and why, before what it says already."""
+    report.outcome = "failed"
+    report.longrepr = f"{said}\n\n{report.longreprtext}".rstrip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -24,7 +24,7 @@ Mode: TypeAlias = Literal["alike", "all", "shapes"]
 Reports: TypeAlias = Sequence[pytest.TestReport]
 Once: TypeAlias = Callable[[Watch | None], Reports]
 """Runs the test once and returns its reports."""
-End: TypeAlias = Literal["same", "differs", "nothing", "misused"]
+End: TypeAlias = Literal["same", "differs", "upgrade_fails", "nothing", "misused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Trial:
 
     server: str
     goal: Release
+    called: str
+    """How the user calls *goal*."""
     mode: Mode
     unpacked: Path
 
@@ -54,10 +56,12 @@ class Trial:
         plain = watch.seen
         if not all(r.passed for r in reports):
             return Verdict("nothing", "is not passed as it is, so nothing was tried", reports)
-        if why := self._misused(plain):
+        if why := self._forgotten(plain) or self._misused(plain):
             return Verdict("misused", why, reports)
         if why := self._unreached(plain):
             return Verdict("nothing", why, reports)
+        if why := self._without_way(plain):
+            return Verdict("misused", why, reports)
         return self._search(once, plain, reports)
 
     def _search(self, once: Once, plain: Seen, reports: Reports) -> Verdict:
@@ -70,10 +74,43 @@ class Trial:
             watch = self._watch(boundary.number, len(plain.boundaries))
             found = once(watch)
             runs.append(watch.seen)
-            if said := self._difference(boundary, len(boundaries), watch.seen, found):
-                return Verdict("differs", said, found, len(boundaries), len(runs))
+            if verdict := self._verdict(once, boundary, plain, watch.seen, found):
+                if verdict.end == "nothing":
+                    return replace(verdict, reports=reports)  # of the run in which the test passed
+                return replace(verdict, runs=len(runs))
             done |= {other.number for other in boundaries if self._covers(plain, watch.seen, boundary, other)}
         return self._same(plain, runs, reports)
+
+    def _verdict(self, once: Once, boundary: Boundary, plain: Seen, run: Seen, reports: Reports) -> Verdict | None:
+        """Return what a run says against the upgrade, once it is sure that the test alone does not say it."""
+        count = len(plain.boundaries) + 1
+        place = f"boundary {boundary.number} of {count}, {boundary.where}, whose state is {run.state}"
+        where = f"the first that differs is {place}"
+        if ended := "\n".join(_ended(run)):
+            said = f"{where}: upgrading to {self.goal} there does not succeed\n{ended}"
+            return Verdict("upgrade_fails", said, reports, count)
+        if (failed := _failed(reports)) is None:
+            return None
+        if (alone := self._alone(once, run, failed)) is not None:
+            said = f"does not pass twice in one process, so nothing can be said of upgrades: {alone}"
+            return Verdict("nothing", said, reports, count)
+        said = f"{where}: upgraded to {self.goal} there, the test {_how(failed)}"
+        if not self._again(once, run.injected, len(plain.boundaries)):
+            said += "; not reproducible: it did not when the same was tried again"
+        return Verdict("differs", said, reports, count)
+
+    def _alone(self, once: Once, run: Seen, failed: pytest.TestReport) -> str | None:
+        """Return how the test fails of itself when it is run another time; None when it does not.
+
+        What differs in a second run of a test may be due to the test: it draws, measures time, or leaves something.
+        """
+        again = _failed(once(self._watch())) if run.injected else failed
+        return None if again is None else f"it {_how(again)}{_crash(again)}"
+
+    def _again(self, once: Once, at: int, last: int) -> bool:
+        """Say whether the test fails once more where it is upgraded there once more."""
+        watch = self._watch(at, last)
+        return (_failed(once(watch)) is not None or any(_ended(watch.seen))) and bool(watch.seen.injected)
 
     def _watch(self, at: int = 0, last: int = 0) -> Watch:
         async def upgrade(node: AsyncNode, emit: Emit) -> Outcome:
@@ -96,9 +133,32 @@ class Trial:
 
     # ── what is said ───────────────────────────────────────────────────────────────────────────────────
 
+    def _forgotten(self, plain: Seen) -> str:
+        """Say that another release has the version of the one that was started."""
+        mine = self.goal.fingerprints(), self.goal.extensions()
+        for release in plain.releases.values() if not self._has_older(plain) else ():
+            if str(release) == str(self.goal) and (release.fingerprints(), release.extensions()) != mine:
+                return f"{self.called} is also {release}: was its vsn forgotten?"
+        return ""
+
+    def _without_way(self, plain: Seen) -> str:
+        """Say that no plan leads from what was started to the release that is to be tried."""
+        for release in plain.releases.values():
+            if is_older(release, self.goal, release.vsn):
+                try:
+                    way_to(release, self.goal, self.unpacked)
+                except RelupError as error:
+                    return f"{release} cannot be upgraded to {self.called}: {error}"
+        return ""
+
     def _misused(self, plain: Seen) -> str:
-        """Say that there is no such server, where there should be."""
-        if plain.servers and self.server not in plain.servers and self._has_older(plain):
+        """Say that there is no such server, where there should be, or that several may be meant."""
+        classes = sorted(name for name in plain.servers if name.startswith(f"{self.server}:"))
+        if self.server in plain.servers or len(classes) == 1:
+            return ""
+        if classes:
+            return f"several servers of the test's nodes are of module {self.server!r}: say {' or '.join(classes)}"
+        if plain.servers and self._has_older(plain):
             there = ", ".join(sorted(plain.servers))
             return f"no process of the test's nodes is called {self.server!r}, or of that class: there are {there}"
         return ""
@@ -115,18 +175,6 @@ class Trial:
     def _has_older(self, plain: Seen) -> bool:
         return any(is_older(release, self.goal, release.vsn) for release in plain.releases.values())
 
-    def _difference(self, boundary: Boundary, count: int, run: Seen, reports: Reports) -> str:
-        failed = next((r for r in reports if not r.passed), None)
-        if not run.injected:
-            return "the test failed in a run without an upgrade, which it passes otherwise" if failed else ""
-        where = f"boundary {boundary.number} of {count}, {boundary.where}, whose state is {run.state}"
-        if ended := "\n".join(_ended(run)):
-            return f"the first that differs is {where}: upgrading to {self.goal} there does not succeed\n{ended}"
-        if failed:
-            how = f"{'fails' if failed.failed else 'is skipped'} in its {failed.when}"
-            return f"the first that differs is {where}: upgraded to {self.goal} there, the test {how}"
-        return ""
-
     def _same(self, plain: Seen, runs: Sequence[Seen], reports: Reports) -> Verdict:
         count = len(plain.boundaries) + 1
         lost = sum(not run.injected for run in runs)
@@ -139,6 +187,20 @@ class Trial:
         if strays := sum(bool(run.injected) and not _repeats(plain, run) for run in runs):
             said += f"; {strays} runs did not repeat what came before the boundary"
         return Verdict("same", said, reports, count, len(runs) - lost)
+
+
+def _failed(reports: Reports) -> pytest.TestReport | None:
+    return next((r for r in reports if not r.passed), None)
+
+
+def _how(report: pytest.TestReport) -> str:
+    return f"{'fails' if report.failed else 'is skipped'} in its {report.when}"
+
+
+def _crash(report: pytest.TestReport) -> str:
+    """Return what the report of a failure says first."""
+    said = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
+    return f": {said.splitlines()[0]}" if said else ""
 
 
 def _ended(run: Seen) -> Iterator[str]:

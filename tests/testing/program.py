@@ -75,9 +75,9 @@ APPUP = """
 """
 
 
-def old(folder: Path, name: str = "shop") -> Path:
-    """Write release 1."""
-    return write_release(folder, "1", {"app": APP.format(name=name), "tally": OLD}, name=name)
+def old(folder: Path, name: str = "shop", change: str = "") -> Path:
+    """Write release 1; with *change* at the end of its server."""
+    return write_release(folder, "1", {"app": APP.format(name=name), "tally": f"{OLD}\n    {change}\n"}, name=name)
 
 
 def new(folder: Path, tally: str = NEW, appup: str = APPUP, name: str = "shop") -> Path:

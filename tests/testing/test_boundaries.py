@@ -14,6 +14,7 @@ import pytest
 from relup.testing.prints import Printer
 from relup.testing.seen import Boundary, Seen, alike
 from relup.testing.shapes import shape
+from relup.testing.telling import BUDGET, told_state
 from tests.testing import program
 
 pytest_plugins = "pytester"
@@ -67,6 +68,12 @@ TESTS = """
                 with relup_node.start("1") as node:
                     assert node.call("tally", ("add", 1)) == 1
 
+    @pytest.mark.relup(upgrade="2", server="shop.tally")
+    def test_two_servers_of_a_module(relup_node):
+        node = relup_node.start("1")
+        node.call("tally", ("add", 1))
+        node.call("other", ("add", 2))
+
     @pytest.mark.relup(upgrade="wrong", server="tally")
     def test_adds_wrongly(relup_node):
         node = relup_node.start("1")
@@ -81,6 +88,42 @@ TESTS = """
 """
 OTHERS = """
     import pytest
+    RUNS = []
+    MORE_RUNS = []
+
+    @pytest.mark.relup(upgrade="2", server="tally")
+    def test_leaves_something_behind(relup_node):
+        RUNS.append(1)
+        relup_node.start("1").call("tally", "total")
+        assert len(RUNS) == 1
+
+    @pytest.mark.relup(upgrade="2", server="tally")
+    def test_fails_once(relup_node):
+        MORE_RUNS.append(1)
+        relup_node.start("1").call("tally", "total")
+        assert len(MORE_RUNS) != 2
+
+    @pytest.mark.relup(upgrade="forgotten", server="tally")
+    def test_version_is_forgotten(relup_node):
+        relup_node.start("1").call("tally", "total")
+
+    @pytest.mark.relup(upgrade="wayless", server="tally")
+    def test_no_appup(relup_node):
+        relup_node.start("1").call("tally", "total")
+
+    def test_name_that_nobody_has(relup_node):
+        relup_node.start("1").state("tale")
+
+    def test_end_that_no_upgrade_has(relup_node):
+        relup_node.start("1").upgrade("2", expect="roled_back")
+
+    def test_node_that_was_stopped(relup_node):
+        with relup_node.start("1") as node:
+            pass
+        node.settle()
+
+    def test_no_release(relup_node):
+        relup_node.start(None)
 
     @pytest.mark.relup(upgrade="2", server="tally")
     def test_never_reaches_it(relup_node):
@@ -139,6 +182,8 @@ def run(pytester: pytest.Pytester, tests: str, *options: str, every: bool = True
     program.new(pytester.path / "2")
     program.new(pytester.path / "wrong", program.WRONG_AT_3)
     program.new(pytester.path / "raises", program.RAISES_AT_2)
+    (program.new(pytester.path / "wayless") / "shop.appup.yaml").unlink()
+    program.old(pytester.path / "forgotten", change="# other code")
     pytester.makepyfile(program.dedent(tests))
     at_every = ["--relup-at-every-boundary"] if every else []
     return pytester.runpytest_subprocess("-Werror", "-p", "no:cacheprovider", *at_every, *options)
@@ -171,9 +216,19 @@ def test_what_looks_alike_has_one_shape(one: object, other: object, same: bool) 
     assert (shape(one) == shape(other)) is same
 
 
+def test_a_state_that_is_too_long_is_told_by_its_elements_each_of_them_whole() -> None:
+    short = Seen(said=["five" * 30], state="six")
+    assert told_state(short) == repr(short)
+    boundaries = [Boundary(n, "tally", "a message" * 3) for n in range(50)]
+    text = told_state({"rows": Seen(boundaries), "other": 7})
+    assert len(text) <= BUDGET
+    assert f"{boundaries[2]!r}, ...]" in text
+    assert text.startswith("{'other': 7, 'rows': Seen(")
+
+
 def test_one_of_each_group_is_tried_and_the_first_boundary_that_differs_is_told(pytester: pytest.Pytester) -> None:
     result = run(pytester, TESTS)
-    result.assert_outcomes(passed=8, failed=2)
+    result.assert_outcomes(passed=9, failed=2)
     where = "before the call ('add', 1) to 'tally', whose state is"
     assert said(result) == {
         "test_adds": no_difference(4, 4),
@@ -184,6 +239,7 @@ def test_one_of_each_group_is_tried_and_the_first_boundary_that_differs_is_told(
         "test_a_lock_in_the_state": no_difference(4, 4),
         "TestInAClass::test_twice[1]": no_difference(2, 2),
         "TestInAClass::test_twice[2]": no_difference(3, 3),
+        "test_two_servers_of_a_module": no_difference(3, 3),
         "test_adds_wrongly": f"the first that differs is boundary 4 of 6, {where} {{'total': 3}}: upgraded to shop 2 "
         "there, the test fails in its call",
         "test_upgrade_fails": f"the first that differs is boundary 3 of 4, {where} {{'total': 2}}: upgrading to shop 2 "
@@ -201,24 +257,42 @@ def test_one_of_each_group_is_tried_and_the_first_boundary_that_differs_is_told(
 
 
 def test_a_run_in_which_nothing_was_tried_fails(pytester: pytest.Pytester) -> None:
-    result = run(pytester, OTHERS, "-k", "starts_nothing")
-    result.assert_outcomes(skipped=1, deselected=11)
+    result = run(pytester, OTHERS, "-k", "starts_nothing or leaves_something")
+    result.assert_outcomes(skipped=2, deselected=18)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["nothing was tried: this run says nothing about upgrades"])
 
 
 def test_what_could_not_be_tried_and_what_is_used_wrongly_is_told(pytester: pytest.Pytester) -> None:
     result = run(pytester, OTHERS)
-    result.assert_outcomes(passed=1, skipped=5, failed=6)
+    result.assert_outcomes(passed=1, skipped=6, failed=13)
     found = said(result)
     assert found.pop("test_missing_release").endswith("[no_such_release]")
+    assert "shop 1 cannot be upgraded to wayless: " in (wayless := found.pop("test_no_appup"))
+    assert wayless.endswith("[no_relup]")
+    unmarked = "has no marker relup, and no option says what to try, so it ran as it is"
     assert found == {
+        "test_leaves_something_behind": "does not pass twice in one process, so nothing can be said of upgrades: "
+        "it fails in its call: assert 3 == 1",
+        "test_fails_once": "the first that differs is boundary 1 of 2, before the call 'total' to 'tally', whose state "
+        "is {'total': 0}: upgraded to shop 2 there, the test fails in its call; not reproducible: it did not when the "
+        "same was tried again",
+        "test_version_is_forgotten": "forgotten is also shop 1: was its vsn forgotten?",
+        **dict.fromkeys(
+            (
+                "test_name_that_nobody_has",
+                "test_end_that_no_upgrade_has",
+                "test_node_that_was_stopped",
+                "test_no_release",
+                "test_is_not_marked",
+            ),
+            unmarked,
+        ),
         "test_never_reaches_it": "sends no message to 'tally', so nothing was tried",
         "test_starts_nothing": "starts no node, so nothing was tried",
         "test_starts_what_it_would_be_upgraded_to": "starts shop 2, which shop 2 is no upgrade of, "
         "so nothing was tried",
         "test_upgrades_itself": "upgrades its node itself, so it ran as it is",
-        "test_is_not_marked": "has no marker relup, and no option says what to try, so it ran as it is",
         "test_unknown_server": "no process of the test's nodes is called 'tale', or of that class: there are "
         "other, shop.app:Top, shop.tally:Tally, tally, top",
         "test_without_upgrade": "upgrade= of the marker relup, or --relup-upgrade, is missing",
@@ -227,6 +301,15 @@ def test_what_could_not_be_tried_and_what_is_used_wrongly_is_told(pytester: pyte
         "test_fails_anyway": "is not passed as it is, so nothing was tried",
     }
     result.stdout.no_fnmatch_line("*relup/testing*")
+    result.stdout.no_fnmatch_line("*relup/runtime*")
+    result.stdout.fnmatch_lines(
+        [
+            "E *no process is named 'tale': there are other, tally, top",
+            "E *an upgrade ends 'done', 'rolled_back', 'refused': expect='roled_back' never comes*",
+            "E *this node was stopped",
+            "E *a release is a path, not None*",
+        ]
+    )
 
 
 @pytest.mark.parametrize(
