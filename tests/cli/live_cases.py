@@ -533,6 +533,129 @@ CASES: Mapping[str, Case] = {
         now="Cart(items=[], limit=3)",
         back="Cart(items=[], note='')",
     ),
+    "expected_by_annotation": Case(
+        old="""
+            @dataclass
+            class Line:
+                qty: int
+            @dataclass
+            class Special(Line):
+                why: str = ""
+            @dataclass
+            class Order:
+                lines: list[Line]
+                named: "dict[str, Line]"
+                parent: "Order | None"
+                first: Any = None
+            state: {"orders": [Order([], {"a": Line(1)}, None)]}
+        """,
+        new="""
+            @dataclass
+            class Line:
+                qty: str
+            @dataclass
+            class Special(Line):
+                why: int = 0
+            @dataclass
+            class Order:
+                lines: list[Line]
+                named: "dict[str, Line]"
+                parent: "Order | None"
+                first: Any = None
+            state: {"orders": []}
+        """,
+        said=[
+            "lines: list[Line] of Order holds no Line or Special in any live one, and Line or Special is loaded anew",
+            "parent: Order | None of Order holds no Order in any live one",
+            "~ why of Special may be str, and it is int in 2",
+        ],
+        source=[
+            "lines=[newer_line(item) if type(item) is counterpart(Line) else newer_special(item) if",
+            "parent=None if old.parent is None else newer_order(old.parent)",
+            "parent=None if new.parent is None else older_order(new.parent)",
+            "why is int here, and in 1 str: is it int(old.why)?",
+        ],
+        answers={
+            "qty=TODO": "qty=str(old.qty)",
+            " qty=TODO": " qty=str(old.qty)",
+            "qty=TODO,": "qty=int(new.qty),",
+            " qty=TODO,": " qty=int(new.qty),",
+            "why=TODO": "why=0",
+            "why=TODO,": "why='',",
+        },
+        was="{'orders': [Order(lines=[], named={'a': Line(qty=1)}, parent=None, first=None)]}",
+        now="{'orders': [Order(lines=[], named={'a': Line(qty='1')}, parent=None, first=None)]}",
+    ),
+    "expected_in_a_class_that_stays": Case(
+        shared=(
+            """
+            from __future__ import annotations
+            from dataclasses import dataclass
+            from typing import TYPE_CHECKING
+            if TYPE_CHECKING:
+                from shop.expected_in_a_class_that_stays import Line
+            @dataclass
+            class Order:
+                lines: tuple[Line, ...] | None
+            """,
+        )
+        * 2,
+        old="""
+            from shop.expected_in_a_class_that_stays_model import Order
+            @dataclass
+            class Line:
+                qty: int
+            state: [Order(None)]
+        """,
+        new="""
+            from shop.expected_in_a_class_that_stays_model import Order
+            @dataclass
+            class Line:
+                qty: int
+                price: int = 0
+            state: [Order(None)]
+        """,
+        said=["lines: tuple[Line, ...] | None of Order holds no Line in any live one"],
+        source=["lines=None if old.lines is None else tuple(migrate(item, Line) for item in old.lines)"],
+        was="[Order(lines=None)]",
+        now="[Order(lines=None)]",
+    ),
+    "another_container": Case(
+        old="""
+            @dataclass
+            class Node:
+                name: str
+                kids: "list[Node]"
+            @dataclass
+            class Tree:
+                roots: list[Node]
+            state: Tree([Node("a", [Node("b", [])])])
+        """,
+        new="""
+            @dataclass
+            class Node:
+                name: str
+                kids: "tuple[Node, ...]"
+            @dataclass
+            class Tree:
+                nodes: list[Node]
+            state: Tree([])
+        """,
+        said=["~ live values of kids are list of Node", "? nodes may be what roots was"],
+        source=[
+            "is it tuple(newer_node(item) for item in old.kids)?",
+            "is it [older_node(item) for item in new.kids]?",
+            "is it roots (list of Node)? then [newer_node(item) for item in state.roots], else",
+        ],
+        answers={
+            "kids=TODO": "kids=tuple(newer_node(item) for item in old.kids)",
+            "kids=TODO,": "kids=[older_node(item) for item in new.kids],",
+            "roots=TODO": "roots=[older_node(item) for item in state.nodes]",
+            "nodes=TODO": "nodes=[newer_node(item) for item in state.roots]",
+        },
+        was="Tree(roots=[Node(name='a', kids=[Node(name='b', kids=[])])])",
+        now="Tree(nodes=[Node(name='a', kids=(Node(name='b', kids=()),))])",
+    ),
     "unchanged": Case(
         old="""
             state: {"items": []}

@@ -78,7 +78,8 @@ def _wrapped(w: Writer, shape: Shape, kind: Kind) -> list[str]:
         of = f"{field.name}: {field.kind}" if field.kind else field.name
         otherwise = f"its default {field.default}" if field.default is not None else "a value"
         if fits:
-            said = f"{TODO}: is {of} what the state ({in_words(shape)}) was? then state, else {otherwise}"
+            then = w.value([shape], "state") or "state"
+            said = f"{TODO}: is {of} what the state ({in_words(shape)}) was? then {then}, else {otherwise}"
             given.append(Given(field.name, TODO, said))
         elif field.default is None:
             given.append(Given(field.name, TODO, f"{TODO}: {of} has no default: what is its value?"))
@@ -89,11 +90,12 @@ def _entered(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[str]
     words = in_words(shape)
     kept = [f for f in entries.values() if f.default is None or constant_type(f.default) == type_label(shape.type)]
     if w.way == "down":
-        guess = " or ".join(f"state[{f.name!r}]" for f in kept)
+        reads = (f"state[{f.name!r}]" for f in kept)
+        guess = " or ".join(w.value([shape], read) or read for read in reads)
         return [f"# {TODO}: the state of {w.scene.before.vsn} was {words}; is it {guess}?", f"return {TODO}"]
     found = f"? live states are {words}, and begin with {', '.join(map(repr, entries))} in {w.scene.after.vsn}"
     w.ask(Finding(next(iter(entries)), found, asks=True))
-    asked = f"is this what the state ({words}) was? then state, else "
+    asked = f"is this what the state ({words}) was? then {w.value([shape], 'state') or 'state'}, else "
     given = (
         Given(f.name, TODO, f"{TODO}: {asked}{f.default or 'a value'}")
         if f in kept
@@ -111,5 +113,5 @@ def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:
         return [f"{said}; are these its entries? then without {TODO}", f"return {TODO}({{", *entries, "})"]
     resolve = w.resolve(w.scene.new, kind.module)
     fitting = [f for f in kind.fields.values() if f.kind and not misfits([shape], f.kind, resolve)]
-    guess = " or ".join(f"state.{f.name}" for f in fitting)
+    guess = " or ".join(w.value([shape], read) or read for read in (f"state.{f.name}" for f in fitting))
     return [f"{said}{f'; is it {guess}?' if guess else f': how is {label} made of {kind.name}?'}", f"return {TODO}"]

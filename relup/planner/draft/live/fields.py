@@ -8,12 +8,11 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from relup.model.draft import TODO
-from relup.model.shapes import Shape
+from relup.model.shapes import Shape, type_label
 from relup.planner.draft.live.fitting import Resolve, in_words, misfits
 from relup.syntax.records import Field
 
 _ALIKE = 0.6
-_CANDIDATES = 3
 
 
 class Had(NamedTuple):
@@ -50,10 +49,16 @@ class Finding(NamedTuple):
     asks: bool = False
 
 
-def renamed(wanted: Field, gone: Sequence[Had], resolve: Resolve) -> list[Had]:
-    """Return which of the fields that go may be the one that comes, under another name; the likeliest first."""
-    scored = sorted(((_likeness(wanted, had, resolve), had) for had in gone), key=lambda pair: -pair[0])
-    return [had for score, had in scored[:_CANDIDATES] if score]
+def renamed(wanted: Sequence[Field], gone: Sequence[Had], resolve: Resolve) -> Mapping[str, Had]:
+    """Return which of the fields that go each one that comes may be, under another name; the likeliest pairs only."""
+    scored = ((_likeness(field, had, resolve), field.name, had) for field in wanted for had in gone)
+    found: dict[str, Had] = {}
+    taken = set[str]()
+    for score, name, had in sorted(scored, key=lambda pair: -pair[0]):
+        if score and name not in found and had.name not in taken:
+            found[name] = had
+            taken.add(had.name)
+    return found
 
 
 def _likeness(wanted: Field, had: Had, resolve: Resolve) -> float:
@@ -64,10 +69,11 @@ def _likeness(wanted: Field, had: Had, resolve: Resolve) -> float:
     same = bool(kind) and same_kind(kind, had.kind)
     known = had.held if any(s.type != "NoneType" for s in had.held) else ()
     typed = kind not in ("", "None", "NoneType", "Any", "object", "typing.Any")
-    fitting = bool(known) and typed and not misfits(known, kind, resolve)
+    alike = kind.partition("[")[0] in {type_label(s.type) for s in known}
+    fitting = alike and typed and not misfits(known, kind, resolve)
     unfit = bool(known) and typed and bool(misfits(known, kind, resolve))
     likely = named >= _ALIKE and (not unfit or named >= 0.8)
-    return named + 1 if likely else 0.5 if same or fitting else 0
+    return named + 1 if likely else 0.5 + ratio / 10 if same or fitting else 0
 
 
 def presence(held: Sequence[Shape]) -> tuple[int, int]:
@@ -93,20 +99,18 @@ def added(field: Field, owner: str, goal: str) -> Finding:
     return Finding(field.name, f"+ {written} of {owner} is new in {goal}, and {begins}", field.default is None)
 
 
-def asked_new(field: Field, candidates: Sequence[Had], access: Mapping[str, str], lead: str) -> Given:
-    """Ask for the value of a field that comes."""
+def asked_new(field: Field, was: Had | None, then: str, lead: str) -> Given:
+    """Ask for the value of a field that comes; *then* is what it is if it was another one."""
     of = f": {field.kind}" if field.kind else ""
-    if not candidates:
+    if was is None:
         return Given(field.name, TODO, f"{TODO}: {field.name}{of} {lead} and has no default: what is its value?")
-    was = " or ".join(f"{c.name} ({c.types()})" for c in candidates)
-    then = " or ".join(access[c.name] for c in candidates)
+    asked = f"is it {was.name} ({was.types()})? then {then}"
     otherwise = f"its default {field.default}" if field.default is not None else "a value"
-    return Given(field.name, TODO, f"{TODO}: {field.name}{of} {lead}; is it {was}? then {then}, else {otherwise}")
+    return Given(field.name, TODO, f"{TODO}: {field.name}{of} {lead}; {asked}, else {otherwise}")
 
 
-def retyped(wanted: Field, wrong: Sequence[str], read: str, lead: str) -> Given:
+def retyped(wanted: Field, wrong: Sequence[str], guess: str, lead: str) -> Given:
     """Ask what becomes of values that do not fit the annotation of the other release."""
-    guess = f"{wanted.kind}({read})" if wanted.kind.replace(".", "").isidentifier() else read
     said = f"{TODO}: {wanted.name} is {wanted.kind} here, and {lead} {' or '.join(wrong)}: is it {guess}?"
     return Given(wanted.name, TODO, said)
 

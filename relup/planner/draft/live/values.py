@@ -15,6 +15,7 @@ from typing import Literal
 from relup.model.code import Code, PythonModule
 from relup.model.draft import TODO
 from relup.model.shapes import Shape, type_label
+from relup.planner.draft.live.annotated import classes_in, expected
 from relup.planner.draft.live.comparing import Comparison, compared
 from relup.planner.draft.live.fields import Finding, Given, Had
 from relup.planner.draft.live.fitting import Resolve
@@ -46,6 +47,8 @@ class Writer:
     retyped: frozenset[str] = frozenset()
     """Fields whose type the other direction asked about."""
     _depth: int = 0
+    _holding: dict[str, bool] = field(default_factory=dict)
+    """What was found of classes that stay."""
 
     # ── values ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -62,8 +65,31 @@ class Writer:
     def _concerned(self, held: Sequence[Shape]) -> bool:
         """Say whether there are instances of classes that are loaded anew, at any depth."""
         return any(
-            s.type.rpartition(":")[0] in self.scene.loaded or self._concerned((*s.keys, *s.contents())) for s in held
+            s.type.rpartition(":")[0] in self.scene.loaded
+            or self._concerned((*s.keys, *s.contents()))
+            or self._may_hold(s.type)
+            for s in held
         )
+
+    def _may_hold(self, type_: str) -> bool:
+        """Say whether the annotations of a class that stays lead to one that is loaded anew."""
+        if type_ not in self._holding:
+            reached, pending = {type_}, [type_]
+            while pending:
+                kind = kind_of(self._left, pending.pop())
+                for field in kind.fields.values() if kind else ():
+                    fresh = {*classes_in(self._expected(kind.module, field.kind))} - reached if kind else set()
+                    reached |= fresh
+                    pending += sorted(fresh)
+            self._holding[type_] = any(t.rpartition(":")[0] in self.scene.loaded for t in reached)
+        return self._holding[type_]
+
+    @property
+    def _left(self) -> Code:
+        return self.scene.old if self.way == "up" else self.scene.new
+
+    def _expected(self, module: str, annotation: str) -> tuple[Shape, ...]:
+        return expected(self._left, module, annotation) if annotation else ()
 
     def test(self, shape: Shape, var: str) -> str:
         """Return an expression that says whether *var* is of a type."""
@@ -132,7 +158,7 @@ class Writer:
             return f"{name}({var}.value)" if kind.enum == "flag" else f"{name}[{var}.name]"
         if shape.type in self.helpers:
             return f"{self._helper(shape.type)}({var})"
-        if kind.module in self.scene.loaded:
+        if kind.module in self.scene.loaded and shape.count:
             words = f"states hold {shape.count} instances of {label} of {kind.module}, which is loaded anew"
             self.ask(Finding(label, words))
         if shape.items and not kind.fields:
@@ -187,13 +213,16 @@ class Writer:
     ) -> list[Given]:
         """Return what has to be given for the *wanted* fields of a class, or of a mapping, and note what was found."""
         code = self.scene.new if self.way == "up" else self.scene.old
+        module = kind.module if kind else self.here.name
         comparison = Comparison(
             way=self.way,
             owner=kind.name if kind else "the state",
             older=self.scene.before.vsn,
             goal=self.scene.after.vsn,
-            resolve=self.resolve(code, kind.module if kind else self.here.name),
+            resolve=self.resolve(code, module),
             value=self.value,
+            expected=lambda annotation: self._expected(module, annotation),
+            concerned=self._concerned,
             ask=self.ask,
             retyped=self.retyped,
             defaults=kind is not None and kind.style in _MIGRATED,
