@@ -36,6 +36,14 @@ class LiveDraft:
     """A `code_change` to review, as it would stand in the class; None where there is one, and where none is needed."""
     todos: tuple[str, ...] = ()
     """What has to be answered, for an appup."""
+    answered: bool = False
+    """Whether there is a `code_change` that mentions all that was found."""
+
+    def said(self) -> tuple[str, ...]:
+        """Return what is said of how they fit: nothing when they do, and of what is answered only how much there is."""
+        if self.answered:
+            return (f"they do not fit in {len(self.findings)} way(s), and its code_change mentions all of this",)
+        return self.findings
 
 
 @dataclass(frozen=True, slots=True)

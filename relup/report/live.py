@@ -10,7 +10,8 @@ from relup.model.draft import LiveDraft
 def live_lines(seen: LiveDraft) -> Iterator[str]:
     """Yield what was found of one server class; a drafted `code_change` as it would stand in it."""
     name, fit = f"{seen.live.module}:{seen.live.server}", seen.live.looked and not seen.findings
-    lines = [*seen.looked, *(["they fit"] if fit else []), *seen.findings]
+    own = () if seen.source else seen.todos  # what a code_change that is there leaves out
+    lines = [*seen.looked, *(["they fit"] if fit else []), *(own or seen.said())]
     yield from (f"{'  ' if n else f'{name}: '}{line}" for n, line in enumerate(lines))
     if seen.source:
         yield from ("", seen.source, "")

@@ -656,6 +656,37 @@ CASES: Mapping[str, Case] = {
         was="Tree(roots=[Node(name='a', kids=[Node(name='b', kids=[])])])",
         now="Tree(nodes=[Node(name='a', kids=(Node(name='b', kids=()),))])",
     ),
+    "a_code_change_that_does_nothing": Case(
+        old="""
+            state: number
+        """,
+        new="""
+            state: {"state": 5}
+                def code_change(self, old_vsn, state, extra):
+                    return state
+        """,
+        said=["? live states are int, and begin with 'state' in 2"],
+        asked=["does not mention:", "  ? live states are int, and begin with 'state' in 2"],
+        was="0",
+        now="0",
+    ),
+    "a_code_change_that_does_nothing_either": Case(
+        old="""
+            state: number
+        """,
+        new="""
+            state: [number]
+                def code_change(self, old_vsn, state, extra):
+                    match old_vsn:
+                        case Down():
+                            return state
+                    return state
+        """,
+        said=["? live states are int, and do not begin so in 2"],
+        asked=["  ? live states are int, and do not begin so in 2"],
+        was="0",
+        now="0",
+    ),
     "unchanged": Case(
         old="""
             state: {"items": []}

@@ -109,6 +109,7 @@ def test_a_draft_says_what_differs_and_works_once_it_is_answered(told: Told, nam
     assert [part for part in case.asked if part not in asked] == [], asked
     assert bool(asked) == bool(case.asked)
     assert bool(seen["findings"]) == bool(case.said)
+    assert seen.get("answered", False) == (bool(case.said) and not source and not asked)
     first = [states[f"{name}0"] for states in told.states]
     assert first == [case.was, case.now, case.back or case.was]
 

@@ -47,7 +47,7 @@ def verdicts(scene: Scene, name: str) -> Iterator[Verdict]:
             data = data_of(scene, module, role)
             kept = (*(in_words(scene, *d) for d in data), *dict.fromkeys(made_elsewhere(scene, role)))
             seen = live(scene, module, old, role)
-            found = (*seen.looked, *seen.findings) if seen and seen.findings else ()
+            found = (*seen.looked, *seen.said()) if seen and seen.findings else ()
             reasons = (*_reasons(scene, old, role), *kept, *found)
             if reasons:
                 drafted = seen is not None and seen.source is not None

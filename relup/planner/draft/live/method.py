@@ -17,7 +17,7 @@ from relup.planner.draft.live.words import summary
 from relup.planner.draft.scene import Scene
 from relup.planner.draft.state_keys import entries
 from relup.planner.roles import Role
-from relup.syntax.mentions import mentioned
+from relup.syntax.mentions import is_idle, mentioned
 from relup.syntax.spoken import spoken
 
 Branch: TypeAlias = tuple[str, Sequence[str] | None]
@@ -37,7 +37,8 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
         return LiveDraft(live, tuple(summary(live)))
     looked, found = tuple(summary(live)), tuple(f.said for f in up.findings)
     if new.method("code_change"):
-        return LiveDraft(live, looked, found, todos=tuple(_unmentioned(scene, here, new, up.findings)))
+        left = tuple(_unmentioned(scene, here, new, up.findings))
+        return LiveDraft(live, looked, found, todos=left, answered=bool(found) and not left)
     retyped = frozenset(f.name for f in up.findings if f.said.startswith("~"))
     down = Writer(scene, here, "down", instances=instances, retyped=retyped)
     back = [(_test_back(down, s, case, states.now), branch(down, s, case, states)) for s, case in cases]
@@ -108,7 +109,8 @@ def _imports(up: Writer, down: Writer, text: str) -> Iterator[str]:
 def _unmentioned(scene: Scene, here: PythonModule, new: Role, findings: Iterable[Finding]) -> Iterator[str]:
     """Ask about what was found and what the class' own `code_change` does not name."""
     module, cls = next((m, c) for m, c in new.classes if "code_change" in c.methods)
-    names = mentioned(scene.new.text(module) or b"", cls.name)
+    text = scene.new.text(module) or b""
+    names = frozenset[str]() if is_idle(text, cls.name) else mentioned(text, cls.name)
     left = [f for f in findings if f.name not in names and (f.asks or "migrate" not in names)]
     if left:
         where = f"{module}, line {cls.methods['code_change'].line}"
