@@ -25,8 +25,12 @@ def new(output: Output, paths: Sequence[str], node: str | None, folder: str | No
 
     With a *node* the older one is what it runs, and drafts of `code_change` come from its live states.
     """
+    if node == "":
+        raise click.UsageError("--from-node: which node? `relup status` shows those that run here")
     if len(paths) != (1 if node else 2):
         raise click.UsageError(_wanted(node, len(paths)))
+    if absent := [path for path in paths if not Path(path).exists()]:
+        raise InvalidInput([Diagnostic("no_such_file", f"there is no release {path}") for path in absent])
     *given, newer = (read_release(Path(path), libraries, unpacked()) for path in paths)
     older, live = _looked_at(node, newer) if node else (given[0], ())
     output.warn(replace(d, severity="warning") for d in errors(check_extensions(older, newer)))
@@ -108,7 +112,9 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInput([Diagnostic("not_written", f"{folder}: {error.strerror}")]) from error
+        exists = isinstance(error, FileExistsError)
+        reason = "a draft is written into a folder, and this is a file" if exists else error.strerror
+        raise InvalidInput([Diagnostic("not_written", f"{folder}: {reason}")]) from error
 
 
 def _line(found: Draft, file: Path) -> str:

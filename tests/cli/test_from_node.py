@@ -139,7 +139,9 @@ def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
         (("--from-node", "nobody", ANEMONE / "2"), 4, "no node 'nobody' runs here"),
         (("--from-node", "shop@host", ANEMONE / "2"), 3, "--from-node: only for nodes of Python yet"),
         (("--from-node", "anemone", ANEMONE / "2"), 0, "anemone.counter:Counter: of 1 live state(s) 1 were looked at"),
-        (("--from-node", "anemone", ANEMONE / "nowhere"), 3, "nowhere"),
+        (("--from-node", "anemone", ANEMONE / "nowhere"), 3, "there is no release"),
+        (("--from-node", "", ANEMONE / "2"), 2, "--from-node: which node?"),
+        (("-o", __file__, ANEMONE / "1", ANEMONE / "2"), 3, "is written into a folder, and this is a file"),
     ],
 )
 def test_what_it_is_asked_wrongly_or_needlessly_is_said(
