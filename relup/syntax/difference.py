@@ -33,22 +33,23 @@ def difference(before: bytes, after: bytes) -> Difference:
     trees = tree_of(before), tree_of(after)
     if trees[0] is None or trees[1] is None:
         return Difference()
-    ones, twos = (dict(_classes(bare(tree).body, "")) for tree in trees if tree)
+    ones, twos = (dict(classes(bare(tree).body)) for tree in trees if tree)
     changed = [n for n in ones if n in twos and not alike(ones[n], twos[n])]
     return Difference(frozenset(changed), frozenset((n, m) for n in changed for m in _methods(ones[n], twos[n])))
 
 
-def _classes(body: list[ast.stmt], within: str) -> Iterator[tuple[str, ast.ClassDef]]:
+def classes(body: list[ast.stmt], within: str = "") -> Iterator[tuple[str, ast.ClassDef]]:
+    """Yield the classes of a body by their qualified names, but those that functions make."""
     for node in body:
         match node:
             case ast.ClassDef(name=name):
                 yield f"{within}{name}", node
-                yield from _classes(node.body, f"{within}{name}.")
+                yield from classes(node.body, f"{within}{name}.")
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 pass
             case _:
                 for block in blocks(node):
-                    yield from _classes(block, within)
+                    yield from classes(block, within)
 
 
 def _methods(one: ast.ClassDef, two: ast.ClassDef) -> Iterator[str]:

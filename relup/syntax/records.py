@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from relup.syntax.imports import blocks
+from relup.syntax.difference import classes
 from relup.syntax.parsed import tree_of
 from relup.syntax.uses import dotted
 
@@ -59,20 +59,7 @@ class Record:
 def records(text: bytes) -> Mapping[str, Record]:
     """Return the classes of a module, by their qualified names; none when it does not parse."""
     tree = tree_of(text)
-    return {name: _record(node) for name, node in _classes(tree.body, "")} if tree else {}
-
-
-def _classes(body: list[ast.stmt], within: str) -> Iterator[tuple[str, ast.ClassDef]]:
-    for node in body:
-        match node:
-            case ast.ClassDef(name=name):
-                yield f"{within}{name}", node
-                yield from _classes(node.body, f"{within}{name}.")
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                pass
-            case _:
-                for block in blocks(node):
-                    yield from _classes(block, within)
+    return {name: _record(node) for name, node in classes(tree.body)} if tree else {}
 
 
 def _record(node: ast.ClassDef) -> Record:
