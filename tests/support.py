@@ -67,13 +67,16 @@ class Commands:
     """relup commands, run in processes of their own with a home of their own."""
 
     home: Path
+    rehearses: bool = False
+    """Whether upgrades are tried on a copy first, as by default: most tests are of what comes after that."""
 
     @property
     def environ(self) -> dict[str, str]:
         return {**os.environ, "RELUP_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
 
     def argv(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "relup", *map(str, arguments)]
+        plain = arguments[:1] in {("apply",), ("downgrade",)} and not self.rehearses
+        return [sys.executable, "-m", "relup", *map(str, arguments), *(["--no-rehearse"] if plain else [])]
 
     def run(self, *arguments: object, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; it must end with *exit_code* and without a traceback."""

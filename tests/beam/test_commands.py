@@ -32,7 +32,7 @@ def test_a_counter_is_upgraded_stays_when_the_next_one_fails_and_goes_back(comma
         assert json.loads(done.stdout)["status"] == "done"
         assert steps(node, "2") == [2, 2]
         assert node.ask("sys:get_state(counter)") > 1000
-        failed = commands.run("apply", node.name, beam.anemone["3"], "--yes", "--no-rehearse", exit_code=5)
+        failed = commands.run("apply", node.name, beam.anemone["3"], "--yes", exit_code=5)
         assert "rolled back: every process runs 0.2.0" in failed.stdout
         assert "code_change of Elixir.Counter for counter: ArgumentError: release 3 " in failed.stdout
         assert steps(node, "2") == [2, 2]

@@ -99,7 +99,7 @@ def test_an_upgrade_that_fails_takes_back_the_values_that_it_came_with(
     seen = f"{{{ENVIRONMENTS}, lists:sort(application:loaded_applications())}}"
     with beam.depot_node(interval=HOUR, workers=9) as node:
         before = node.ask(seen)
-        failed = commands.run("apply", node.name, goal, "--yes", "--no-rehearse", exit_code=6).stdout
+        failed = commands.run("apply", node.name, goal, "--yes", exit_code=6).stdout
         assert "{badmatch,{ok,4}}" in failed
         assert "is not undone" in failed
         assert node.ask("persistent_term:get(told)") == 1

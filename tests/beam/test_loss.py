@@ -196,7 +196,7 @@ def test_a_command_whose_connection_is_lost_asks_again_what_became_of_the_upgrad
     goal = cutting_off(beam.depot["2"], tmp_path)
     with beam.depot_node(interval=HOUR, workers=3) as node:
         before = node.ask(VIEW)
-        told = commands.run("apply", node.name, goal, "--yes", "--no-rehearse", exit_code=5).stdout
+        told = commands.run("apply", node.name, goal, "--yes", exit_code=5).stdout
         assert "the node went back to depot 1 by itself" in told
         assert node.ask(VIEW) == before
         (entry,) = json.loads(commands.run("history", node.name, "--json").stdout)

@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from relup.document import read_release
 from relup.executor import UNSAID, Limits, Options, Outcome, install
@@ -68,6 +71,11 @@ def other_workers(depot: Path, folder: Path, clauses: str) -> Path:
     (goal / "depot_worker.erl").write_text(source.replace(place, place + clauses))
     subprocess.run(["erlc", "+deterministic", "-o", file.parent, goal / "depot_worker.erl"], check=True)
     return goal
+
+
+@pytest.fixture
+def commands(commands: Commands) -> Commands:
+    return replace(commands, rehearses=True)
 
 
 def peers(commands: Commands) -> list[str]:

@@ -48,7 +48,7 @@ def test_the_count_is_migrated_up_rolled_back_and_migrated_down(commands: Comman
     anemone.wait_for("count: 3$")
     commands.run("apply", "anemone", ANEMONE / "2", "--yes")
     anemone.wait_for(r"count: 10\d\d$")
-    done = commands.run("apply", "anemone", ANEMONE / "3", "--yes", "--no-rehearse", exit_code=5)
+    done = commands.run("apply", "anemone", ANEMONE / "3", "--yes", exit_code=5)
     assert "rolled back" in done.stdout
     commands.run("downgrade", "anemone", "--yes")
     numbers = [int(line.split()[1]) for line in anemone.lines if line.startswith("count: ")]

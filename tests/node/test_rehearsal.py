@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any, Literal
@@ -83,6 +83,11 @@ OK = """
     return {**state, "up": True}
 """
 UPDATE = "- update: {module: shop.worker, change: advanced}\n      - load_module: shop.lib"
+
+
+@pytest.fixture
+def commands(commands: Commands) -> Commands:
+    return replace(commands, rehearses=True)
 
 
 def release(folder: Path, vsn: str, body: str = "return state", call: str = "") -> Path:
