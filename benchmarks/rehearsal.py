@@ -35,7 +35,9 @@ async def rehearse(service: Service, goal: Path) -> Rehearsal:
     options = Options(dry_run=True, rehearse=True)
     outcome = await service.handler.install(relup, owner="benchmark", emit=lambda event: None, options=options)
     assert outcome.status == "ready", outcome
-    return outcome.rehearsals[0]
+    (found,) = outcome.rehearsals
+    assert found.verdict == "ok", found
+    return found
 
 
 async def measure(count: int, state: str, folder: Path) -> list[Rehearsal]:
@@ -76,7 +78,8 @@ def tutorial(folder: Path) -> list[float]:
     anemone = examples() / "anemone"
     environ = {**os.environ, "RELUP_HOME": str(folder), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "relup"]
-    node = subprocess.Popen([*command, "start", anemone / "1"], env=environ, stdout=subprocess.PIPE, text=True)
+    start = [*command, "start", anemone / "1"]
+    node = subprocess.Popen(start, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert node.stdout is not None
         next(line for line in node.stdout if line.startswith("node "))

@@ -189,6 +189,9 @@ CASES: Mapping[str, Case] = {
     "raises a book": Case("raise ValueError('x' * (64 << 20))", "failed", "code_change_failed", "ValueError: xxx"),
     "makes a fifo": Case("os.mkfifo(PLACE + '2')\nreturn state", "not_rehearsable", "not_rehearsable", "os.mkfifo"),
     "cannot be shown": Case("return {**state, 'rows': 10 ** 5000}", "ok", "round_trip_differs", "rows"),
+    "has a great deal": Case(
+        "return {**state, 'rows': [[n] for n in range(100_000)]}", "ok", "round_trip_differs", "rows", limits=HURRIED
+    ),
     "casts": Case("self.cast('w1', 'told')\nreturn state", "ok"),
     "changes it in place": Case(
         "state['rows'].append(0)\nreturn state", "ok", "round_trip_differs", r"\+ state\['rows'"

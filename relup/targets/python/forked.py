@@ -40,7 +40,7 @@ BROKEN = 99
 """The exit code of a child that did not come to begin its work."""
 LOOK = 0.05
 """Seconds between two looks at whether the child gets on."""
-OWN = 60.0
+AT_OWN_WORK = 60.0
 """Seconds that the child may be at work of relup's own."""
 LAST_WORDS = 0.3
 """Seconds for a child that hangs to say where."""
@@ -71,7 +71,7 @@ class Ended:
 class Place:
     """What number the child is at, and for how long it may be; written often, so it is a piece of shared memory."""
 
-    OWN, CALL = 0, (1 << 64) - 1
+    OWN_WORK, CALL = 0, (1 << 64) - 1
     """At work of relup's own; in a call."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Place:
         self._pack = struct.Struct("<QQd").pack_into
         self._steps = 0
 
-    def be(self, number: int = OWN, seconds: float = OWN) -> None:
+    def be(self, number: int = OWN_WORK, seconds: float = AT_OWN_WORK) -> None:
         """Be at this number from here on, for at most so many seconds."""
         self._steps += 1
         self._pack(self.shared, 0, number, self._steps, seconds or LOOK)
@@ -87,7 +87,7 @@ class Place:
     def seen(self) -> tuple[int, int, float]:
         """Return the number, how many there were before, and how long it may take."""
         number, steps, seconds = struct.unpack_from("<QQd", self.shared)
-        return number, steps, seconds or OWN
+        return number, steps, seconds or AT_OWN_WORK
 
 
 @dataclass(slots=True)

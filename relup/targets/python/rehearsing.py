@@ -73,7 +73,7 @@ def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended, *, sha
         unfit = "the rehearsal broke"
     elif ended.status == forked.BROKEN:
         unfit = "the copy could not be cut off from the node"
-    elif ended.hung and ended.at == Place.OWN:
+    elif ended.hung and ended.at == Place.OWN_WORK:
         unfit = "the rehearsal takes too long, or says too much"
     elif ended.hung:
         unfit = f"does not come back in a copy of the node, where no other thread is{_innermost(ended.stack)}"
