@@ -76,15 +76,6 @@ via = click.option("--via", multiple=True, metavar="VSN", help="A version that t
 class _Interruptible(click.Group):
     """Ends with our own exit code when the user interrupts it."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command line; who interrupts it again just as it says so gets the same exit code."""
-        try:
-            return super().main(*args, **extra)
-        except SystemExit as end:
-            if isinstance(end.__context__, click.Abort):
-                interrupted()
-            raise
-
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
