@@ -67,6 +67,7 @@ library = click.option(
     metavar="DIR",
     help="Where to look for applications that a BEAM release does not hold, such as Erlang's own lib.",
 )
+strict = click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
 rehearsed = click.option(
     "--rehearse/--no-rehearse", default=True, help="Try it on a copy of the states first (default)."
 )
@@ -252,7 +253,7 @@ def status(node: str | None, as_json: bool) -> None:
 @allow_irreversible
 @allow_restart
 @limits
-@click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
+@strict
 @rehearsed
 @through
 @via
@@ -276,7 +277,7 @@ def apply(new: str, as_json: bool, **wanted: Any) -> None:
 @node
 @click.argument("new", metavar="NEW|PLAN", type=click.Path())
 @limits
-@click.option("--strict", is_flag=True, help="Refuse an upgrade that is warned of (exit code 4).")
+@strict
 @through
 @via
 @as_json

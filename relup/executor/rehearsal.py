@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -56,6 +57,20 @@ class Failure:
 
     diagnostic: Diagnostic
     traceback: str
+
+
+def verdict_of(failures: Sequence[Failure]) -> Verdict:
+    """Return what failures come to: one that would be one of the upgrade as well decides."""
+    if not failures:
+        return "ok"
+    return "not_rehearsable" if all(f.diagnostic.code == "not_rehearsable" for f in failures) else "failed"
+
+
+def round_trip_differs(module: str, found: Sequence[str], more: str = "") -> Diagnostic:
+    """Say whose state is another one after the way there and back: the first of them, and how many there are."""
+    others = f", and {len(found) - 1} more differ" if len(found) > 1 else ""
+    message = f"the states of {module} are not the same after the way there and back: {found[0]}{others}{more}"
+    return Diagnostic("round_trip_differs", message, severity="warning")
 
 
 @dataclass(frozen=True, slots=True)

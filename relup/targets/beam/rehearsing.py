@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
-from relup.diagnostics import Diagnostic, RelupError, Severity
+from relup.diagnostics import Diagnostic, RelupError
 from relup.executor import EffectFailed, Limits, Side
-from relup.executor.rehearsal import Failure, ModuleRehearsal, Rehearsal, Verdict, Way
+from relup.executor.rehearsal import Failure, ModuleRehearsal, Rehearsal, Way, round_trip_differs, verdict_of
 from relup.model.instructions import CodeChange
 from relup.model.naming import describe, shortened
 from relup.model.release import Release
@@ -89,16 +89,14 @@ class _Run:
     failures: list[Failure] = field(default_factory=list)
     notes: list[Diagnostic] = field(default_factory=list)
 
-    def note(self, code: str, message: str, severity: Severity = "note") -> None:
+    def note(self, code: str, message: str) -> None:
         """Say something beside what failed."""
-        self.notes.append(Diagnostic(code, message, severity=severity))
+        self.notes.append(Diagnostic(code, message, severity="note"))
 
     def found(self, milliseconds: float) -> Rehearsal:
         """Return what was found."""
-        only_here = all(f.diagnostic.code == "not_rehearsable" for f in self.failures)
-        verdict: Verdict = "ok" if not self.failures else "not_rehearsable" if only_here else "failed"
         modules, failures, notes = tuple(self.modules), tuple(self.failures), tuple(self.notes)
-        return Rehearsal(verdict, 0.0, milliseconds, self.window, modules, failures, notes)
+        return Rehearsal(verdict_of(failures), 0.0, milliseconds, self.window, modules, failures, notes)
 
     async def go(self) -> None:
         """Start the peer, let it begin where the node is, and run the script and its inverse as far as they go well."""
@@ -215,9 +213,7 @@ class _Run:
         for module, label, line in differing:
             by_module.setdefault(str(module), []).append(f"in {words(label)}: {words(line)}")
         for module, found in by_module.items():
-            more = f", and {len(found) - 1} more differ" if len(found) > 1 else ""
-            message = f"the states of {module} are not the same after the way there and back: {found[0]}{more}"
-            self.note("round_trip_differs", message, "warning")
+            self.notes.append(round_trip_differs(module, found))
         self.modules = [
             replace(m, same=m.processes - len(by_module.get(m.module, []))) if m.way == "back" else m
             for m in self.modules

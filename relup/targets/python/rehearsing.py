@@ -11,7 +11,7 @@ from signal import SIGBUS, SIGSEGV, Signals
 from typing import Any
 
 from relup.diagnostics import Diagnostic, in_words
-from relup.executor.rehearsal import Failure, Rehearsal, Verdict
+from relup.executor.rehearsal import Failure, Rehearsal, verdict_of
 from relup.model.windows import Segment
 from relup.targets.python import forked
 from relup.targets.python.cut_off import shared_memory
@@ -51,15 +51,12 @@ def _judged(script: Script, ended: Ended, *, shares: bool) -> Rehearsal:
     notes = [diagnostic_from_data(v) for k, v in said if k == "note"]
     if not any(key == "end" for key, _ in said) and not failures:
         failures.append(_death(script, said, ended, shares=shares))
-    verdict: Verdict = "ok"
-    if failures:
-        unfit = all(f.diagnostic.code == "not_rehearsable" for f in failures)
-        verdict = "not_rehearsable" if unfit else "failed"
     same: dict[str, int] = next((v for k, v in said if k == "same"), {})
     found = (module_from_data(v) for k, v in said if k == "module")
     modules = tuple(replace(m, same=same.get(m.module)) if m.way == "back" else m for m in found)
     window = sum(m.milliseconds for m in modules if m.way == "there") + sum(v for k, v in said if k == "load")
-    return Rehearsal(verdict, ended.stall, ended.seconds * 1000, window, modules, tuple(failures), tuple(notes))
+    milliseconds = ended.seconds * 1000
+    return Rehearsal(verdict_of(failures), ended.stall, milliseconds, window, modules, tuple(failures), tuple(notes))
 
 
 def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended, *, shares: bool) -> Failure:

@@ -21,7 +21,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, in_words
 from relup.executor import EffectFailed, Limits, Side, taking_back
-from relup.executor.rehearsal import Way
+from relup.executor.rehearsal import Way, round_trip_differs
 from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange, Suspension, Verify
 from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
@@ -160,7 +160,7 @@ class Trial:
             what = f"{shortened(carried)} carries over what is kept or migrated"
             if lost:
                 what = f"no appup says how {shortened(lost)} goes back down"
-            self._note("way_back_not_rehearsed", f"the way back was not rehearsed: {what}", "note")
+            self._note("way_back_not_rehearsed", f"the way back was not rehearsed: {what}")
             return False
         if not await self._changes(undoing, undoing.before, "back", "base"):
             return False
@@ -185,7 +185,7 @@ class Trial:
                     self._failure(found, None, tried)
             case _:
                 message = f"not rehearsed, for it is done with running processes: {describe(step)}"
-                self._note("call_not_rehearsed", message, "note")
+                self._note("call_not_rehearsed", message)
         return not self.failed
 
     def _at(self, number: int, limit: float) -> list[str]:
@@ -202,7 +202,7 @@ class Trial:
         found = [p for p in self.script.census(window.suspensions) if p.alive and p in self.idle]
         busy = [p.label for p in found if not self.idle[p]]
         if changes and busy and way == "there":
-            self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {shortened(busy)}", "note")
+            self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {shortened(busy)}")
         for change in changes:
             for part in change.changes:
                 vsn = self.script.stage.vsn(part.module, change.mode, towards)
@@ -234,9 +234,7 @@ class Trial:
                         process, new, islice(differences(Then(state, snapshot), Then(new, remember(new))), LINES)
                     )
                 if tried and not tally.refused:
-                    self._note(
-                        "effect_refused", f"code_change of {part.module!r} went well, although {tried[0]}", "note"
-                    )
+                    self._note("effect_refused", f"code_change of {part.module!r} went well, although {tried[0]}")
                 tally.refused += len(tried)
                 process.state = new
                 continue
@@ -281,10 +279,8 @@ class Trial:
                 same[module] += 1
         for module, found in differing.items():
             if found:
-                more = f", and {len(found) - 1} more differ" if len(found) > 1 else ""
-                more += f"; {unlike[module]} were not looked at as closely" if unlike[module] else ""
-                message = f"the states of {module} are not the same after the way there and back: {found[0]}{more}"
-                self._note("round_trip_differs", message, "warning")
+                more = f"; {unlike[module]} were not looked at as closely" if unlike[module] else ""
+                self.say({"note": diagnostic_to_data(round_trip_differs(module, found, more))})
         self.say({"same": {module: same[module] for module in differing}})
 
     def _difference(self, then: Then, state: Any) -> str | None:
@@ -293,8 +289,8 @@ class Trial:
     def _begin(self, way: Way, what: str, location: Location | None) -> None:
         self.say({"begin": diagnostic_to_data(Diagnostic(way, what, location))})
 
-    def _note(self, code: str, message: str, severity: Any) -> None:
-        self.say({"note": diagnostic_to_data(Diagnostic(code, message, severity=severity))})
+    def _note(self, code: str, message: str) -> None:
+        self.say({"note": diagnostic_to_data(Diagnostic(code, message, severity="note"))})
 
 
 async def _changed(process: Process, part: ModuleChange, old_vsn: Any, extra: Any, limit: float) -> Tried:
