@@ -19,8 +19,9 @@ def interrupted() -> NoReturn:
 def main() -> None:
     """Run the command line and exit. Ctrl-C while it is still being read is said like any other."""
     try:
-        from relup.cli.app import relup
+        from relup.cli.app import run
 
-        relup.main(prog_name="relup")
+        code = run()
     except KeyboardInterrupt:
         interrupted()
+    sys.exit(code)

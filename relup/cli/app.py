@@ -98,6 +98,18 @@ def relup(context: click.Context) -> None:
         warnings.simplefilter("ignore", SyntaxWarning)
 
 
+def run() -> int:
+    """Run the command that was typed; return the exit code, unless the command itself exits."""
+    try:
+        code = relup.main(prog_name="relup", standalone_mode=False)
+    except click.Abort:  # interrupted again, while the first time was being said
+        interrupted()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    return code or 0
+
+
 @relup.command()
 @as_json
 def demo(as_json: bool) -> None:

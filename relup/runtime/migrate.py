@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cached_property
-from types import SimpleNamespace
+from types import GetSetDescriptorType, MemberDescriptorType, SimpleNamespace
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 New = TypeVar("New")
+_READERS = (GetSetDescriptorType, MemberDescriptorType)
+"""What reads the `__dict__` of instances: of classes written in Python, and in C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,12 @@ def slots_of(cls: type) -> Iterator[str]:
             if name not in ("__dict__", "__weakref__"):
                 private = name.startswith("__") and not name.endswith("__")
                 yield f"_{base.__name__.lstrip('_')}{name}" if private else name
+
+
+def dict_of(cls: type) -> Any:
+    """Return what reads the `__dict__` of instances, whatever a class makes of that name; None when they have none."""
+    found = (vars(base).get("__dict__") for base in cls.__mro__)
+    return next((reader for reader in found if type(reader) in _READERS), None)
 
 
 def _has_dict(cls: type) -> bool:

@@ -23,7 +23,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from relup.cli.app import relup
+from relup.cli import (
+    app,  # noqa: F401  # read once, and not by each command
+    main,
+)
 from relup.diagnostics import RelupError
 from relup.document import read_release
 from relup.document.route import route_to_data, write_route
@@ -197,12 +200,11 @@ def be_command(arguments: Sequence[str], output: Path, go: int, environ: Mapping
         before()
         os.read(go, 2)
         # a fault would strike in the copy as well
-        relup.main([*arguments, *(["--no-rehearse"] if arguments[0] == "apply" else [])], prog_name="relup")
+        sys.argv = ["relup", *arguments, *(["--no-rehearse"] if arguments[0] == "apply" else [])]
+        main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except KeyboardInterrupt:
-        code = 130
-    except Exception:
+    except BaseException:
         logging.exception("the command")
     finally:
         os._exit(code)

@@ -29,6 +29,45 @@ absent(error, Reason, [{M, F, Args, _} | _], Held) when is_list(Args) ->
     end;
 absent(error, Reason, _, Held) -> unmatched(Reason, Held).
 
+%% What a library says in words of its own whose application does not run here: that a repository, pool or cache is unknown.
+%% Not of an application that is being upgraded, and not of the languages: there it is the fault of whoever called.
+asleep(error, Reason, [{M, _, _, _} | _], Swapped) ->
+    case is_raised_by_language(Reason) orelse lists:member(ebin(M), [ebin(S) || S <- Swapped]) orelse application_in(ebin(M)) of
+        {App, Keys} when App =/= kernel, App =/= stdlib, App =/= elixir ->
+            case lists:keymember(mod, 1, Keys) of
+                true -> io_lib:format("it uses ~ts, which does not run here", [App]);
+                false -> none
+            end;
+        _ -> none
+    end;
+asleep(_, _, _, _) -> none.
+
+is_raised_by_language(Reason) when is_tuple(Reason), tuple_size(Reason) > 0 -> is_raised_by_language(element(1, Reason));
+is_raised_by_language(Reason) ->
+    lists:member(Reason, [
+        badarg, badarith, badarity, badfun, badkey, badmap, badmatch, badrecord, case_clause, else_clause, function_clause,
+        if_clause, nocatch, notsup, system_limit, try_clause, undef
+    ]).
+
+ebin(M) ->
+    case code:which(M) of
+        File when is_list(File), File =/= [] -> filename:dirname(File);
+        _ -> none
+    end.
+
+%% The application that a folder is of, and what its file says.
+application_in(none) -> none;
+application_in(Folder) ->
+    {ok, Names} = erl_prim_loader:list_dir(Folder),
+    case [Name || Name <- Names, filename:extension(Name) =:= ".app"] of
+        [Name] ->
+            {ok, Text, _} = erl_prim_loader:get_file(filename:join(Folder, Name)),
+            {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
+            {ok, {application, App, Keys}} = erl_parse:parse_term(Tokens),
+            {App, Keys};
+        _ -> none
+    end.
+
 gone({noproc, Call}) -> asks(Call);
 gone({timeout, {_, _, _} = Call}) -> asks(Call);
 gone({{nodedown, _}, Call}) -> asks(Call);

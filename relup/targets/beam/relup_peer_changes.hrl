@@ -96,7 +96,7 @@ change(#copy{name = Name, kind = Kind, now = Binary}, Change, T) ->
     Do = fun() -> by(Change, Kind, State) end,
     case timed(Do) of
         {First, {ok, New}} -> succeeded(State, New, settled(First, Do, T), Held, T);
-        {_, {'EXIT', Class, Reason, Stack}} -> failed(Class, Reason, theirs(Stack), Held);
+        {_, {'EXIT', Class, Reason, Stack}} -> failed(Class, Reason, theirs(Stack), Held, T);
         {_, Other} -> {failed, words(Other), <<>>, <<>>}
     end.
 
@@ -126,13 +126,14 @@ succeeded(State, New, Ns, Held, #tally{sizes = Sizes, samples = Samples}) ->
     Lines = [differences(State, New, ?LINES) || length(Samples) < ?SAMPLES],
     {ok, Ns, term_to_binary({New, get()}), type(New), Size, Lines, Held}.
 
-failed(Class, Reason, Stack, Held) ->
+failed(Class, Reason, Stack, Held, #tally{swapped = Swapped}) ->
     Words = case Class of exit -> why({'EXIT', Reason}); error -> why({'EXIT', {Reason, Stack}}) end,
     Show = fun(Term, _) -> io_lib:format("~0tP", [Term, 20], [{chars_limit, 400}]) end,
     Trace = text(string:slice(erl_error:format_exception(Class, Reason, Stack, #{format_fun => Show}), 0, 4000)),
-    case absent(Class, Reason, Stack, Held) of
+    Why = case absent(Class, Reason, Stack, Held) of none -> asleep(Class, Reason, Stack, Swapped); Found -> Found end,
+    case Why of
         none -> {failed, Words, <<>>, Trace};
-        Why -> {absent, Words, text(Why), Trace}
+        _ -> {absent, Words, text(Why), Trace}
     end.
 
 %% ── what OTP does ───────────────────────────────────────────────────────────────────────────────────────

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from reprlib import Repr
 from typing import Any
 
 from relup.targets.python.reach import ATOMS
-from relup.targets.python.snapshot import Snapshot, attributes_of, filled
+from relup.targets.python.snapshot import Layout, Snapshot
 
 MOST = 100_000
 """Parts that are compared."""
@@ -37,13 +38,22 @@ class Then:
 
     def __init__(self, state: Any, snapshot: Snapshot) -> None:
         self.state = state
-        self._held: dict[int, list[Any]] = {}
-        for container, contents, _ in snapshot:
-            self._held.setdefault(id(container), []).append(contents)
+        self._snapshot = snapshot
+
+    @cached_property
+    def _held(self) -> Mapping[int, Sequence[Any]]:
+        """What each container held, by its identity; an instance that is a container as well has two entries."""
+        held: dict[int, list[Any]] = {}
+        for container, contents, _ in self._snapshot:
+            held.setdefault(id(container), []).append(contents)
+        return held
 
     def clearly_is(self, value: Any) -> bool:
         """Say, fast, whether *value* is the same; no, where a closer look is needed."""
-        return self._alike(self.state, value, DEEP)
+        state, snapshot = self.state, self._snapshot
+        if len(snapshot) == 1 and snapshot[0][0] is state and type(value) is type(state):
+            return self._holds(snapshot[0][1], value, DEEP)
+        return self._alike(state, value, DEEP)
 
     def _alike(self, old: Any, new: Any, levels: int) -> bool:
         kind = type(old)
@@ -51,20 +61,26 @@ class Then:
             return type(new) is kind and bool(old == new)
         if type(new) is not kind or not levels:
             return False
-        match self._held.get(id(old)):
-            case [dict(contents)] if kind is dict:
-                return self._alike_fields(contents, new, levels)
-            case [list(contents)] if kind is list:
-                return self._alike_members(contents, new, levels)
-            case [(_, fields, kept, tuple(slots))]:
-                there = attributes_of(new)
-                return self._alike_fields(fields or {}, there or {}, levels) and self._alike_fields(
-                    kept, filled(new, slots), levels
-                )
-            case None if kind is tuple:
-                return self._alike_members(old, new, levels)
-            case _:
-                return False
+        held = self._held.get(id(old))
+        if held is None:
+            return kind is tuple and self._alike_members(old, new, levels)
+        return len(held) == 1 and self._holds(held[0], new, levels)
+
+    def _holds(self, contents: Any, new: Any, levels: int) -> bool:
+        """Say whether a container of the same kind holds what was written down of one."""
+        kind = type(new)
+        if kind is dict:
+            return self._alike_fields(contents, new, levels)
+        if kind is list:
+            return self._alike_members(contents, new, levels)
+        if type(contents) is not tuple:
+            return False
+        layout, fields, held = contents
+        return (
+            layout.kind is kind
+            and self._alike_fields(fields, layout.attributes(new), levels)
+            and (not layout.slots or self._alike_fields(held, layout.filled(new), levels))
+        )
 
     def _alike_fields(self, old: Mapping[Any, Any], new: Mapping[Any, Any], levels: int) -> bool:
         return list(old) == list(new) and self._alike_members([*old.values()], [*new.values()], levels)
@@ -87,9 +103,10 @@ class Then:
             return was, {f"[{n}]": v for n, v in enumerate(tuple.__iter__(value))}
         found = dict[str, Any]()
         for contents in held:
-            if isinstance(contents, tuple) and len(contents) == 4 and isinstance(contents[0], type):
-                was, fields, kept, _ = contents
-                found |= {f".{key}": v for key, v in {**(fields or {}), **kept}.items()}
+            if isinstance(contents, tuple) and contents and isinstance(contents[0], Layout):
+                layout, fields, filled = contents
+                was = layout.kind
+                found |= {f".{key}": v for key, v in {**fields, **filled}.items()}
             elif isinstance(contents, dict):
                 found |= {f"[{short(key)}]": v for key, v in contents.items()}
             elif isinstance(contents, set | bytearray):

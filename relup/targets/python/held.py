@@ -163,6 +163,10 @@ class _Search:
     looked: int = 0
     turn: float = 0.0
 
+    def is_worth_it(self, value: Any) -> bool:
+        """Say, fast, whether a search of *value* may find something: it is of replaced code, or it leads to others."""
+        return not plain(value) and (self.replaced.of(value) is not None or bool(self.read(value)))
+
     async def search(self, holder: _Holder) -> None:
         """Search one value: all of it is looked at but what was looked through before."""
         enter, of, read = self.known.enter, self.replaced.of, self.read
@@ -249,7 +253,7 @@ async def old_objects_held(
             await search.search(_Holder(f"module {module}", name, f"{module}.{name}", value, hint))
             await search.courtesy()
     for process in processes:
-        if not plain(process.state) and process.alive and not process.supervisor and not sees(process):
+        if process.alive and not process.supervisor and not sees(process) and search.is_worth_it(process.state):
             hint = f"update {process.reference.module} with `change: advanced`, and rebuild it in code_change"
             await search.search(_of_process(process, hint))
         await search.courtesy()
@@ -262,7 +266,7 @@ async def still_held(
     """Return one warning for each kind of server, by class of what its new states hold of the replaced code."""
     search = _Search(replaced, turn=perf_counter())
     for process in processes:
-        if not plain(process.state):
+        if search.is_worth_it(process.state):
             await search.search(_of_process(process, "rebuild it in code_change"))
         await search.courtesy()
     return _found(search, places, "its code_change left it as it is, and it goes on with the old code")

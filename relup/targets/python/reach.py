@@ -25,8 +25,6 @@ from types import (
     FrameType,
     FunctionType,
     GeneratorType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
     MethodType,
     ModuleType,
     NoneType,
@@ -37,7 +35,7 @@ from weakref import ReferenceType
 
 from relup.runtime import Node, Process
 from relup.runtime.code.running import awaited
-from relup.runtime.migrate import slots_of
+from relup.runtime.migrate import dict_of, slots_of
 from relup.runtime.pid import Pid
 
 Step: TypeAlias = tuple[str, Any]
@@ -141,12 +139,6 @@ def _carefully(value: Any) -> list[Any]:
     with suppress(Exception):
         found += (part for _, part in parts(value))
     return found
-
-
-def dict_of(kind: type) -> Any:
-    """Return what reads the attributes of instances, whatever a class makes of the name; None when they have none."""
-    found = (vars(c).get("__dict__") for c in kind.__mro__)
-    return next((d for d in found if type(d) in (GetSetDescriptorType, MemberDescriptorType)), None)
 
 
 def _of_function(function: FunctionType) -> Iterator[Step]:

@@ -13,8 +13,8 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
-from relup.runtime.migrate import slots_of
-from relup.targets.python.reach import ATOMS, WORLD, dict_of
+from relup.runtime.migrate import dict_of, slots_of
+from relup.targets.python.reach import ATOMS, WORLD
 
 WIDTH = 50
 """Elements that are looked at in each container."""

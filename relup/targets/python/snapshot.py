@@ -18,26 +18,25 @@ import threading
 from array import array
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from itertools import groupby
 from types import (
     BuiltinFunctionType,
     FunctionType,
-    GetSetDescriptorType,
-    MemberDescriptorType,
+    MappingProxyType,
     ModuleType,
     NoneType,
     SimpleNamespace,
 )
 from typing import Any, TypeAlias
 
-from relup.runtime.migrate import slots_of
+from relup.runtime.migrate import dict_of, slots_of
 
 Entry: TypeAlias = tuple[Any, Any, Callable[[Any, Any], None]]
 """A container, what it held, and how that is put back."""
 Snapshot: TypeAlias = tuple[Entry, ...]
-Layout: TypeAlias = tuple[type, dict[str, Any] | None, dict[str, Any], tuple[str, ...]]
-"""What an instance's own attributes hold: its class, its `__dict__`, its slots that are filled, all its slots."""
+_Recorder: TypeAlias = Callable[[Any, list[Entry]], list[Any]]
+"""Writes a value down if it is mutable, and returns what is to be walked next."""
 
 _ATOMS: frozenset[type] = frozenset(
     {int, float, complex, bool, str, bytes, NoneType, type, range, FunctionType, BuiltinFunctionType}
@@ -50,21 +49,54 @@ _ALL = slice(None)
 _ARGS: Any = vars(BaseException)["args"]
 """What reads and writes the arguments of an error, whatever its class makes of that name."""
 _WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
-_READERS = (GetSetDescriptorType, MemberDescriptorType)
-"""What reads the `__dict__` of instances: of classes written in Python, and in C."""
 _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thread)
 """Kinds whose instances have a life of their own, whoever defined their class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where instances of a class keep their attributes: in a `__dict__`, in slots, or in both."""
+
+    kind: type
+    slots: tuple[str, ...]
+    reader: Any
+    """What reads the `__dict__`, whatever the class makes of that name; None when there is none."""
+
+    @classmethod
+    def of(cls, kind: type) -> Layout:
+        """Return that of a class."""
+        return cls(kind, tuple(slots_of(kind)), dict_of(kind))
+
+    def attributes(self, instance: Any) -> dict[str, Any]:
+        """Return the `__dict__` of an instance, not a copy."""
+        found: dict[str, Any] = {} if self.reader is None else self.reader.__get__(instance)
+        return found
+
+    def filled(self, instance: Any) -> dict[str, Any]:
+        """Return what the slots hold, without asking `__getattr__` for the empty ones."""
+        found = {}
+        for name in self.slots:
+            try:
+                found[name] = object.__getattribute__(instance, name)
+            except AttributeError:
+                continue
+        return found
+
+
+Attributes: TypeAlias = tuple[Layout, dict[str, Any], Mapping[str, Any]]
+"""What an instance's own attributes held: its layout, a copy of its `__dict__`, its slots that were filled."""
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Memory:
     """Writes states down. One memory serves one upgrade: it learns the layout of each class once."""
 
-    __slots__ = ("_layouts", "_owned")
+    __slots__ = ("_owned", "_recorders")
 
     def __init__(self, owned: Callable[[type], bool]) -> None:
         """*owned* says whether a class is defined by the release, so that its instances are state."""
         self._owned = owned
-        self._layouts: dict[type, tuple[str, ...] | None] = {}
+        self._recorders: dict[type, _Recorder] = {}
 
     def remember(self, state: Any) -> Snapshot:
         """Return what every mutable container that *state* reaches holds now."""
@@ -86,34 +118,32 @@ class Memory:
             if _is_bare(kind):
                 pending += _record_bare(kind, same, entries)
             else:
-                slots = tuple(slots_of(kind))
-                pending += [value for instance in same for value in _record_instance(instance, slots, entries)]
+                record = _instances_of(kind)
+                pending += [value for instance in same for value in record(instance, entries)]
         self._walk(pending, seen, entries)
         return tuple(entries)
 
     def _walk(self, pending: list[Any], seen: set[int], entries: list[Entry]) -> None:
+        recorders = self._recorders
         while pending:
             value = pending.pop()
             if id(value) not in seen:
                 seen.add(id(value))
-                pending += self._record(value, entries)
+                kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
+                record = recorders.get(kind)
+                if record is None:
+                    record = recorders[kind] = self._recorder(kind)
+                pending += record(value, entries)
 
-    def _record(self, value: Any, entries: list[Entry]) -> list[Any]:
-        """Write *value* down if it is mutable, and return what is to be walked next."""
-        kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
-        if kind in _CONTAINERS:
-            return _record_contents(value, entries)
-        slots = self._layout(kind)
-        if slots is None:
-            return _record_contents(value, entries) if issubclass(kind, tuple) else []
-        return _record_instance(value, slots, entries)
-
-    def _layout(self, kind: type) -> tuple[str, ...] | None:
-        """Return the slots of a class whose instances are state; None for one that is kept by reference."""
-        if kind not in self._layouts:
+    def _recorder(self, kind: type) -> _Recorder:
+        """Return how values of a type are written down; one that is no state is kept by reference."""
+        if kind not in _CONTAINERS:
             state = kind in _PLAIN or is_dataclass(kind) or self._owned(kind)
-            self._layouts[kind] = tuple(slots_of(kind)) if state and not issubclass(kind, _WORLD) else None
-        return self._layouts[kind]
+            if state and not issubclass(kind, _WORLD):
+                return _instances_of(kind)
+            if not issubclass(kind, tuple):
+                return _by_reference
+        return _contents_of(kind)
 
 
 def restore(snapshot: Snapshot) -> None:
@@ -160,7 +190,7 @@ def becoming(kind: type) -> Callable[[Any, Any], None]:
 
     What C code keeps in an instance beside that, as an OSError does, stays. TypeError where layouts differ.
     """
-    slots = tuple(slots_of(kind))
+    record = _instances_of(kind)
 
     def become_bare(instance: Any, other: Any) -> None:
         object.__setattr__(instance, "__class__", kind)
@@ -170,7 +200,7 @@ def becoming(kind: type) -> Callable[[Any, Any], None]:
 
     def become(instance: Any, other: Any) -> None:
         held: list[Entry] = []
-        _record_instance(other, slots, held)
+        record(other, held)
         for _, contents, put_back in held:
             put_back(instance, contents)
 
@@ -184,70 +214,53 @@ def _is_bare(kind: type) -> bool:
 
 def _record_bare(kind: type, instances: Iterable[Any], entries: list[Entry]) -> list[Any]:
     """Write down many instances of a class at once: this is part of the window."""
-    reached: list[Any] = []
+    layout, reached = Layout.of(kind), list[Any]()
     for instance in instances:
         fields = dict(instance.__dict__)
-        entries.append((instance, (kind, fields, {}, ()), _restore_instance))
+        entries.append((instance, (layout, fields, _NONE), _restore_instance))
         if not _ATOMS.issuperset(map(type, fields.values())):
             reached += _walkable(fields.values())
     return reached
 
 
-def _record_instance(value: Any, slots: tuple[str, ...], entries: list[Entry]) -> list[Any]:
-    layout = _layout_of(value, slots)
-    entries.append((value, layout, _restore_instance))
-    reached = _walkable((layout[1] or {}).values())
-    reached += _walkable(layout[2].values()) if slots else []
-    return reached + (_record_contents(value, entries) if issubclass(type(value), _WITH_CONTENTS) else [])
+def _instances_of(kind: type) -> _Recorder:
+    """Return how instances of a class are written down: their attributes, and what they contain."""
+    layout = Layout.of(kind)
+    contents = _contents_of(kind) if issubclass(kind, _WITH_CONTENTS) else _by_reference
+
+    def record(instance: Any, entries: list[Entry]) -> list[Any]:
+        fields = dict(layout.attributes(instance))
+        held = layout.filled(instance) if layout.slots else _NONE
+        entries.append((instance, (layout, fields, held), _restore_instance))
+        return _walkable(fields.values()) + _walkable(held.values()) + contents(instance, entries)
+
+    return record
 
 
-def _instance_holds(instance: Any, contents: Layout) -> bool:
-    kind, fields, held, slots = contents
-    if type(instance) is not kind or (fields is not None and attributes_of(instance) != fields):
-        return False
-    return not slots or held == filled(instance, slots)
+def _instance_holds(instance: Any, contents: Attributes) -> bool:
+    layout, fields, held = contents
+    return (
+        type(instance) is layout.kind
+        and layout.attributes(instance) == fields
+        and (not layout.slots or layout.filled(instance) == held)
+    )
 
 
-def _layout_of(instance: Any, slots: tuple[str, ...]) -> Layout:
-    attributes = attributes_of(instance)
-    fields = None if attributes is None else dict(attributes)
-    return type(instance), fields, filled(instance, slots), slots
+def _contents_of(kind: type) -> _Recorder:
+    """Return how the contents of a container are written down; one that extends another is treated as that."""
+    read, put_back, walk = _WAYS.get(kind) or next(way for base, way in _WAYS.items() if issubclass(kind, base))
+
+    def record(value: Any, entries: list[Entry]) -> list[Any]:
+        contents = read(value)
+        if put_back is not None:
+            entries.append((value, contents, put_back))
+        return walk(contents)
+
+    return record
 
 
-def attributes_of(instance: Any) -> dict[str, Any] | None:
-    """Return the `__dict__` of an instance, whatever its class makes of that name; None when it has none."""
-    kind = type(instance)
-    for base in kind.__mro__:
-        found = vars(base).get("__dict__")
-        if found.__class__ in _READERS:
-            attributes: dict[str, Any] = found.__get__(instance, kind)
-            return attributes
-    return None
-
-
-def filled(instance: Any, slots: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the slots hold, without asking `__getattr__` for the empty ones."""
-    found = {}
-    for name in slots:
-        try:
-            found[name] = object.__getattribute__(instance, name)
-        except AttributeError:
-            continue
-    return found
-
-
-def _record_contents(value: Any, entries: list[Entry]) -> list[Any]:
-    """Write down what a container, or an instance of a class that extends one, contains."""
-    read, put_back, walk = _WAYS.get(type(value)) or _way(type(value))
-    contents = read(value)
-    if put_back is not None:
-        entries.append((value, contents, put_back))
-    return walk(contents)
-
-
-def _way(kind: type) -> _Way:
-    """Return how the contents of a class that extends a container are treated: as its base's."""
-    return next(way for base, way in _WAYS.items() if issubclass(kind, base))
+def _by_reference(value: Any, entries: list[Entry]) -> list[Any]:
+    return []
 
 
 def _walkable(values: Collection[Any]) -> list[Any]:
@@ -336,16 +349,15 @@ def _restore_array(container: array[Any], contents: array[Any]) -> None:
     array.__setitem__(container, _ALL, contents)
 
 
-def _restore_instance(instance: Any, contents: Layout) -> None:
-    kind, fields, held, slots = contents
-    if type(instance) is not kind:
-        object.__setattr__(instance, "__class__", kind)
-    attributes = attributes_of(instance)
-    if fields is not None and attributes is not None:
-        attributes.clear()
-        attributes.update(fields)
-    there = filled(instance, slots)
-    for name in slots:
+def _restore_instance(instance: Any, contents: Attributes) -> None:
+    layout, fields, held = contents
+    if type(instance) is not layout.kind:
+        object.__setattr__(instance, "__class__", layout.kind)
+    attributes = layout.attributes(instance)
+    attributes.clear()
+    attributes.update(fields)
+    there = layout.filled(instance)
+    for name in layout.slots:
         if name in held:
             object.__setattr__(instance, name, held[name])
         elif name in there:

@@ -199,9 +199,11 @@ class Trial:
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
+        if not changes:
+            return not self.failed
         found = [p for p in self.script.census(window.suspensions) if p.alive and p in self.idle]
         busy = [p.label for p in found if not self.idle[p]]
-        if changes and busy and way == "there":
+        if busy and way == "there":
             self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {shortened(busy)}")
         for change in changes:
             for part in change.changes:
@@ -209,18 +211,25 @@ class Trial:
                 members = [p for p in found if self.idle[p] and part.module in p.modules]
                 self._begin(way, f"code_change of {part.module!r}", part.location)
                 limit = self.script.limit(window, part.module)
-                tally = await self._change(members, part, Down(vsn) if change.mode == "down" else vsn, limit)
+                tally = await self._change(members, part, way, Down(vsn) if change.mode == "down" else vsn, limit)
                 self.say({"module": asdict(tally.sum(part.module, way, [p.state for p in members]))})
         return not self.failed
 
-    async def _change(self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, limit: float) -> Tally:
-        """Change the states of the processes of a module."""
+    async def _change(
+        self, members: Sequence[Process], part: ModuleChange, way: Way, old_vsn: Any, limit: float
+    ) -> Tally:
+        """Change the states of the processes of a module.
+
+        On the way back some of a great many are written down: nothing but the report depends on it.
+        """
         tally, extra, remember = Tally(), deepcopy(part.extra), self.script.memory.remember
         shared = extra.__class__ not in (dict, list)
-        for process in members:
+        for number, process in enumerate(members):
             state = process.state
-            snapshot = remember(state)
-            self.before.setdefault(process, (state, snapshot))
+            snapshot: Snapshot = ()
+            if way == "there" or number < COMPARED or process not in self.before:
+                snapshot = remember(state)
+                self.before.setdefault(process, (state, snapshot))
             self.modules[process] = part.module
             tried, began = self._at(process.pid, limit), perf_counter()
             error, new = await _changed(process, part, old_vsn, extra if shared else deepcopy(extra), limit)
