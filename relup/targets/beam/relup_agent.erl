@@ -57,7 +57,7 @@ init({Starter, Tag}, Owner, Bridge, Lease) ->
             monitor(process, Bridge),
             Nobody = spawn(fun() -> ok end),
             Starter ! {Tag, {ok, self()}},
-            loop(#agent{owner = Owner, bridge = Bridge, lease = Lease, heard = ?NOW, nobody = Nobody});
+            live(#agent{owner = Owner, bridge = Bridge, lease = Lease, heard = ?NOW, nobody = Nobody});
         _ ->
             Starter ! {Tag, {busy, holder()}}
     end.
@@ -69,6 +69,12 @@ holder() ->
         _ -> []
     end,
     {proplists:get_value(owner, Entries, <<"somebody">>), proplists:is_defined(deadline, Entries)}.
+
+%% Do what is asked for, until nobody is left to ask; what is under way then is given up where it stands.
+live(A) ->
+    try loop(A)
+    catch throw:{lost, Now} -> lost(Now)
+    end.
 
 loop(A) ->
     receive
@@ -87,17 +93,17 @@ loop(A) ->
                 _ -> loop(settled(Next#agent{heard = ?NOW}))
             end;
         {'DOWN', _, process, Pid, _} when Pid =:= A#agent.bridge ->
-            lost(A);
+            throw({lost, A});
         {'DOWN', _, process, Pid, _} ->
             loop(died(Pid, A));
         expired when A#agent.lease =:= infinity ->
-            lost(A#agent{due = none});
+            throw({lost, A#agent{due = none}});
         {turn, Turn} when Turn =:= A#agent.turn, A#agent.lease =:= infinity ->
             loop(ask_again(A));
         _ ->
             loop(A)
     after silence(A) ->
-        lost(A)
+        throw({lost, A})
     end.
 
 %% What follows a window is done when everybody goes on, also when nobody is left to ask for it.
@@ -114,8 +120,8 @@ silence(#agent{heard = Heard, lease = Lease}) -> max(0, Heard + Lease - ?NOW).
 attempt(Request, A) ->
     try handle(Request, A)
     catch
-        throw:{lost, Now} -> lost(Now);
-        Class:Reason:Stack -> {{crashed, words({Class, Reason, Stack})}, doubtful(Request, A)}
+        throw:{lost, Now} -> throw({lost, Now});
+        Class:Reason:Stack -> {{crashed, words({Class, Reason, Stack})}, doubtful(Request, unready(A))}
     end.
 
 %% What may have been done by a request that did not come to its end. To resume who runs, and to forget what is not
@@ -135,9 +141,8 @@ lost(A) ->
     case A#agent.due =:= none orelse recorded(A#agent.record) of
         true ->
             [purge({Number, new}, A) || Number <- maps:keys(A#agent.windows)],
-            vanish(),
-            exit(normal);
-        false -> loop(waiting(Back#agent{record = none}))
+            vanish();
+        false -> live(waiting(Back#agent{record = none}))
     end.
 
 %% Carry out a group of requests; when one of them fails the window that they opened is rolled back.

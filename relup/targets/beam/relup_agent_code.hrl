@@ -31,6 +31,10 @@ prepare(Number, News, Removed, Known, #agent{windows = Windows} = A) ->
 unfit(on_load_not_allowed) -> on_load;
 unfit(Reason) -> words(Reason).
 
+%% What was made ready can be loaded once; where nobody knows whether it was, it is made ready again.
+unready(#agent{windows = Windows} = A) ->
+    A#agent{windows = maps:map(fun(_, Window) -> Window#window{prepared = #{}} end, Windows)}.
+
 prepared([]) -> {ok, none};
 prepared(Files) -> code:prepare_loading(Files).
 

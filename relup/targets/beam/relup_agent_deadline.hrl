@@ -21,7 +21,7 @@ ask_again(#agent{probes = {_, Probes}, owner = Owner} = A) ->
         {{ask, {M, F, _}, _}, No} ->
             Why = case No of {failed, Words} -> Words; late -> "no answer in time"; _ -> words(No) end,
             logger:error("the upgrade by ~ts goes back: verify ~ts:~ts says no: ~ts", [Owner, M, F, Why]),
-            lost(Next#agent{due = none})
+            throw({lost, Next#agent{due = none}})
     end.
 
 %% Whether somebody who is gone has confirmed the upgrade: what the next boot starts decides that, and nothing else.
