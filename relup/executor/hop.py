@@ -283,7 +283,12 @@ async def _take_back(run: _Run, part: Segment) -> None:
     match part:
         case Window():
             run.limits = run.limits.going_back()
-            await _patiently(run, partial(_downgrade, run, part))
+            try:
+                await _patiently(run, partial(_downgrade, run, part))
+            except _Stranded:  # where it stands then is said with it
+                raise
+            except EffectFailed as failure:
+                raise EffectFailed(*failure.diagnostics, _stays(part)) from failure
         case _:
             back = taking_back(part)
             run.tell("downgrade", describe(back))
@@ -294,7 +299,7 @@ async def _downgrade(run: _Run, window: Window) -> None:
     """Migrate a window that was resumed back down: its processes have handled messages since."""
     back, lost = inverse(window, run.relup.way_back or ())
     if lost:
-        raise EffectFailed(*_no_way_back(window, lost, "stays at the new version"))
+        raise EffectFailed(*_no_way_back(window, lost, "cannot go back"))
     run.tell("downgrade", f"{len(window.code)} module(s) go back, states are migrated down")
     transaction = run.transaction
     try:
@@ -310,7 +315,15 @@ async def _downgrade(run: _Run, window: Window) -> None:
     except BaseException as error:
         await _rollback(run, _as_failure(error))
         raise
-    await transaction.resume()
+    try:
+        await transaction.resume()
+    except EffectFailed as failure:
+        raise _Stranded(failure, EffectFailed()) from failure
+
+
+def _stays(window: Window) -> Diagnostic:
+    place = next((c.location for c in window.code), None)
+    return Diagnostic("not_taken_back", f"at the new version stay: {', '.join(window.modules())}", place)
 
 
 def check_reversible(relup: Relup) -> Iterator[Diagnostic]:

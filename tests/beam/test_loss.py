@@ -200,7 +200,10 @@ def cutting_off(
 
 def test_a_loss_while_states_change_leads_back_once(beam: Beam, tmp_path: Path) -> None:
     """Twice would be once too often: what the second time loads has been loaded, and a node dies of that."""
-    clauses = "code_change(2, #{{id := 2}}, _) -> {cut}, timer:sleep(200), {{ok, none}};\ncode_change(2, State, _) -> {{ok, State}};"
+    clauses = """
+        code_change(2, #{{id := 2}}, _) -> {cut}, timer:sleep(200), {{ok, none}};
+        code_change(2, State, _) -> {{ok, State}};
+    """
     goal = third(cutting_off(beam.depot["2"], tmp_path, clauses), tmp_path)
     (appup,) = goal.glob("lib/depot-4/ebin/depot.appup")
     appup.write_text(appup.read_text().replace("soft", "{advanced, []}"))

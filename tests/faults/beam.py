@@ -171,6 +171,8 @@ def _judge(station: BeamStation, case: Case, command: Command, before: View, now
         yield f"several versions run: {now.code}"
     if now.runs:
         yield from _check_version(now, told=code == 6)
+    if code == 6 and now.runs and now.vsn != now.runs and "at the new version stay: " not in command.output.read_text():
+        yield f"it is not said that {now.runs} stays: {command.output.read_text()[-400:]}"
     if code == 6 and now.runs == "1" and not faults & {"connection cut", "connection_cut", "bridge killed", *STAYING}:
         yield f"an operator is called where everything is as it was: {command.output.read_text()[-400:]}"
     if "Traceback" in command.output.read_text():
@@ -209,7 +211,7 @@ def _check_processes(now: View) -> Iterator[str]:
 def _check_version(now: View, *, told: bool = False) -> Iterator[str]:
     vsn = now.runs
     other = "shop_fax" if vsn == "1" else "shop_audit"
-    if now.vsn != vsn:
+    if now.vsn != vsn and not told:  # an application is what its last hop made of it
         yield f"code of {vsn} runs, and the application is said to be {now.vsn}"
     names = {"shop_sup", "shop_s1", "shop_s2", "shop_s3", "shop_till", other}
     if set(now.pids) != names:
@@ -238,7 +240,7 @@ def _booted(station: BeamStation, command: Command, why: list[str]) -> tuple[End
 
 def _home(station: BeamStation, now: View, faults: set[str], *, told: bool) -> list[str]:
     """Lead the node back to where it was, and see that it is there."""
-    if now.runs is None or faults & {"a process is born", "spawn storm", "spawn_storm"}:
+    if now.runs is None or now.runs != now.vsn or faults & {"a process is born", "spawn storm", "spawn_storm"}:
         station.forget()
         return []
     if now.runs == "1":

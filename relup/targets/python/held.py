@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
 from types import (
@@ -170,6 +171,11 @@ class _Search:
     async def search(self, holder: _Holder) -> None:
         """Search one value: all of it is looked at but what was looked through before."""
         enter, of, read = self.known.enter, self.replaced.of, self.read
+        if (what := of(holder.value)) is not None:
+            fresh = self.known.note(holder.kind, holder.value, what)
+            self._count(holder, what, int(fresh), lambda: (holder.value,))
+            self.looked += 1
+            return
         region, pending = self.known.begin(holder.kind, holder.value)
         while pending and self.looked < MOST:
             value = pending.pop()
@@ -205,13 +211,16 @@ class _Search:
         for what, lead in leads.items():
             counts[what] = counts.get(what, 0) + lead.fresh
         for what, count in counts.items():
-            group = self.groups.get((holder.kind, what))
-            if group is None:
-                below = [region.above[first[what]][0]] if what in first else leads[what].chain
-                path = _path([*region.chain(id(below[0])), *below])
-                group = self.groups[holder.kind, what] = _Group(holder, holder.root + path)
-            group.holders += 1
-            group.objects += count
+            below = [region.above[first[what]][0]] if what in first else leads[what].chain
+            self._count(holder, what, count, partial(_down_to, region, below))
+
+    def _count(self, holder: _Holder, what: What, objects: int, chain: Callable[[], Sequence[Any]]) -> None:
+        """Count a holder; *chain* returns what leads from its value to the first that it holds."""
+        group = self.groups.get((holder.kind, what))
+        if group is None:
+            group = self.groups[holder.kind, what] = _Group(holder, holder.root + _path(chain()))
+        group.holders += 1
+        group.objects += objects
 
     def _follow(self, region: Region[What]) -> dict[What, Lead[What]]:
         """Return what known objects lead to; who holds the same few as another of its kind adds nothing to that."""
@@ -225,6 +234,11 @@ class _Search:
             if len(region.known) <= FEW:
                 self.followed[ends] = {what: Lead(lead.chain) for what, lead in known.items()}
         return known
+
+
+def _down_to(region: Region[What], below: Sequence[Any]) -> Sequence[Any]:
+    """Return what leads from the value that a region is of to the last of these objects, which lie below it."""
+    return [*region.chain(id(below[0])), *below]
 
 
 def _path(chain: Sequence[Any]) -> str:

@@ -94,6 +94,17 @@ class Looked(Generic[W]):
         region.above[key] = part, owner
         return True
 
+    def note(self, kind: str, value: Any, what: W) -> bool:
+        """Note an old object; say whether it was not yet counted for this kind of holder."""
+        node = self._nodes.get(id(value))
+        if node is None:
+            self._nodes[id(value)] = Node(value, what, kinds=(kind,))
+            return True
+        if kind in node.kinds:
+            return False
+        node.kinds += (kind,)
+        return True
+
     def remember(self, region: Region[W]) -> Iterator[None]:
         """Remember what else somebody may hold of a region that was looked through; others may have a turn between."""
         leading: dict[int, Node[W]] = {}

@@ -103,7 +103,8 @@ class Memory:
         if type(state) in _ATOMS:
             return ()
         entries: list[Entry] = []
-        self._walk([state], set(), entries)
+        if pending := self._record(state, entries):
+            self._walk(pending, {id(state)}, entries)
         return tuple(entries)
 
     def remember_instances(self, instances: Collection[Any], others: Collection[Any] = ()) -> Snapshot:
@@ -124,16 +125,19 @@ class Memory:
         return tuple(entries)
 
     def _walk(self, pending: list[Any], seen: set[int], entries: list[Entry]) -> None:
-        recorders = self._recorders
         while pending:
             value = pending.pop()
             if id(value) not in seen:
                 seen.add(id(value))
-                kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
-                record = recorders.get(kind)
-                if record is None:
-                    record = recorders[kind] = self._recorder(kind)
-                pending += record(value, entries)
+                pending += self._record(value, entries)
+
+    def _record(self, value: Any, entries: list[Entry]) -> list[Any]:
+        """Write *value* down if it is mutable, and return what is to be walked next."""
+        kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
+        record = self._recorders.get(kind)
+        if record is None:
+            record = self._recorders[kind] = self._recorder(kind)
+        return record(value, entries)
 
     def _recorder(self, kind: type) -> _Recorder:
         """Return how values of a type are written down; one that is no state is kept by reference."""
@@ -271,7 +275,8 @@ def _walkable(values: Collection[Any]) -> list[Any]:
 
 
 def _walkable_entries(contents: dict[Any, Any]) -> list[Any]:
-    return _walkable(contents.values()) + _walkable(contents)
+    found = _walkable(contents.values())
+    return found if _ATOMS.issuperset(map(type, contents)) else found + _walkable(contents)
 
 
 def _read_mapping(value: dict[Any, Any]) -> dict[Any, Any]:

@@ -232,7 +232,7 @@ class Trial:
                 self.before.setdefault(process, (state, snapshot))
             self.modules[process] = part.module
             tried, began = self._at(process.pid, limit), perf_counter()
-            error, new = await _changed(process, part, old_vsn, extra if shared else deepcopy(extra), limit)
+            error, new = await _changed(process, part, old_vsn, extra if shared else extra.copy(), limit)
             took = perf_counter() - began
             self.place.be()
             tally.mutates = tally.mutates or not holds(snapshot)
