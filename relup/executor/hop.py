@@ -22,6 +22,7 @@ from relup.executor.stops import Stops
 from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
 from relup.model.naming import describe, describe_call, shortened
+from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Segment, Window, inverse, segments
 
@@ -288,7 +289,7 @@ async def _take_back(run: _Run, part: Segment) -> None:
             except _Stranded:  # where it stands then is said with it
                 raise
             except EffectFailed as failure:
-                raise EffectFailed(*failure.diagnostics, _stays(part)) from failure
+                raise EffectFailed(*failure.diagnostics, _stays(part, run.relup.goal)) from failure
         case _:
             back = taking_back(part)
             run.tell("downgrade", describe(back))
@@ -321,9 +322,9 @@ async def _downgrade(run: _Run, window: Window) -> None:
         raise _Stranded(failure, EffectFailed()) from failure
 
 
-def _stays(window: Window) -> Diagnostic:
+def _stays(window: Window, goal: Release) -> Diagnostic:
     place = next((c.location for c in window.code), None)
-    return Diagnostic("not_taken_back", f"at the new version stay: {', '.join(window.modules())}", place)
+    return Diagnostic("not_taken_back", f"what stays at {goal}: {', '.join(window.modules())}", place)
 
 
 def check_reversible(relup: Relup) -> Iterator[Diagnostic]:

@@ -146,7 +146,7 @@ def test_a_way_back_that_fails_leaves_code_and_states_of_one_version(tmp_path: P
             assert outcome.status == "operator_needed", outcome
             said = {d.code: d.message for d in outcome.diagnostics}
             assert {"call_failed", "code_change_failed"} <= said.keys()
-            assert said["not_taken_back"] == "at the new version stay: shop.worker"
+            assert said["not_taken_back"] == "what stays at shop 2: shop.worker"
             assert await states(service) == [[1, "up"], [1, "up"]]
             assert service.node.code.digest("shop.worker") == read_release(goal).fingerprints()["shop.worker"]
 

@@ -213,10 +213,11 @@ handle({change_code, Number, Side, Mode, Changes}, A) ->
 handle({forget_added, S, Ids}, A) -> apart(fun() -> {false, forget_added(S, Ids)} end, ?LIMIT, A);
 handle({in_turn, Requests}, A) -> in_turn(Requests, A);
 handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
-handle({inside, Request, Back}, A) ->
-    case handle(Request, A) of
-        {ok, #agent{called = Called} = Next} -> {ok, Next#agent{called = [Back | Called]}};
-        Failed -> Failed
+handle({inside, Request, Back}, #agent{called = Called} = A) ->
+    %% should it be lost meanwhile, it may have been done
+    case handle(Request, A#agent{called = [Back | Called]}) of
+        {ok, Next} -> {ok, Next};
+        {Failed, Next} -> {Failed, Next#agent{called = Called}}
     end;
 handle({stop, Modules}, A) -> stop(Modules, A);
 handle({start, Modules}, A) -> start_again(Modules, A);
@@ -231,6 +232,11 @@ handle({leading_back, Request, Back}, #agent{back = Before} = A) ->
         {ok, Next} -> {ok, Next};
         {Failed, Next} -> {Failed, Next#agent{back = Before}}
     end;
+handle({taking_back, Request, Back}, #agent{bridge = Bridge, lease = Lease, back = Before} = A) ->
+    %% its end is waited for whoever is lost meanwhile: it may not be done by halves, nor twice
+    {Answer, Next} = handle(Request, A#agent{bridge = none, lease = infinity}),
+    Left = case Answer of ok -> Back; _ -> Before end,
+    {Answer, Next#agent{bridge = Bridge, lease = Lease, back = Left}};
 handle({not_taken_back, _} = Request, A) -> {Request, A};
 handle({resume, Back, Next}, #agent{added = Added} = A) ->
     resume(A#agent{back = Back, next = Next ++ [{forget_added, S, Ids} || {S, Ids} <- Added]});

@@ -247,7 +247,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         way_back, undone = self._way_back, towards == "base"
         group: Group = [back_from_call(cut, EVER)]
         after = way_back.groups()[1:] if undone else [group, *way_back.groups()]
-        answer = await self._ask(Atom("leading_back"), request, after)
+        answer = await self._ask(Atom("taking_back" if undone else "leading_back"), request, after)
         if answer == "ok":
             way_back.drop() if undone else way_back.add(group)
         return answer
