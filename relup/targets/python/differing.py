@@ -83,11 +83,11 @@ class Then:
         )
 
     def _alike_fields(self, old: Mapping[Any, Any], new: Mapping[Any, Any], levels: int) -> bool:
-        return list(old) == list(new) and self._alike_members([*old.values()], [*new.values()], levels)
+        return list(old) == list(new) and self._alike_members(list(old.values()), list(new.values()), levels)
 
     def _alike_members(self, old: Sequence[Any], new: Sequence[Any], levels: int) -> bool:
-        kinds = [*map(type, old)]
-        if kinds != [*map(type, new)]:
+        kinds = list(map(type, old))
+        if kinds != list(map(type, new)):
             return False
         if ATOMS.issuperset(kinds):
             return old == new

@@ -44,7 +44,7 @@ class Tally:
 
     def sum(self, module: str, way: Way, states: Sequence[Any]) -> ModuleRehearsal:
         """Return all of it; *states* are the new ones."""
-        types = Counter(type_name(type(s)) for s in states)
+        types = Counter(map(type, states)).most_common(5)
         sizes = [*_sizes(states[:SIZED])]
         return ModuleRehearsal(
             module,
@@ -56,7 +56,7 @@ class Tally:
             self.slowest,
             self.mutates,
             round(sum(sizes) / len(sizes) * len(states)) if sizes else 0,
-            tuple(name for name, _ in types.most_common(5)),
+            tuple(type_name(kind) for kind, _ in types),
             tuple(self.samples),
         )
 

@@ -9,7 +9,7 @@ neither can what OTP's own modules do with processes. A process that was busy wh
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -224,15 +224,17 @@ class Trial:
         """
         tally, extra, remember = Tally(), deepcopy(part.extra), self.script.memory.remember
         shared = extra.__class__ not in (dict, list)
+        self.modules |= dict.fromkeys(members, part.module)
         for number, process in enumerate(members):
             state = process.state
             snapshot: Snapshot = ()
             if way == "there" or number < COMPARED or process not in self.before:
                 snapshot = remember(state)
                 self.before.setdefault(process, (state, snapshot))
-            self.modules[process] = part.module
             tried, began = self._at(process.pid, limit), perf_counter()
-            error, new = await _changed(process, part, old_vsn, extra if shared else extra.copy(), limit)
+            error, new = _changed(process, part, old_vsn, extra if shared else extra.copy())
+            if hasattr(new, "__await__"):
+                error, new = await _tried(new, limit)
             took = perf_counter() - began
             self.place.be()
             tally.mutates = tally.mutates or not holds(snapshot)
@@ -272,25 +274,24 @@ class Trial:
 
     def _compare(self) -> None:
         """Say whose state is another one after the way there and back; a great many differ in the same way."""
-        differing: dict[str, list[str]] = {}
+        differing = defaultdict[str, list[str]](list)
         same, unlike = Counter[str](), Counter[str]()
         for process, (state, snapshot) in self.before.items():
             self.place.be()
             then, module = Then(state, snapshot), self.modules[process]
-            found = differing.setdefault(module, [])
             if then.clearly_is(process.state):
                 same[module] += 1
-            elif len(found) == COMPARED:
+            elif len(differing[module]) == COMPARED:
                 unlike[module] += 1
             elif first := self._difference(then, process.state):
-                found.append(f"in {process.label}: {first}")
+                differing[module].append(f"in {process.label}: {first}")
             else:
                 same[module] += 1
         for module, found in differing.items():
             if found:
                 more = f"; {unlike[module]} were not looked at as closely" if unlike[module] else ""
                 self.say({"note": diagnostic_to_data(round_trip_differs(module, found, more))})
-        self.say({"same": {module: same[module] for module in differing}})
+        self.say({"same": {module: same[module] for module in set(self.modules.values())}})
 
     def _difference(self, then: Then, state: Any) -> str | None:
         return next(differences(then, Then(state, self.script.memory.remember(state)), exact=True), None)
@@ -302,13 +303,12 @@ class Trial:
         self.say({"note": diagnostic_to_data(Diagnostic(code, message, severity="note"))})
 
 
-async def _changed(process: Process, part: ModuleChange, old_vsn: Any, extra: Any, limit: float) -> Tried:
-    """Call a `code_change`; return what it raised, or the state."""
+def _changed(process: Process, part: ModuleChange, old_vsn: Any, extra: Any) -> Tried:
+    """Call a `code_change`."""
     try:
-        new = process.change_code(part.module, old_vsn, extra)
+        return None, process.change_code(part.module, old_vsn, extra)
     except BaseException as error:
         return error, None
-    return await _tried(new, limit) if hasattr(new, "__await__") else (None, new)
 
 
 async def _tried(work: Awaitable[Any], limit: float) -> Tried:
