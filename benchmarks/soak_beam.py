@@ -60,7 +60,7 @@ counts(Modules) ->
     [garbage_collect(P) || P <- processes()],
     Loaded = [M || {M, _} <- code:all_loaded()],
     Info = fun(What) -> [V || P <- processes(), {_, V} <- [process_info(P, What)]] end,
-    Memory = erlang:memory([total, processes, binary, system, code, ets, atom_used]),
+    Memory = erlang:memory([total, binary, system, code, ets, atom_used]),
     [0,
      erlang:system_info(atom_count),
      length(processes()),
@@ -75,7 +75,8 @@ counts(Modules) ->
      length(code:get_path()),
      lists:sum([length(D) || D <- Info(dictionary)]),
      lists:sum([length(L) || What <- [monitors, monitored_by, links], L <- Info(What)]),
-     case erlang:module_loaded(relup_agent) of true -> 1; false -> 0 end
+     case erlang:module_loaded(relup_agent) of true -> 1; false -> 0 end,
+     lists:sum(Info(memory)) div 1024
      | [Bytes div 1024 || {_, Bytes} <- Memory]].
 """
 WORKER = """
@@ -250,8 +251,8 @@ COUNTED = (
     "entries in process dictionaries",
     "links and monitors",
     "agents left",
-    "memory: total, KB",
     "memory: processes, KB",
+    "memory: total, KB",
     "memory: binary, KB",
     "memory: system, KB",
     "memory: code, KB",

@@ -12,6 +12,9 @@
 %% goes, the node looks at every process it has.
 -module(relup_agent).
 
+%% a node keeps for a debugger where each line is of whatever was ever loaded, also when that is gone (OTP's JIT)
+-compile(no_line_info).
+
 -export([start/3]).
 %% called in the processes whose states change
 -export([stash/1, unstash/1, forget/1, asked/2, changed/3, migrated/1, look/1, look_no_more/1]).
