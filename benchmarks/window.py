@@ -25,13 +25,14 @@ from relup.targets.python.service import Service, serve
 LIMIT_MS = 250
 RUNS = 5
 STATES = {
-    "number": ("number", "state + 1"),
-    "dictionary": ('{"number": number, "name": "x", "open": True}', '{**state, "new": 1}'),
-    "dataclass": ("Entry(number)", "replace(state, name='new')"),
+    "number": ("number", "state + 1", "state - 1"),
+    "dictionary": ('{"number": number, "name": "x", "open": True}', '{**state, "new": 1}', "without(state, 'new')"),
+    "dataclass": ("Entry(number)", "Entry(state.number, 'new')", "Entry(state.number)"),
 }
+"""By kind: a state, what it becomes, and that turned back."""
 WORKER = """
-    from dataclasses import dataclass, replace
-    from relup.runtime import GenServer
+    from dataclasses import dataclass
+    from relup.runtime import Down, GenServer
 
     VERSION = {vsn}
 
@@ -47,7 +48,10 @@ WORKER = """
         def code_change(self, old_vsn, state, extra):
             if extra == self.name:
                 raise ValueError("the last one")
-            return {changed}
+            return {down} if isinstance(old_vsn, Down) else {up}
+
+    def without(state, key):
+        return {{k: v for k, v in state.items() if k != key}}
 """
 APP = """
     from relup.runtime import Application, Supervisor, SupervisorSpec
@@ -64,10 +68,10 @@ APP = """
 
 def write(folder: Path, vsn: str, state: str, fail: str | None = None) -> Path:
     (folder / "bench").mkdir(parents=True)
-    start, changed = STATES[state]
+    start, up, down = STATES[state]
     (folder / "bench" / "__init__.py").write_text("")
     (folder / "bench" / "app.py").write_text(dedent(APP))
-    (folder / "bench" / "worker.py").write_text(dedent(WORKER).format(vsn=vsn, state=start, changed=changed))
+    (folder / "bench" / "worker.py").write_text(dedent(WORKER).format(vsn=vsn, state=start, up=up, down=down))
     (folder / "release.yaml").write_text(
         f'name: bench\nvsn: "{vsn}"\napplications:\n  - {{name: bench, vsn: "{vsn}", start: "bench.app:App"}}\n'
     )
