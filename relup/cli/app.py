@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -101,13 +102,15 @@ def relup(context: click.Context) -> None:
 def run() -> int:
     """Run the command that was typed; return the exit code, unless the command itself exits."""
     try:
-        code = relup.main(prog_name="relup", standalone_mode=False)
-    except click.Abort:  # interrupted again, while the first time was being said
-        interrupted()
+        return relup.main(prog_name="relup", standalone_mode=False) or 0
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    return code or 0
+        with suppress(OSError):
+            error.show()
+        return error.exit_code
+    except click.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # which is a fault of ours, and nobody's wish
+            raise error.__cause__ from None
+        interrupted()  # again, while the first time was being said
 
 
 @relup.command()

@@ -3,7 +3,7 @@
 from relup.executor.install import Options, install
 from relup.executor.limits import UNSAID, Limits
 from relup.executor.outcome import Emit, Event, Outcome, Phase, Status, WindowReport
-from relup.executor.target import EffectFailed, Preparation, Side, Target, Transaction, taking_back
+from relup.executor.target import EffectFailed, Preparation, Side, Target, TargetLost, Transaction, taking_back
 
 __all__ = [
     "UNSAID",
@@ -18,6 +18,7 @@ __all__ = [
     "Side",
     "Status",
     "Target",
+    "TargetLost",
     "Transaction",
     "WindowReport",
     "install",

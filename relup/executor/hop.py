@@ -239,7 +239,7 @@ class _Stranded(EffectFailed):
     """A failure whose rollback failed as well: `remains` says what is left."""
 
     def __init__(self, failure: EffectFailed, remains: EffectFailed) -> None:
-        self.remains = remains
+        self.remains, self.lost = remains, remains.lost
         super().__init__(*failure.diagnostics, *remains.diagnostics)
 
 
@@ -259,7 +259,10 @@ async def _undo(run: _Run, failure: EffectFailed) -> tuple[Status, tuple[Diagnos
         try:
             await _take_back(run, part)
         except Exception as second:
-            remains += _as_failure(second).diagnostics
+            found = _as_failure(second)
+            remains += found.diagnostics
+            if isinstance(part, Window) and part.code and not found.lost:
+                remains.append(_stays(part, run.relup.goal))
     status: Status = "operator_needed" if remains else "rolled_back"
     said = (*failure.diagnostics, *(d for d in remains if d not in failure.diagnostics))
     return status, (*said, *run.notes, *losses(run.done))
@@ -284,12 +287,7 @@ async def _take_back(run: _Run, part: Segment) -> None:
     match part:
         case Window():
             run.limits = run.limits.going_back()
-            try:
-                await _patiently(run, partial(_downgrade, run, part))
-            except _Stranded:  # where it stands then is said with it
-                raise
-            except EffectFailed as failure:
-                raise EffectFailed(*failure.diagnostics, _stays(part, run.relup.goal)) from failure
+            await _patiently(run, partial(_downgrade, run, part))
         case _:
             back = taking_back(part)
             run.tell("downgrade", describe(back))
@@ -316,15 +314,12 @@ async def _downgrade(run: _Run, window: Window) -> None:
     except BaseException as error:
         await _rollback(run, _as_failure(error))
         raise
-    try:
-        await transaction.resume()
-    except EffectFailed as failure:
-        raise _Stranded(failure, EffectFailed()) from failure
+    await transaction.resume()
 
 
 def _stays(window: Window, goal: Release) -> Diagnostic:
-    place = next((c.location for c in window.code), None)
-    return Diagnostic("not_taken_back", f"what stays at {goal}: {', '.join(window.modules())}", place)
+    message = f"what stays at {goal}: {', '.join(window.modules())}"
+    return Diagnostic("not_taken_back", message, window.code[0].location)
 
 
 def check_reversible(relup: Relup) -> Iterator[Diagnostic]:

@@ -100,7 +100,8 @@ class Rehearsal:
 
     @property
     def unspoilt(self) -> frozenset[str]:
-        """The modules whose `code_change` was seen to change nothing in place of what it is given."""
+        """The modules whose `code_change` was seen to change nothing in place of what it is given on the way there."""
         if self.verdict != "ok" or any(n.code == "effect_refused" for n in self.notes):
             return frozenset()
-        return frozenset(m.module for m in self.modules) - {m.module for m in self.modules if m.mutates}
+        there = [m for m in self.modules if m.way == "there"]
+        return frozenset(m.module for m in there) - {m.module for m in there if m.mutates}

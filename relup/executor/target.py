@@ -34,6 +34,9 @@ _PASSING = frozenset({"suspend_timeout", "supervisor_silent"})
 class EffectFailed(Exception):
     """An effect did not come about; `diagnostics` say why, at the place of the instruction."""
 
+    lost = False
+    """Whether nobody can be asked any more, so that what becomes of the target is up to it."""
+
     def __init__(self, *diagnostics: Diagnostic) -> None:
         self.diagnostics = diagnostics
         super().__init__("; ".join(map(str, diagnostics)))
@@ -42,6 +45,12 @@ class EffectFailed(Exception):
     def may_pass(self) -> bool:
         """Whether it is only that somebody was busy: a little later the same effect may come about."""
         return bool(self.diagnostics) and all(d.code in _PASSING for d in self.diagnostics)
+
+
+class TargetLost(EffectFailed):
+    """An effect did not come about, or nobody knows whether it did, for the target is out of reach."""
+
+    lost = True
 
 
 def taking_back(cut: Cut) -> Cut:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import pytest
 
@@ -236,20 +236,24 @@ def test_a_loss_as_everybody_is_to_go_on_is_an_outcome_too(beam: Beam) -> None:
         assert node.ask(VIEW) == before
 
 
+@pytest.mark.parametrize("window", ["cuts", "inside"])
 def test_what_takes_a_call_back_is_done_once_and_wholly_though_its_controller_is_lost_meanwhile(
-    beam: Beam, tmp_path: Path
+    beam: Beam, tmp_path: Path, window: Literal["cuts", "inside"]
 ) -> None:
-    back = f"back() -> {losing.CUT[:-1]}, timer:sleep(200), application:set_env(depot, mark, taken_back)."
+    count = "application:set_env(depot, mark, application:get_env(depot, mark, 0) + 1)"
+    back = f"back() -> {losing.CUT[:-1]}, timer:sleep(200), {count}."
     (tmp_path / "cutter.erl").write_text(f"-module(cutter).\n-export([back/0]).\n{back}\n")
     subprocess.run(["erlc", "+deterministic", "cutter.erl"], cwd=tmp_path, check=True)
-    call = Apply(Call("application", "set_env", ("depot", "mark", 1)), undo=Call("cutter", "back"))
-    fails = Apply(Call("erlang", "error", ("on purpose",)))
+    call = Apply(Call("erlang", "self"), undo=Call("cutter", "back"), window=window)
+    fails = Apply(Call("erlang", "error", ("on purpose",)), undo=Call("erlang", "self"), window=window)
     with beam.depot_node(interval=HOUR, workers=3) as node:
         node.ask(f'{{module, _}} = code:load_abs("{tmp_path}/cutter"), ok')
         relup = planned(beam.depot["1"], beam.depot["2"])
-        upgraded(node, replace(relup, script=(call, fails)), "")
+        script = (*relup.script, call, fails) if window == "inside" else (call, fails)
+        upgraded(node, replace(relup, script=script), "")
         assert node.ask(GONE) == []
-        assert node.ask("application:get_env(depot, mark)") == ("ok", "taken_back")
+        assert node.ask(VSN) == (1, "1")
+        assert node.ask("application:get_env(depot, mark)") == ("ok", 1)
 
 
 def test_what_may_take_for_ever_is_waited_for_by_the_agent_alone(beam: Beam) -> None:

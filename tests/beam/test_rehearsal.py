@@ -161,10 +161,7 @@ UNDONE = {
     'file:write_file("x", <<>>)': "for it uses a file",
     'gen_tcp:connect("localhost", 9, [])': "for it wants a connection",
     "{ok, [erlang:make_tuple(16000000, N) || N <- lists:seq(1, 50)]}": "for it takes more than 512 MB",
-    "{ok, lodge:find(first)}": "for it uses sasl, which does not run here",
 }
-LIBRARY = "-module(lodge).\n-export([find/1]).\nfind(Name) -> error({no_such_room, Name}).\n"
-"""Put into an application that has processes, and stays as it is."""
 ENDING = {"halt(3)": "code_change of depot_worker ends the node: with exit code 3"}
 
 
@@ -182,8 +179,6 @@ def test_what_fails_is_told_apart_from_what_cannot_be_rehearsed(beam: Beam, tmp_
         for number, (bodies, limit, verdict, status) in enumerate(cases):
             clauses = [f"code_change(1, {{{n}, _}}, _) -> {body};\n" for n, body in enumerate(bodies, start=1)]
             goal = other_workers(beam.depot["2"], tmp_path / str(number), "".join(clauses))
-            (goal / "lodge.erl").write_text(LIBRARY)
-            subprocess.run(["erlc", "-o", *goal.glob("lib/sasl-*/ebin"), goal / "lodge.erl"], check=True)
             outcome = rehearsed(node, beam.depot["1"], goal, Limits(code_change=limit))
             rehearsal = found(outcome)
             assert (rehearsal.verdict, outcome.status) == (verdict, status), rehearsal

@@ -18,8 +18,8 @@ from tests.faults.station import Command, Stranded
 MOMENTS: tuple[Moment, ...] = ("before", "after")
 WAIT = 60.0
 SECONDS, SILENT = 20.0, 15.0
-"""How long a run may take, and how long three times may where a supervisor is waited for that does not answer."""
-"""How long a run may take on an idle machine; a lease is three seconds."""
+"""How long a run may take on an idle machine (a lease is three seconds), and how much longer where something hangs: a
+supervisor that does not answer is asked three times."""
 ENDS: dict[int | None, End] = {0: "done", 4: "refused", 5: "rolled back", 7: "busy", 6: "told"}
 VERSIONED = ("shop_sup", "shop_stock", "shop_till", "shop_price", "shop_ops")
 SEEDS = {"shop_s1": 0, "shop_s2": 1, "shop_s3": 2, "shop_till": 7, "shop_fax": 0, "shop_audit": 0}

@@ -23,10 +23,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from relup.cli import (
-    app,  # noqa: F401  # read once, and not by each command
-    main,
-)
+import relup.cli.app  # noqa: F401  # read once, and not by each command
+from relup.cli import main
 from relup.diagnostics import RelupError
 from relup.document import read_release
 from relup.document.route import route_to_data, write_route

@@ -196,6 +196,11 @@ vanish() ->
     {ok, Expressions} = erl_parse:parse_exprs(Tokens),
     spawn(erl_eval, exprs, [Expressions, [{'P', self()}, {'M', ?MODULE}]]).
 
+%% Do something to its end, whoever is lost meanwhile: half of it is worse than all or nothing.
+undisturbed(Do, #agent{bridge = Bridge, lease = Lease} = A) ->
+    {Answer, Next} = Do(A#agent{bridge = none, lease = infinity}),
+    {Answer, Next#agent{bridge = Bridge, lease = Lease}}.
+
 %% ── requests ────────────────────────────────────────────────────────────────────────────────────────────
 
 handle({prepare, Number, News, Removed, Known}, A) -> prepare(Number, News, Removed, Known, A);
@@ -216,11 +221,10 @@ handle({change_code, Number, Side, Mode, Changes}, A) ->
 handle({forget_added, S, Ids}, A) -> apart(fun() -> {false, forget_added(S, Ids)} end, ?LIMIT, A);
 handle({in_turn, Requests}, A) -> in_turn(Requests, A);
 handle({call, {M, F, Args}, Timeout}, A) -> call(M, F, Args, Timeout, A);
-handle({inside, Request, Back}, #agent{called = Called} = A) ->
-    %% should it be lost meanwhile, it may have been done
-    case handle(Request, A#agent{called = [Back | Called]}) of
-        {ok, Next} -> {ok, Next};
-        {Failed, Next} -> {Failed, Next#agent{called = Called}}
+handle({inside, Request, Back}, A) ->
+    case undisturbed(fun(Alone) -> handle(Request, Alone) end, A) of
+        {ok, #agent{called = Called} = Next} -> {ok, Next#agent{called = [Back | Called]}};
+        Failed -> Failed
     end;
 handle({stop, Modules}, A) -> stop(Modules, A);
 handle({start, Modules}, A) -> start_again(Modules, A);
@@ -235,11 +239,11 @@ handle({leading_back, Request, Back}, #agent{back = Before} = A) ->
         {ok, Next} -> {ok, Next};
         {Failed, Next} -> {Failed, Next#agent{back = Before}}
     end;
-handle({taking_back, Request, Back}, #agent{bridge = Bridge, lease = Lease, back = Before} = A) ->
-    %% its end is waited for whoever is lost meanwhile: it may not be done by halves, nor twice
-    {Answer, Next} = handle(Request, A#agent{bridge = none, lease = infinity}),
-    Left = case Answer of ok -> Back; _ -> Before end,
-    {Answer, Next#agent{bridge = Bridge, lease = Lease, back = Left}};
+handle({taking_back, Request, Back}, A) ->
+    case undisturbed(fun(Alone) -> handle(Request, Alone) end, A) of
+        {ok, Next} -> {ok, Next#agent{back = Back}};
+        Failed -> Failed
+    end;
 handle({not_taken_back, _} = Request, A) -> {Request, A};
 handle({resume, Back, Next}, #agent{added = Added} = A) ->
     resume(A#agent{back = Back, next = Next ++ [{forget_added, S, Ids} || {S, Ids} <- Added]});
@@ -247,7 +251,7 @@ handle({become, Applications, Protocols, Places, Config}, A) -> become(Applicati
 handle({configure, Places, Config}, A) -> configure(Places, Config, A);
 handle({set_otherwise, Config}, A) -> {in_time(fun() -> {ok, set_otherwise(Config)} end), A};
 handle(settled, #agent{settled = Answer} = A) -> {Answer, A};
-handle(rollback, A) -> rollback(A);
+handle(rollback, A) -> undisturbed(fun rollback/1, A);
 handle({provisional, Milliseconds, Back, Probes}, A) ->
     Pause = max(?LEAST_PAUSE, Milliseconds div ?TIMES),
     Asked = [{ask, Call, Limit} || {Call, Limit} <- Probes],

@@ -29,44 +29,47 @@ absent(error, Reason, [{M, F, Args, _} | _], Held) when is_list(Args) ->
     end;
 absent(error, Reason, _, Held) -> unmatched(Reason, Held).
 
-%% What a library says in words of its own whose application does not run here: that a repository, pool or cache is unknown.
-%% Not of an application that is being upgraded, and not of the languages: there it is the fault of whoever called.
+%% What a library raises with a reason of its own whose application would be running in the node: mostly that a repository,
+%% pool or cache is unknown. It may be the fault of whoever called as well; in an application that is being upgraded, and
+%% in the languages themselves, it always is.
 asleep(error, Reason, [{M, _, _, _} | _], Swapped) ->
-    case is_raised_by_language(Reason) orelse lists:member(ebin(M), [ebin(S) || S <- Swapped]) orelse application_in(ebin(M)) of
-        {App, Keys} when App =/= kernel, App =/= stdlib, App =/= elixir ->
-            case lists:keymember(mod, 1, Keys) of
-                true -> io_lib:format("it uses ~ts, which does not run here", [App]);
-                false -> none
-            end;
-        _ -> none
+    case is_raised_by_language(Reason) of
+        true -> none;
+        false -> asleep(application_of(M), [App || S <- Swapped, {App, _} <- [application_of(S)]])
     end;
 asleep(_, _, _, _) -> none.
+
+asleep({App, has_processes}, Upgraded) ->
+    Runs = [elixir | [A || {A, _, _} <- application:which_applications()]],
+    case lists:member(App, Runs ++ Upgraded) of
+        true -> none;
+        false -> io_lib:format("it uses ~ts, which does not run here", [App])
+    end;
+asleep(_, _) -> none.
 
 is_raised_by_language(Reason) when is_tuple(Reason), tuple_size(Reason) > 0 -> is_raised_by_language(element(1, Reason));
 is_raised_by_language(Reason) ->
     lists:member(Reason, [
-        badarg, badarith, badarity, badfun, badkey, badmap, badmatch, badrecord, case_clause, else_clause, function_clause,
-        if_clause, nocatch, notsup, system_limit, try_clause, undef
+        bad_filter, bad_generator, badarg, badarith, badarity, badfun, badkey, badmap, badmatch, badrecord, case_clause,
+        else_clause, function_clause, if_clause, nocatch, notsup, system_limit, timeout_value, try_clause, undef
     ]).
 
-ebin(M) ->
+%% The application that a module is of, by the file beside it, and whether it starts processes; none when that cannot be
+%% told.
+application_of(M) ->
     case code:which(M) of
-        File when is_list(File), File =/= [] -> filename:dirname(File);
+        File when is_list(File), File =/= [] ->
+            try application_in(filename:dirname(File)) catch error:_ -> none end;
         _ -> none
     end.
 
-%% The application that a folder is of, and what its file says.
-application_in(none) -> none;
 application_in(Folder) ->
     {ok, Names} = erl_prim_loader:list_dir(Folder),
-    case [Name || Name <- Names, filename:extension(Name) =:= ".app"] of
-        [Name] ->
-            {ok, Text, _} = erl_prim_loader:get_file(filename:join(Folder, Name)),
-            {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
-            {ok, {application, App, Keys}} = erl_parse:parse_term(Tokens),
-            {App, Keys};
-        _ -> none
-    end.
+    [Name] = [Name || Name <- Names, filename:extension(Name) =:= ".app"],
+    {ok, Text, _} = erl_prim_loader:get_file(filename:join(Folder, Name)),
+    {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
+    {ok, {application, App, Keys}} = erl_parse:parse_term(Tokens),
+    {App, case lists:keymember(mod, 1, Keys) of true -> has_processes; false -> has_none end}.
 
 gone({noproc, Call}) -> asks(Call);
 gone({timeout, {_, _, _} = Call}) -> asks(Call);

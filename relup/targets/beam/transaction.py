@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Refused
-from relup.executor import UNSAID, EffectFailed, Limits, Preparation, Side
+from relup.executor import UNSAID, EffectFailed, Limits, Preparation, Side, TargetLost
 from relup.executor.rehearsal import Rehearsal
 from relup.model.instructions import CodeChange, Load, Suspension, Verify
 from relup.model.naming import describe
@@ -86,6 +86,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._ahead: list[tuple[Request, Term]] = []
         """What was answered already to the questions that come next."""
         self._loaded: Window | None = None
+        self._unloaded: Window | None = None
+        """Of the open window: the code of which one is current, or is not any more."""
         way_back.begin()
 
     async def __aexit__(
@@ -193,7 +195,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
     async def unload(self, window: Window) -> None:
         """Make the code current again that was there before."""
         await self._exchange(window, "base")
-        self._loaded = None
+        self._unloaded = window
 
     async def _exchange(self, window: Window, side: Side, then: Sequence[Request] = ()) -> None:
         answer, *more = await self._ask(Atom("in_turn"), [loading(self._number(window), side), *then])
@@ -244,12 +246,17 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def _call_between(self, cut: Cut, request: Request, towards: Side) -> Term:
         """Carry out a call between two windows, after which another way leads back."""
-        way_back, undone = self._way_back, towards == "base"
+        way_back = self._way_back
+        if towards == "base":
+            undo: Group = [calling(cut, EVER) or ()]
+            answer = await self._ask(Atom("taking_back"), request, way_back.without(undo))
+            if answer == "ok":
+                way_back.remove(undo)
+            return answer
         group: Group = [back_from_call(cut, EVER)]
-        after = way_back.groups()[1:] if undone else [group, *way_back.groups()]
-        answer = await self._ask(Atom("taking_back" if undone else "leading_back"), request, after)
+        answer = await self._ask(Atom("leading_back"), request, [group, *way_back.groups()])
         if answer == "ok":
-            way_back.drop() if undone else way_back.add(group)
+            way_back.add(group)
         return answer
 
     async def probe(self, probe: Verify) -> None:
@@ -280,8 +287,8 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         way_back = self._way_back
         if self._loaded is not None:
             way_back.add(back_from_window(self._loaded, self._number(self._loaded), self._relup))
-        elif self._open:
-            way_back.drop()
+        if self._unloaded is not None:
+            way_back.remove(back_from_window(self._unloaded, self._number(self._unloaded), self._relup))
         if self._final:
             way_back.close(self._relup, [self._become_again])
         # with a deadline, the way back is given up by whoever confirms; with probes, when they were asked again
@@ -291,7 +298,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         await self._ask(
             Atom("resume"), [] if decided else way_back.groups(), [*after, Atom("decided")] if decided else after
         )
-        self._loaded, self._done = None, self._final
+        self._loaded, self._unloaded, self._done = None, None, self._final
 
     async def _settle(self) -> None:
         """Wait until applications are told what changed."""
@@ -303,7 +310,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
 
     async def rollback(self) -> Sequence[Diagnostic]:
         """Put code and states back and resume. Raises `EffectFailed` with what remains."""
-        self._open = False
+        self._open, self._loaded, self._unloaded = False, None, None
         match await self._ask(Atom("rollback")):
             case ("ok", list(died), list(killed), []):
                 return [
@@ -332,7 +339,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         try:
             await self._environments.have(self._agent, self._way_back)
         except BridgeError as error:
-            raise EffectFailed(error.diagnostic) from error
+            raise TargetLost(error.diagnostic) from error
 
     async def _next(self, request: Request) -> Term:
         match self._ahead:
@@ -347,7 +354,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         try:
             return await self._agent.ask(*request)
         except BridgeError as error:
-            raise EffectFailed(error.diagnostic) from error
+            raise TargetLost(error.diagnostic) from error
 
 
 def _what(change: CodeChange, module: str) -> str:

@@ -10,6 +10,7 @@ and a hop that was made by all of its windows.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -57,13 +58,16 @@ class WayBack:
         """Return all of it, from here to where the upgrade began."""
         return [*self._hop, *(group for _, groups in reversed(self._made) for group in groups)]
 
+    def without(self, group: Group) -> list[Group]:
+        """Return what will be left of it when this is taken back."""
+        groups = self.groups()
+        with suppress(ValueError):
+            groups.remove(group)
+        return groups
+
     def add(self, group: Group) -> None:
         """Note what takes back what is done now."""
         self._hop.insert(0, group)
-
-    def drop(self) -> None:
-        """Note that what was done last is taken back."""
-        del self._hop[:1]
 
     def has_windows(self) -> bool:
         """Whether processes of this hop run its goal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from reprlib import Repr
 from typing import Any
@@ -15,6 +15,16 @@ MOST = 100_000
 """Parts that are compared."""
 DEEP = 50
 """Levels down to which two states are compared without writing the newer one down."""
+_IMMUTABLE = ATOMS - {bytearray}
+_PLAIN: Mapping[type, Callable[[Any], Any]] = {
+    int: int.__int__,
+    float: float.__float__,
+    complex: complex.__complex__,
+    str: str.__str__,
+    bytes: bytes.__bytes__,
+    frozenset: frozenset.copy,
+}
+"""What returns the plain value of an instance of a class that extends one of these."""
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
@@ -57,13 +67,13 @@ class Then:
 
     def _alike(self, old: Any, new: Any, levels: int) -> bool:
         kind = type(old)
-        if kind in ATOMS:
+        if kind in _IMMUTABLE:
             return type(new) is kind and bool(old == new)
         if type(new) is not kind or not levels:
             return False
         held = self._held.get(id(old))
         if held is None:
-            return kind is tuple and self._alike_members(old, new, levels)
+            return issubclass(kind, tuple) and self._alike_members(_tuple(old), _tuple(new), levels)
         return len(held) == 1 and self._holds(held[0], new, levels)
 
     def _holds(self, contents: Any, new: Any, levels: int) -> bool:
@@ -78,6 +88,7 @@ class Then:
         layout, fields, held = contents
         return (
             layout.kind is kind
+            and layout.is_all
             and self._alike_fields(fields, layout.attributes(new), levels)
             and (not layout.slots or self._alike_fields(held, layout.filled(new), levels))
         )
@@ -89,7 +100,7 @@ class Then:
         kinds = list(map(type, old))
         if kinds != list(map(type, new)):
             return False
-        if ATOMS.issuperset(kinds):
+        if _IMMUTABLE.issuperset(kinds):
             return old == new
         return all(self._alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
 
@@ -100,8 +111,9 @@ class Then:
         if held is None:
             if not isinstance(value, tuple):
                 return None
-            return was, {f"[{n}]": v for n, v in enumerate(tuple.__iter__(value))}
-        found = dict[str, Any]()
+            return was, _items(value)
+        found = _items(value) if isinstance(value, tuple) else {}
+        found |= {f" as {base.__name__}": plain(value) for base, plain in _PLAIN.items() if isinstance(value, base)}
         for contents in held:
             if isinstance(contents, tuple) and contents and isinstance(contents[0], Layout):
                 layout, fields, filled = contents
@@ -114,6 +126,18 @@ class Then:
             else:
                 found |= {f"[{n}]": v for n, v in enumerate(contents)}
         return was, found
+
+
+def _tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what a tuple of whatever class consists of."""
+    return value if type(value) is tuple else tuple(tuple.__iter__(value))
+
+
+def _items(value: tuple[Any, ...]) -> dict[str, Any]:
+    names: Any = getattr(type(value), "_fields", None)
+    items = _tuple(value)
+    named = isinstance(names, tuple) and len(names) == len(items)
+    return dict(zip([f".{n}" for n in names] if named else [f"[{n}]" for n in range(len(items))], items, strict=True))
 
 
 def differences(before: Then, after: Then, *, exact: bool = False) -> Iterator[str]:

@@ -282,7 +282,7 @@ async def still_held(
     for process in processes:
         if search.is_worth_it(process.state):
             await search.search(_of_process(process, "rebuild it in code_change"))
-            await search.courtesy()
+        await search.courtesy()
     return _found(search, places, "its code_change left it as it is, and it goes on with the old code")
 
 

@@ -2,8 +2,8 @@
 
 Servers share caches and registries. What leads to nothing is easy: it is clean. What leads to old objects is
 remembered with the way from part to part down to them, as a graph that has nothing else in it, so that the next who
-holds it is counted without reading an object again. Only what somebody else may hold as well is remembered, and it is
-held itself meanwhile: an identity says nothing about an object that is gone.
+holds it is counted without reading an object again. Only old objects and what somebody else may hold as well are
+remembered, and they are held themselves meanwhile: an identity says nothing about an object that is gone.
 """
 
 from __future__ import annotations

@@ -49,6 +49,8 @@ _ALL = slice(None)
 _ARGS: Any = vars(BaseException)["args"]
 """What reads and writes the arguments of an error, whatever its class makes of that name."""
 _WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
+_OF_PYTHON = 1 << 9
+"""The flag of classes that were made by a class statement (`Py_TPFLAGS_HEAPTYPE`)."""
 _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thread)
 """Kinds whose instances have a life of their own, whoever defined their class."""
 
@@ -61,11 +63,14 @@ class Layout:
     slots: tuple[str, ...]
     reader: Any
     """What reads the `__dict__`, whatever the class makes of that name; None when there is none."""
+    is_all: bool
+    """Whether there is nothing else in an instance, such as what a number or a tuple is beside its attributes."""
 
     @classmethod
     def of(cls, kind: type) -> Layout:
         """Return that of a class."""
-        return cls(kind, tuple(slots_of(kind)), dict_of(kind))
+        is_all = all(base is object or base.__flags__ & _OF_PYTHON for base in kind.__mro__)
+        return cls(kind, tuple(slots_of(kind)), dict_of(kind), is_all)
 
     def attributes(self, instance: Any) -> dict[str, Any]:
         """Return the `__dict__` of an instance, not a copy."""
@@ -143,7 +148,7 @@ class Memory:
         """Return how values of a type are written down; one that is no state is kept by reference."""
         if kind not in _CONTAINERS:
             state = kind in _PLAIN or is_dataclass(kind) or self._owned(kind)
-            if state and not issubclass(kind, _WORLD):
+            if state and not issubclass(kind, _WORLD) and not _is_bare_tuple(kind):
                 return _instances_of(kind)
             if not issubclass(kind, tuple):
                 return _by_reference
@@ -214,6 +219,11 @@ def becoming(kind: type) -> Callable[[Any, Any], None]:
 def _is_bare(kind: type) -> bool:
     """Say whether instances are their `__dict__` and nothing else."""
     return bool(kind.__dictoffset__) and not any(slots_of(kind)) and not issubclass(kind, _WITH_CONTENTS)
+
+
+def _is_bare_tuple(kind: type) -> bool:
+    """Say whether instances are what a tuple holds and nothing else, as those of a NamedTuple are."""
+    return issubclass(kind, tuple) and dict_of(kind) is None and not any(slots_of(kind))
 
 
 def _record_bare(kind: type, instances: Iterable[Any], entries: list[Entry]) -> list[Any]:

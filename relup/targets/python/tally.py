@@ -44,7 +44,9 @@ class Tally:
 
     def sum(self, module: str, way: Way, states: Sequence[Any]) -> ModuleRehearsal:
         """Return all of it; *states* are the new ones."""
-        types = Counter(map(type, states)).most_common(5)
+        types = Counter[str]()
+        for kind, count in Counter(map(type, states)).items():
+            types[type_name(kind)] += count
         sizes = [*_sizes(states[:SIZED])]
         return ModuleRehearsal(
             module,
@@ -56,7 +58,7 @@ class Tally:
             self.slowest,
             self.mutates,
             round(sum(sizes) / len(sizes) * len(states)) if sizes else 0,
-            tuple(type_name(kind) for kind, _ in types),
+            tuple(name for name, _ in types.most_common(5)),
             tuple(self.samples),
         )
 

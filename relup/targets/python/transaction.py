@@ -240,6 +240,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def change_code(self, change: CodeChange, towards: Side) -> None:
         """Call `code_change` of every selected process of these modules, and give it the state it returns."""
         self._exchange.hold()
+        if towards == "base":
+            self._remembering.rehearsed(())  # of the way back not all was seen
         for part in change.changes:
             vsn = self._stage.vsn(part.module, change.mode, towards)
             states = States()

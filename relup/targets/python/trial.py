@@ -220,7 +220,7 @@ class Trial:
     ) -> Tally:
         """Change the states of the processes of a module.
 
-        On the way back some of a great many are written down: nothing but the report depends on it.
+        On the way back some of a great many are looked at for changes in place: only what is reported depends on it.
         """
         tally, extra, remember = Tally(), deepcopy(part.extra), self.script.memory.remember
         shared = extra.__class__ not in (dict, list)
@@ -291,7 +291,7 @@ class Trial:
             if found:
                 more = f"; {unlike[module]} were not looked at as closely" if unlike[module] else ""
                 self.say({"note": diagnostic_to_data(round_trip_differs(module, found, more))})
-        self.say({"same": {module: same[module] for module in set(self.modules.values())}})
+        self.say({"same": {module: same[module] for module in dict.fromkeys(self.modules.values())}})
 
     def _difference(self, then: Then, state: Any) -> str | None:
         return next(differences(then, Then(state, self.script.memory.remember(state)), exact=True), None)
