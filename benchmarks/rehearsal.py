@@ -9,8 +9,6 @@ tutorial, rehearsal included, 1.5 s. The stall is compared with a bare `os.fork`
 from __future__ import annotations
 
 import asyncio
-import gc
-import importlib
 import os
 import subprocess
 import sys
@@ -18,7 +16,7 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.window import STATES, write
+from benchmarks.window import STATES, serving, write
 from relup.cli.demo import examples
 from relup.document import read_release
 from relup.executor import Options
@@ -42,12 +40,7 @@ async def rehearse(service: Service, goal: Path) -> Rehearsal:
 
 async def measure(count: int, state: str, folder: Path) -> list[Rehearsal]:
     releases = [write(folder / str(n), str(n), state) for n in range(2)]
-    async with serve(releases[0], base=folder / "home") as service:
-        worker = importlib.import_module("bench.worker").Worker
-        for number in range(count):
-            await service.node.start(worker, number, name=f"w{number}")
-        gc.collect()
-        gc.freeze()
+    async with serving(releases[0], count, folder / "home") as service:
         return [await rehearse(service, releases[1]) for _ in range(RUNS)]
 
 

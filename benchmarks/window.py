@@ -14,6 +14,8 @@ import importlib
 import statistics
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -90,16 +92,23 @@ async def upgrade(service: Service, goal: Path, status: str) -> float:
     return outcome.windows[0].milliseconds
 
 
-async def measure(count: int, state: str, folder: Path) -> tuple[list[float], list[float]]:
-    releases = [write(folder / str(n), str(n), state) for n in range(RUNS + 1)]
-    bad = write(folder / "bad", "99", state, fail=f"w{count - 1}")
-    up, back = [], []
-    async with serve(releases[0], base=folder / "home") as service:
+@asynccontextmanager
+async def serving(release: Path, count: int, home: Path) -> AsyncIterator[Service]:
+    """Serve a release with so many workers, for the length of the block."""
+    async with serve(release, base=home) as service:
         worker = importlib.import_module("bench.worker").Worker
         for number in range(count):
             await service.node.start(worker, number, name=f"w{number}")
         gc.collect()
         gc.freeze()
+        yield service
+
+
+async def measure(count: int, state: str, folder: Path) -> tuple[list[float], list[float]]:
+    releases = [write(folder / str(n), str(n), state) for n in range(RUNS + 1)]
+    bad = write(folder / "bad", "99", state, fail=f"w{count - 1}")
+    up, back = [], []
+    async with serving(releases[0], count, folder / "home") as service:
         for goal in releases[1:]:
             back.append(await upgrade(service, bad, "rolled_back"))
             up.append(await upgrade(service, goal, "done"))
