@@ -14,12 +14,10 @@ reads a great many objects, so it runs before the window, takes turns with every
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from time import perf_counter
 from types import (
     AsyncGeneratorType,
     CoroutineType,
@@ -36,11 +34,10 @@ from relup.runtime import Process
 from relup.runtime.code.reference import resolve
 from relup.runtime.code.running import awaited
 from relup.runtime.code.source import Version
+from relup.targets.python.courtesy import Courtesy
 from relup.targets.python.looked import Lead, Looked, Region, follow
 from relup.targets.python.reach import Reader, parts, plain
 
-COURTESY = 0.005
-"""Seconds of searching after which the event loop gets its turn."""
 MOST = 3_000_000
 """Objects that one search looks at."""
 FEW = 16
@@ -162,7 +159,7 @@ class _Search:
     followed: dict[tuple[str, tuple[int, ...]], dict[What, Lead[What]]] = field(default_factory=dict)
     read: Reader = field(default_factory=Reader)
     looked: int = 0
-    turn: float = 0.0
+    courtesy: Courtesy = field(default_factory=Courtesy)
 
     def is_worth_it(self, value: Any) -> bool:
         """Say, fast, whether a search of *value* may find something: it is of replaced code, or it leads to others."""
@@ -186,19 +183,13 @@ class _Search:
             owner = id(value)
             pending += [part for part in read(value) if enter(region, part, owner)]
             if not self.looked % 256:
-                await self.courtesy()
+                await self.courtesy.turn()
         if region.found or region.known:
             self._enter(holder, region)
         if not pending:
             value = None
             for _ in self.known.remember(region):
-                await self.courtesy()
-
-    async def courtesy(self) -> None:
-        """Give the event loop its turn when it is due."""
-        if perf_counter() - self.turn > COURTESY:
-            await asyncio.sleep(0)
-            self.turn = perf_counter()
+                await self.courtesy.turn()
 
     def _enter(self, holder: _Holder, region: Region[What]) -> None:
         """Count a holder for all that it leads to, and each old object once for each kind of holder."""
@@ -260,17 +251,17 @@ async def old_objects_held(
     """
     if not replaced:
         return []
-    search = _Search(replaced, turn=perf_counter())
+    search = _Search(replaced)
     for module, name, value in variables:
         if _is_data(name, value):
             hint = f"load {module} too, or let an `instances` of the class migrate it"
             await search.search(_Holder(f"module {module}", name, f"{module}.{name}", value, hint))
-            await search.courtesy()
+            await search.courtesy.turn()
     for process in processes:
         if process.alive and not process.supervisor and not sees(process) and search.is_worth_it(process.state):
             hint = f"update {process.reference.module} with `change: advanced`, and rebuild it in code_change"
             await search.search(_of_process(process, hint))
-        await search.courtesy()
+        await search.courtesy.turn()
     return _found(search, places, "that stays as it is, with the old code, when the module is replaced")
 
 
@@ -278,11 +269,11 @@ async def still_held(
     processes: Iterable[Process], replaced: Replaced, places: Mapping[str, Location | None]
 ) -> list[Diagnostic]:
     """Return one warning for each kind of server, by class of what its new states hold of the replaced code."""
-    search = _Search(replaced, turn=perf_counter())
+    search = _Search(replaced)
     for process in processes:
         if search.is_worth_it(process.state):
             await search.search(_of_process(process, "rebuild it in code_change"))
-        await search.courtesy()
+        await search.courtesy.turn()
     return _found(search, places, "its code_change left it as it is, and it goes on with the old code")
 
 

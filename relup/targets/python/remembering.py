@@ -6,16 +6,12 @@ to leave alone, in a rehearsal on that very state, need not be written down at a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable
-from time import perf_counter
 from typing import Any
 
 from relup.runtime import Process
+from relup.targets.python.courtesy import Courtesy
 from relup.targets.python.snapshot import Memory, Snapshot, holds
-
-COURTESY = 0.005
-"""Seconds of work outside the window after which the event loop gets its turn."""
 
 
 class Remembering:
@@ -45,14 +41,12 @@ class Remembering:
 
     async def take(self, processes: Iterable[Process]) -> None:
         """Write down what these hold, while everybody goes on."""
-        turn = perf_counter()
+        courtesy = Courtesy()
         for process in processes:
             if (rest := process.rest) is not None and not self._spared(process, process.modules):
                 state = process.state
                 self._taken[process] = rest, state, self._memory.remember(state)
-            if perf_counter() - turn > COURTESY:
-                await asyncio.sleep(0)
-                turn = perf_counter()
+            await courtesy.turn()
 
     def of(self, process: Process, module: str) -> Snapshot:
         """Return what a process that stands still holds, which *module* is about to change."""
