@@ -23,6 +23,7 @@
 -include("relup_agent.hrl").
 -include("relup_agent_words.hrl").
 -include("relup_reasons.hrl").
+-include("relup_agent_seen.hrl").
 -include("relup_agent_census.hrl").
 -include("relup_agent_suspension.hrl").
 -include("relup_agent_code.hrl").
@@ -110,7 +111,7 @@ loop(A) ->
     end.
 
 %% What follows a window is done when everybody goes on, also when nobody is left to ask for it.
-settled(#agent{released = [], watched = [], next = []} = A) -> A;
+settled(#agent{watched = [], next = []} = A) -> A;
 settled(#agent{next = Requests} = A) ->
     {Answers, Next} = lists:mapfoldl(fun attempt/2, forgotten(A#agent{next = []}), Requests),
     Next#agent{settled = [Answer || Answer <- Answers, not well(Answer)]}.

@@ -23,18 +23,18 @@
     due = none,
     %% whom the last one found who was asked before a window: {Modules, Census}
     census = none,
-    %% of the open window: its modules, modules by process, monitors by process, all processes before it, and who came
-    %% up until its load
+    %% of the open window: its modules, modules by process and the same as a list, monitors of these and of their
+    %% supervisors, all processes before it, and who came up until its load
     modules = [],
     limits = #{},
     selected = #{},
+    order = [],
     supervisors = [],
-    monitors = #{},
+    monitors = [],
     known = none,
     unseen = [],
     asked = [],
-    %% who was let go on and may not have forgotten yet what it kept, and the monitors of the window that is over
-    released = [],
+    %% of the window that is over: who may not have forgotten yet what it kept, with its monitor
     watched = [],
     %% what takes back the calls that were made in it, the last first
     called = [],

@@ -19,7 +19,7 @@
 
 %% Who uses these modules: what supervision trees say, and what each process was started by, for either may be silent.
 census(Modules) ->
-    Present = maps:from_keys(processes(), true),
+    Present = seen(),
     Wanted = maps:from_keys(Modules, true),
     Handlers = have_handlers(Modules),
     {Trees, Supervisors, Silent} = trees(Handlers),
@@ -44,18 +44,18 @@ have_handlers(Modules) -> lists:any(fun(M) -> erlang:function_exported(M, handle
 %% The census anew. Over many processes it takes as long as all that comes before the window together, so one that was
 %% taken a moment ago holds unless something has happened since of which it cannot be told what trees say.
 census(Modules, {Modules, #census{mute = [], silent = []} = Taken}) ->
-    Now = maps:from_keys(processes(), true),
     Wanted = maps:from_keys(Modules, true),
-    Unsure = [P || P <- Taken#census.unsure, is_map_key(P, Now), initial(P) =:= none],
-    Known = maps:without(Taken#census.unsure -- Unsure, Taken#census.present),
-    Born = [P || P <- maps:keys(Now), not is_map_key(P, Known)],
+    Unsure = [P || P <- Taken#census.unsure, is_process_alive(P), initial(P) =:= none],
+    Known = seen_without(Taken#census.unsure -- Unsure, Taken#census.present),
+    Born = unseen(Known),
     case length(Born) =< ?FEW andalso not have_handlers(Modules)
         andalso lists:all(fun(P) -> is_of_no_account(P, Wanted) end, Born) of
         true ->
-            Alive = fun(All) -> [Found || {P, _, _} = Found <- All, is_map_key(P, Now)] end,
+            Alive = fun(All) -> [Found || {P, _, _} = Found <- All, is_process_alive(P)] end,
             #census{servers = Servers, tops = Tops, beyond = Beyond} = Taken,
             Taken#census{
-                servers = Alive(Servers), tops = Alive(Tops), beyond = Alive(Beyond), unsure = Unsure, present = Now
+                servers = Alive(Servers), tops = Alive(Tops), beyond = Alive(Beyond), unsure = Unsure,
+                present = seen(Born, Known)
             };
         false -> census(Modules)
     end;

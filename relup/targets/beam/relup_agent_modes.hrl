@@ -15,12 +15,12 @@ modes(Modules) ->
 %% Let those ask again whose states were changed already, and whose module came to have another mode than Before.
 %% Files are those of the code that was loaded. {Killed, Failed}: who stood in code that had to be purged for that
 %% (which is done where Mode is purge), and why it could not be done.
-read_again(Before, Files, Mode, #agent{changed = Changed, selected = Selected, stuck = Stuck} = A) ->
+read_again(Before, Files, Mode, #agent{changed = Changed, stuck = Stuck} = A) ->
     Now = modes([M || {M, _} <- Before]),
     Others = [File || {M, _, _} = File <- Files, lists:keyfind(M, 1, Now) =/= lists:keyfind(M, 1, Before)],
     Asked = maps:from_keys(Changed -- Stuck, true),
     Concerned = [{File, Pids} || {M, _, _} = File <- Others,
-        (Pids = [P || {P, Ms} <- maps:to_list(Selected), is_map_key(P, Asked), lists:member(M, Ms)]) =/= []],
+        (Pids = [P || {P, Ms} <- in_order(A), is_map_key(P, Asked), lists:member(M, Ms)]) =/= []],
     lists:foldl(
         fun({File, Pids}, {Killed, Failed}) ->
             {More, Wrong} = read_again(File, Pids, Mode, A, Failed),

@@ -5,6 +5,8 @@
 -define(PROBE, 5).
 %% What the answers of one process take in the heap, in words.
 -define(WORDS, 120).
+%% What is known of each process of the node before them.
+-define(KNOWN, 40).
 
 %% What there is to be said before a window: how many it concerns, who of them is in no tree, who cannot be suspended,
 %% who is silent, who stands in the code that is to be replaced, and who holds functions of it.
@@ -26,11 +28,12 @@ select(Modules, A) ->
 
 selected(Modules, #census{servers = Servers, tops = Tops, beyond = Beyond} = Taken, A) ->
     Before = A#agent{
-        modules = Modules, selected = #{}, supervisors = [], monitors = #{}, died = [],
+        modules = Modules, selected = #{}, order = [], supervisors = [], monitors = [], died = [],
         children = [{P, child_ids(P)} || {P, _, _} <- Tops]
     },
     #agent{selected = Selected} = Watching = watch(Servers ++ Tops ++ Beyond, Before),
-    Known = maps:merge(maps:without(Taken#census.unsure, Taken#census.present), Selected),
+    {_, There} = Sure = seen_without(Taken#census.unsure, Taken#census.present),
+    Known = seen([P || {P, _} <- Watching#agent.order, not is_map_key(P, There)], Sure),
     Next = Watching#agent{known = Known, unseen = []},
     make_room(map_size(Selected)),
     {{ok, map_size(Selected)}, Next}.
@@ -39,28 +42,32 @@ selected(Modules, #census{servers = Servers, tops = Tops, beyond = Beyond} = Tak
 %% is made large before the window is opened, beside what is kept; small ones are left as they are.
 make_room(Count) when Count < 500 -> ok;
 make_room(Count) ->
-    garbage_collect(),
-    {garbage_collection_info, Info} = process_info(self(), garbage_collection_info),
-    process_flag(min_heap_size, proplists:get_value(heap_size, Info) + Count * ?WORDS),
+    process_flag(min_heap_size, Count * ?WORDS + erlang:system_info(process_count) * ?KNOWN),
     garbage_collect(),
     ok.
 
-watch(All, #agent{selected = Before, supervisors = Above, monitors = Monitors} = A) ->
+%% Who was born one after the other is asked one after the other: they lie side by side in memory, and to wake many in
+%% any other order takes half as long again.
+watch(All, #agent{selected = Before, order = Order, supervisors = Above, monitors = Monitors} = A) ->
     Found = maps:from_list([{P, Ms} || {P, Ms, _} <- All]),
-    Selected = maps:merge(Before, Found),
+    More = [{P, maps:get(P, Found)} || P <- processes(), is_map_key(P, Found)],
+    Selected = maps:merge(Before, maps:from_list(More)),
     Over = lists:usort(Above ++ [S || {_, _, S} <- All, S =/= none, not is_map_key(S, Selected)]),
-    New = [P || P <- maps:keys(Found) ++ Over, not is_map_key(P, Monitors)],
-    Watched = maps:from_list([{P, monitor(process, P)} || P <- New]),
+    Watched = [{P, monitor(process, P)} || P <- [Each || {Each, _} <- More] ++ (Over -- Above)],
     put(selected, Selected),
-    A#agent{selected = Selected, supervisors = Over, monitors = maps:merge(Monitors, Watched)}.
+    A#agent{selected = Selected, order = Order ++ More, supervisors = Over, monitors = Watched ++ Monitors}.
+
+%% {Pid, Modules} of those that still live, in that order.
+in_order(#agent{order = Order, selected = Selected}) when length(Order) =:= map_size(Selected) -> Order;
+in_order(#agent{order = Order, selected = Selected}) -> [Each || {P, _} = Each <- Order, is_map_key(P, Selected)].
 
 %% Suspend all, and let each keep its state aside; the answer to the second tells of the first. One time limit runs for
 %% all; modules may have limits of their own.
 %%
 %% Who waits in a call to one that is suspended does not get to suspend. Then all go on, until those that waited have
 %% their answers, and it begins again with them: callers before whom they call.
-suspend(Limits, #agent{selected = Selected, supervisors = Above} = A) ->
-    case settle([Above ++ maps:keys(Selected)], ?TRIES, ?NOW, Limits, A#agent{asked = [], limits = Limits}) of
+suspend(Limits, #agent{supervisors = Above} = A) ->
+    case settle([Above ++ [P || {P, _} <- in_order(A)]], ?TRIES, ?NOW, Limits, A#agent{asked = [], limits = Limits}) of
         {ok, #agent{selected = Still} = Next} -> {{ok, map_size(Still)}, Next};
         Failed -> Failed
     end.
@@ -69,12 +76,14 @@ settle(Stages, Tries, Start, Limits, A) ->
     case stages(Stages, Tries, Start, Limits, A) of
         {again, Waiting, Late, Batch, Next} ->
             %% the window stays open: what they keep from here on is not to be forgotten after this request
-            Resumed = (release(Next))#agent{released = Next#agent.released, watched = Next#agent.watched},
+            Resumed = (release(Next))#agent{watched = Next#agent.watched},
             Forget = {replace_state, fun ?MODULE:forget/1},
             [P ! {system, {Next#agent.nobody, P}, Forget} || P <- Next#agent.asked],
             Until = lists:min([Start + limit(P, Limits, Next) || P <- Late]),
             case collect(Batch, Late, Until, Resumed) of
-                {ok, _, Ready} -> settle([Waiting | [S -- Waiting || S <- Stages]], Tries - 1, Start, Limits, Ready);
+                {ok, _, Ready} ->
+                    Others = [S -- Waiting || S <- Stages],
+                    settle(living([Waiting | Others], Ready), Tries - 1, Start, Limits, Ready);
                 {late, Stuck, _, Ready} -> {{late, lists:map(fun describe/1, Stuck)}, Ready}
             end;
         Other -> Other
@@ -82,20 +91,22 @@ settle(Stages, Tries, Start, Limits, A) ->
 
 stages([], _, _, _, A) -> {ok, A};
 stages([Pids | Rest], Tries, Start, Limits, #agent{asked = Asked} = A) ->
-    Alive = [P || P <- Pids, is_map_key(P, A#agent.selected) orelse lists:member(P, A#agent.supervisors)],
-    Batch = still(Alive, A),
+    Batch = still(Pids, A),
     %% many take their time to be asked at all, which is no reason to look at each of them
-    Probe = ?NOW + (?PROBE bsl (?TRIES - Tries)) + length(Alive) div 50,
-    case stage(Batch, Alive, Probe, Tries, Start, Limits, A#agent{asked = Alive ++ Asked}) of
-        {ok, Next} -> stages(Rest, Tries, Start, Limits, Next);
+    Probe = ?NOW + (?PROBE bsl (?TRIES - Tries)) + length(Pids) div 50,
+    case stage(Batch, Pids, Probe, Tries, Start, Limits, A#agent{asked = Pids ++ Asked}) of
+        {ok, Next} -> stages(living(Rest, Next), Tries, Start, Limits, Next);
         Other -> Other
     end.
 
-stage(Batch, [], _, _, _, _, A) -> _ = Batch, {ok, A};
+living(Stages, #agent{selected = Selected, supervisors = Above}) ->
+    [[P || P <- Pids, is_map_key(P, Selected) orelse lists:member(P, Above)] || Pids <- Stages].
+
+stage(_, [], _, _, _, _, A) -> {ok, A};
 stage(Batch, Pids, Probe, Tries, Start, Limits, A) ->
-    Ends = lists:usort([limit(P, Limits, A) || P <- Pids]),
-    Until = Start + hd(Ends),  % and every number is less than infinity
-    {Kept, Late, Next} = case collect(Batch, Pids, min(Probe, Until), A) of
+    Moments = [Probe, Start + ?LIMIT | [Start + Limit || Limit <- maps:values(Limits)]],
+    Until = lists:min([Moment || Moment <- Moments, Moment > ?NOW] ++ [lists:max(Moments)]),
+    {Kept, Late, Next} = case collect(Batch, Pids, Until, A) of
         {ok, Answers, All} -> {Answers, [], All};
         {late, Missing, Answers, Some} -> {Answers, Missing, Some}
     end,
@@ -103,12 +114,12 @@ stage(Batch, Pids, Probe, Tries, Start, Limits, A) ->
     Over = [P || P <- Late, Start + limit(P, Limits, Next) =< Now],
     case [describe(P) || {{_, P}, Answer} <- Kept, not is_kept(Answer)] of
         [] when Over =/= [] -> {{late, lists:map(fun describe/1, Over)}, Next};
-        [] when Tries > 0, Now >= Probe, Late =/= [] ->
+        [] when Tries > 0, Now >= Probe ->
             case [P || P <- Late, waits(P)] of
-                [] -> stage(Batch, Late, infinity, Tries, Start, Limits, Next);
+                [] -> stage(Batch, Late, Probe, Tries, Start, Limits, Next);
                 Waiting -> {again, Waiting, Late, Batch, Next}
             end;
-        [] -> stage(Batch, Late, infinity, Tries, Start, Limits, Next);
+        [] -> stage(Batch, Late, Probe, Tries, Start, Limits, Next);
         Unkept -> {{unkept, Unkept}, Next}
     end.
 
@@ -127,8 +138,9 @@ is_kept(_) -> false.
 
 still(Pids, #agent{nobody = Nobody}) ->
     Batch = make_ref(),
+    Suspend = {system, {Nobody, Batch}, suspend},
     Keep = {replace_state, fun ?MODULE:stash/1},
-    [begin P ! {system, {Nobody, Batch}, suspend}, P ! {system, {self(), {Batch, P}}, Keep} end || P <- Pids],
+    [begin P ! Suspend, P ! {system, {self(), {Batch, P}}, Keep} end || P <- Pids],
     Batch.
 
 limit(P, Limits, #agent{selected = Selected}) ->
@@ -145,8 +157,8 @@ catch_up(_, #agent{known = none} = A) -> {ok, A};
 catch_up(0, A) -> {ok, A};
 catch_up(Tries, #agent{known = Known, modules = Modules} = A) ->
     Wanted = maps:from_keys(Modules, true),
-    New = [{P, M} || P <- processes(), not is_map_key(P, Known), M <- [initial(P)], M =/= none],
-    Next = A#agent{known = maps:merge(Known, maps:from_keys([P || {P, _} <- New], true))},
+    New = [{P, M} || P <- unseen(Known), M <- [initial(P)], M =/= none],
+    Next = A#agent{known = seen([P || {P, _} <- New], Known)},
     case [{P, [M], parent(P)} || {P, M} <- New, is_map_key(M, Wanted), hears(P)] of
         [] -> {ok, Next};
         Born ->
@@ -194,22 +206,23 @@ wait(Until, #agent{lease = infinity}) -> max(0, Until - ?NOW);
 wait(Until, #agent{heard = Heard, lease = Lease}) -> max(0, min(Until, Heard + Lease) - ?NOW).
 
 %% Let everybody go on who was ever asked to stand still.
-release(#agent{asked = Asked, released = Released, nobody = Nobody} = A) ->
-    [P ! {system, {Nobody, P}, resume} || P <- lists:reverse(Asked)],
-    A#agent{asked = [], released = Asked ++ Released, watched = maps:values(A#agent.monitors)}.
+release(#agent{asked = Asked, monitors = Monitors, nobody = Nobody} = A) ->
+    Resume = {system, {Nobody, resume}, resume},
+    [P ! Resume || P <- lists:reverse(Asked)],
+    A#agent{asked = [], watched = Monitors}.
 
 %% Wait until what was kept is forgotten, for it is the agent's code that forgets; who is busy does so later, without.
-forgotten(#agent{released = Released, watched = Watched, nobody = Nobody} = A) ->
-    [demonitor(M, [flush]) || M <- Watched],
+forgotten(#agent{watched = Watched, nobody = Nobody} = A) ->
+    [demonitor(M, [flush]) || {_, M} <- Watched],
     Batch = make_ref(),
-    Asked = lists:usort(Released),
+    Asked = [P || {P, _} <- Watched, is_process_alive(P)],
     Forget = {replace_state, fun ?MODULE:forget/1},
     [P ! {system, {self(), {Batch, P}}, Forget} || P <- Asked],
     %% many take their time to be asked at all
     Until = ?NOW + ?GRACE + length(Asked) div 50,
     Later = {replace_state, forget_later()},
     [P ! {system, {Nobody, P}, Later} || P <- Asked -- acknowledged(Batch, length(Asked), Until, [])],
-    A#agent{released = [], watched = []}.
+    A#agent{watched = []}.
 
 acknowledged(_, 0, _, Pids) -> Pids;
 acknowledged(Batch, Left, Until, Pids) ->

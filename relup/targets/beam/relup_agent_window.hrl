@@ -31,18 +31,20 @@ change_code(Changes, #agent{loaded = none} = A) ->
     case catch_up(A) of
         {ok, Next} ->
             put(changes, case get(changes) of undefined -> []; Before -> Before end ++ Changes),
-            change_code(Changes, maps:to_list(Next#agent.selected), Next);
+            change_code(Changes, in_order(Next), Next);
         Failed -> Failed
     end;
-change_code(Changes, #agent{selected = Selected} = A) ->
-    change_code(Changes, maps:to_list(Selected), A).
+change_code(Changes, A) ->
+    change_code(Changes, in_order(A), A).
 
 change_code([], _, A) -> {ok, A};
 change_code([{M, Vsn, Extra, Limit, By} | Rest], Selected, #agent{changed = Changed} = A) ->
     Batch = make_ref(),
     Pids = [P || {P, Ms} <- Selected, lists:member(M, Ms)],
     case By of
-        itself -> [P ! {system, {self(), {Batch, P}}, {change_code, M, Vsn, Extra}} || P <- Pids];
+        itself ->
+            Change = {change_code, M, Vsn, Extra},
+            [P ! {system, {self(), {Batch, P}}, Change} || P <- Pids];
         _ -> migrate(Pids, migrating(M, By, Vsn, Extra, Batch), Batch, A)
     end,
     case collect(Batch, Pids, ?NOW + Limit, A#agent{changed = Pids ++ Changed}) of
@@ -75,9 +77,6 @@ between(#agent{unseen = Unseen, modules = Modules}) -> running(Modules, Unseen).
 %% Who runs a module of the window and came up after it was opened.
 born(#agent{known = Known, modules = Modules}) -> running(Modules, unseen(Known)).
 
-unseen(none) -> [];
-unseen(Known) -> [P || P <- processes(), not is_map_key(P, Known)].
-
 running(Modules, Pids) ->
     Wanted = maps:from_keys(Modules, true),
     [P || P <- Pids, is_map_key(initial(P), Wanted), not is_task(P)].
@@ -87,9 +86,8 @@ resume(A) ->
     Released = release(A),
     [erase(Key) || Key <- [selected, changes]],
     {ok, Released#agent{
-        modules = [], selected = #{}, supervisors = [], monitors = #{}, known = none, unseen = [], called = [],
-        changed = [],
-        stuck = [], loaded = none, died = [], children = [], added = []
+        modules = [], selected = #{}, order = [], supervisors = [], monitors = [], known = none, unseen = [],
+        called = [], changed = [], stuck = [], loaded = none, died = [], children = [], added = []
     }}.
 
 %% Make the code current that was, put the states back that were changed, and let everybody go on. Who was born under
