@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,6 +23,14 @@ class Count(int):
 
 
 class Name(str):
+    __slots__ = ()
+
+
+class Money(Decimal):
+    pass
+
+
+class Moment(datetime):
     __slots__ = ()
 
 
@@ -51,6 +61,21 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
     "a named tuple": (lambda: {"x": Row(1)}, lambda: {"x": Row(2)}, "state['x'].number: 1 → 2"),
     "an instance of a class that extends int": (lambda: [Count(1)], lambda: [Count(2)], "state[0] as int: 1 → 2"),
     "one that extends str": (lambda: [Name("a")], lambda: [Name("b")], "state[0] as str: 'a' → 'b'"),
+    "one that extends Decimal": (
+        lambda: {"due": Money("1.50")},
+        lambda: {"due": Money("2")},
+        "state['due'] as Decimal: Decimal('1.50') → Decimal('2')",
+    ),
+    "one that extends datetime": (
+        lambda: [Moment(2026, 1, 1)],
+        lambda: [Moment(2026, 1, 2)],
+        "state[0] as datetime: Moment(2026, 1, 1, 0, 0) → Moment(2026, 1, 2, 0, 0)",
+    ),
+    "a date": (
+        lambda: {"due": date(2026, 1, 1)},
+        lambda: {"due": date(2026, 1, 2)},
+        "state['due']: datetime.date(2026, 1, 1) → datetime.date(2026, 1, 2)",
+    ),
     "one that extends list": (lambda: Rows([1]), lambda: Rows([2]), "state[0]: 1 → 2"),
     "a dataclass": (lambda: Cart({"a": 1}), lambda: Cart({"a": 2}), "state.items['a']: 1 → 2"),
     "slots": (lambda: Slotted(1), lambda: Slotted(2), "state.number: 1 → 2"),

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import cached_property
 from reprlib import Repr
 from typing import Any
 
 from relup.targets.python.reach import ATOMS
-from relup.targets.python.snapshot import Layout, Snapshot
+from relup.targets.python.snapshot import Layout, Snapshot, python_made
 
 MOST = 100_000
 """Parts that are compared."""
 DEEP = 50
 """Levels down to which two states are compared without writing the newer one down."""
-_IMMUTABLE = ATOMS - {bytearray}
-_PLAIN: Mapping[type, Callable[[Any], Any]] = {
-    int: int.__int__,
-    float: float.__float__,
-    complex: complex.__complex__,
-    str: str.__str__,
-    bytes: bytes.__bytes__,
-    frozenset: frozenset.copy,
-}
-"""What returns the plain value of an instance of a class that extends one of these."""
+_IMMUTABLE = ATOMS - {bytearray} | {date, datetime, time, timedelta, Decimal}
+_IN_PARTS = (dict, list, deque, set, tuple, bytearray, array, BaseException)
+"""Of an instance of a class that extends one of these, each part is compared."""
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
@@ -41,6 +38,22 @@ def short(value: Any) -> str:
 def type_name(kind: type) -> str:
     """Return what a type is called, with its module unless that is Python's own."""
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _As:
+    """An instance of a class that extends one of Python's own types, as an instance of that."""
+
+    base: Any
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _As) and self.base.__eq__(self.value, other.value) is True
+
+    __hash__ = None  # type: ignore[assignment]  # what is compared with it is all that matters
+
+    def __repr__(self) -> str:
+        return str(self.base.__repr__(self.value))
 
 
 class Then:
@@ -67,13 +80,13 @@ class Then:
 
     def _alike(self, old: Any, new: Any, levels: int) -> bool:
         kind = type(old)
-        if kind in _IMMUTABLE:
-            return type(new) is kind and bool(old == new)
         if type(new) is not kind or not levels:
             return False
+        if kind in _IMMUTABLE:
+            return bool(old == new)
         held = self._held.get(id(old))
         if held is None:
-            return issubclass(kind, tuple) and self._alike_members(_tuple(old), _tuple(new), levels)
+            return old is new or (issubclass(kind, tuple) and self._alike_members(_tuple(old), _tuple(new), levels))
         return len(held) == 1 and self._holds(held[0], new, levels)
 
     def _holds(self, contents: Any, new: Any, levels: int) -> bool:
@@ -94,7 +107,12 @@ class Then:
         )
 
     def _alike_fields(self, old: Mapping[Any, Any], new: Mapping[Any, Any], levels: int) -> bool:
-        return list(old) == list(new) and self._alike_members(list(old.values()), list(new.values()), levels)
+        kinds = [*map(type, old), *map(type, old.values())]
+        if kinds != [*map(type, new), *map(type, new.values())] or list(old) != list(new):
+            return False
+        if _IMMUTABLE.issuperset(kinds):
+            return old == new
+        return all(self._alike(a, b, levels - 1) for a, b in zip(old.values(), new.values(), strict=True))
 
     def _alike_members(self, old: Sequence[Any], new: Sequence[Any], levels: int) -> bool:
         kinds = list(map(type, old))
@@ -113,7 +131,9 @@ class Then:
                 return None
             return was, _items(value)
         found = _items(value) if isinstance(value, tuple) else {}
-        found |= {f" as {base.__name__}": plain(value) for base, plain in _PLAIN.items() if isinstance(value, base)}
+        base: Any = next(kind for kind in was.__mro__ if not python_made(kind))
+        if base.__eq__ is not object.__eq__ and not issubclass(base, _IN_PARTS):
+            found[f" as {base.__name__}"] = _As(base, value)
         for contents in held:
             if isinstance(contents, tuple) and contents and isinstance(contents[0], Layout):
                 layout, fields, filled = contents

@@ -19,7 +19,6 @@ import json
 import mmap
 import os
 import signal
-import struct
 import time
 import traceback
 import warnings
@@ -76,18 +75,19 @@ class Place:
 
     def __init__(self) -> None:
         self.shared = mmap.mmap(-1, mmap.PAGESIZE)
-        self._pack = struct.Struct("<QQd").pack_into
-        self._steps = 0
+        self._numbers = memoryview(self.shared).cast("Q")
+        self._seconds = memoryview(self.shared).cast("d")
 
     def be(self, number: int = OWN_WORK, seconds: float = AT_OWN_WORK) -> None:
         """Be at this number from here on, for at most so many seconds."""
-        self._steps += 1
-        self._pack(self.shared, 0, number, self._steps, seconds or LOOK)
+        self._seconds[2] = seconds or LOOK
+        numbers = self._numbers
+        numbers[0] = number
+        numbers[1] += 1
 
     def seen(self) -> tuple[int, int, float]:
         """Return the number, how many there were before, and how long it may take."""
-        number, steps, seconds = struct.unpack_from("<QQd", self.shared)
-        return number, steps, seconds or AT_OWN_WORK
+        return self._numbers[0], self._numbers[1], self._seconds[2] or AT_OWN_WORK
 
 
 @dataclass(slots=True)

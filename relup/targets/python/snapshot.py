@@ -17,7 +17,7 @@ import asyncio
 import threading
 from array import array
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, is_dataclass
 from itertools import groupby
 from types import (
@@ -55,6 +55,11 @@ _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thre
 """Kinds whose instances have a life of their own, whoever defined their class."""
 
 
+def python_made(kind: type) -> bool:
+    """Say whether a class was made by a class statement, not in C."""
+    return bool(kind.__flags__ & _OF_PYTHON)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where instances of a class keep their attributes: in a `__dict__`, in slots, or in both."""
@@ -69,7 +74,7 @@ class Layout:
     @classmethod
     def of(cls, kind: type) -> Layout:
         """Return that of a class."""
-        is_all = all(base is object or base.__flags__ & _OF_PYTHON for base in kind.__mro__)
+        is_all = all(base is object or python_made(base) for base in kind.__mro__)
         return cls(kind, tuple(slots_of(kind)), dict_of(kind), is_all)
 
     def attributes(self, instance: Any) -> dict[str, Any]:
@@ -105,10 +110,11 @@ class Memory:
 
     def remember(self, state: Any) -> Snapshot:
         """Return what every mutable container that *state* reaches holds now."""
-        if type(state) in _ATOMS:
+        kind = type(state)
+        if kind in _ATOMS:
             return ()
         entries: list[Entry] = []
-        if pending := self._record(state, entries):
+        if pending := (self._recorders.get(kind) or self._learn(kind))(state, entries):
             self._walk(pending, {id(state)}, entries)
         return tuple(entries)
 
@@ -121,11 +127,8 @@ class Memory:
         seen = set(map(id, instances))
         pending = list(others)
         for kind, same in groupby(instances, type):
-            if _is_bare(kind):
-                pending += _record_bare(kind, same, entries)
-            else:
-                record = _instances_of(kind)
-                pending += [value for instance in same for value in record(instance, entries)]
+            record = _instances_of(kind)
+            pending += [value for instance in same for value in record(instance, entries)]
         self._walk(pending, seen, entries)
         return tuple(entries)
 
@@ -134,15 +137,12 @@ class Memory:
             value = pending.pop()
             if id(value) not in seen:
                 seen.add(id(value))
-                pending += self._record(value, entries)
+                kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
+                pending += (self._recorders.get(kind) or self._learn(kind))(value, entries)
 
-    def _record(self, value: Any, entries: list[Entry]) -> list[Any]:
-        """Write *value* down if it is mutable, and return what is to be walked next."""
-        kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
-        record = self._recorders.get(kind)
-        if record is None:
-            record = self._recorders[kind] = self._recorder(kind)
-        return record(value, entries)
+    def _learn(self, kind: type) -> _Recorder:
+        """Return how values of a type are written down, from here on."""
+        return self._recorders.setdefault(kind, self._recorder(kind))
 
     def _recorder(self, kind: type) -> _Recorder:
         """Return how values of a type are written down; one that is no state is kept by reference."""
@@ -226,17 +226,6 @@ def _is_bare_tuple(kind: type) -> bool:
     return issubclass(kind, tuple) and dict_of(kind) is None and not any(slots_of(kind))
 
 
-def _record_bare(kind: type, instances: Iterable[Any], entries: list[Entry]) -> list[Any]:
-    """Write down many instances of a class at once: this is part of the window."""
-    layout, reached = Layout.of(kind), list[Any]()
-    for instance in instances:
-        fields = dict(instance.__dict__)
-        entries.append((instance, (layout, fields, _NONE), _restore_instance))
-        if not _ATOMS.issuperset(map(type, fields.values())):
-            reached += _walkable(fields.values())
-    return reached
-
-
 def _instances_of(kind: type) -> _Recorder:
     """Return how instances of a class are written down: their attributes, and what they contain."""
     layout = Layout.of(kind)
@@ -244,11 +233,19 @@ def _instances_of(kind: type) -> _Recorder:
 
     def record(instance: Any, entries: list[Entry]) -> list[Any]:
         fields = dict(layout.attributes(instance))
-        held = layout.filled(instance) if layout.slots else _NONE
+        held = layout.filled(instance)
         entries.append((instance, (layout, fields, held), _restore_instance))
         return _walkable(fields.values()) + _walkable(held.values()) + contents(instance, entries)
 
-    return record
+    def record_fields(instance: Any, entries: list[Entry]) -> list[Any]:
+        fields = dict(read(instance))
+        entries.append((instance, (layout, fields, _NONE), _restore_instance))
+        return _walkable(fields.values())
+
+    if layout.slots or layout.reader is None or contents is not _by_reference:
+        return record
+    read = layout.reader.__get__
+    return record_fields
 
 
 def _instance_holds(instance: Any, contents: Attributes) -> bool:
@@ -263,6 +260,7 @@ def _instance_holds(instance: Any, contents: Attributes) -> bool:
 def _contents_of(kind: type) -> _Recorder:
     """Return how the contents of a container are written down; one that extends another is treated as that."""
     read, put_back, walk = _WAYS.get(kind) or next(way for base, way in _WAYS.items() if issubclass(kind, base))
+    read = _AT_ONCE.get(kind, read)
 
     def record(value: Any, entries: list[Entry]) -> list[Any]:
         contents = read(value)
@@ -299,11 +297,11 @@ def _read_ordered(value: OrderedDict[Any, Any]) -> OrderedDict[Any, Any]:
 
 
 def _read_deque(value: deque[Any]) -> deque[Any]:
-    return deque.copy(value) if type(value) is deque else deque(deque.__iter__(value))
+    return deque(deque.__iter__(value))
 
 
 def _read_set(value: set[Any]) -> set[Any]:
-    return set.copy(value) if type(value) is set else set(set.__iter__(value))
+    return set(set.__iter__(value))
 
 
 def _read_tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -393,3 +391,5 @@ _WAYS: Mapping[type, _Way] = {
     bytearray: (_read_bytes, _restore_bytes, _nothing),
     array: (_read_array, _restore_array, _nothing),
 }
+_AT_ONCE: Mapping[type, Callable[[Any], Any]] = {dict: dict.copy, deque: deque.copy, set: set.copy}
+"""What copies the contents of exactly these."""

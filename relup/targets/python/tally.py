@@ -22,25 +22,19 @@ _MOST = 100_000
 class Tally:
     """What was counted so far."""
 
-    total: float = 0.0
-    longest: float = 0.0
-    last: float = 0.0
-    slowest: str = ""
+    went_well: list[Process] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    """How long each of these took."""
     failed: int = 0
     mutates: bool = False
     refused: int = 0
     """What they tried that cannot be done here."""
     samples: list[Sample] = field(default_factory=list)
 
-    def took(self, process: Process, seconds: float) -> None:
-        """Count one that went well, and how long it took."""
-        self.total, self.last = self.total + seconds, seconds
-        if seconds > self.longest:
-            self.longest, self.slowest = seconds, process.label
-
-    def sample(self, process: Process, new: Any, lines: Iterator[str]) -> None:
+    def sample(self, new: Any, lines: Iterator[str]) -> None:
         """Keep what became of the last one."""
-        self.samples.append(Sample(process.label, self.last * 1000, sum(_sizes([new])), tuple(lines)))
+        process, seconds = self.went_well[-1], self.seconds[-1]
+        self.samples.append(Sample(process.label, seconds * 1000, sum(_sizes([new])), tuple(lines)))
 
     def sum(self, module: str, way: Way, states: Sequence[Any]) -> ModuleRehearsal:
         """Return all of it; *states* are the new ones."""
@@ -48,14 +42,16 @@ class Tally:
         for kind, count in Counter(map(type, states)).items():
             types[type_name(kind)] += count
         sizes = [*_sizes(states[:SIZED])]
+        longest = max(self.seconds, default=0.0)
+        slowest = self.went_well[self.seconds.index(longest)].label if self.seconds else ""
         return ModuleRehearsal(
             module,
             way,
             len(states),
             self.failed,
-            self.total * 1000,
-            self.longest * 1000,
-            self.slowest,
+            sum(self.seconds) * 1000,
+            longest * 1000,
+            slowest,
             self.mutates,
             round(sum(sizes) / len(sizes) * len(states)) if sizes else 0,
             tuple(name for name, _ in types.most_common(5)),

@@ -174,7 +174,8 @@ class Trial:
         match step:
             case Apply(Call(module) as call) | Verify(Call(module) as call) if module not in OTP_MODULES:
                 self._begin(way, describe(step), step.location)
-                tried = self._at(Place.CALL, limit)
+                tried = _listening()
+                self.place.be(Place.CALL, limit)
                 error, answer = await _tried(called(call), limit)
                 self.place.be()
                 if error is not None:
@@ -188,13 +189,6 @@ class Trial:
                 self._note("call_not_rehearsed", message)
         return not self.failed
 
-    def _at(self, number: int, limit: float) -> list[str]:
-        """Be at code of the program; return where it will be noted what is tried that cannot be done here."""
-        tried: list[str] = []
-        effects.set(tried)
-        self.place.be(number, limit)
-        return tried
-
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
@@ -202,13 +196,14 @@ class Trial:
         if not changes:
             return not self.failed
         found = [p for p in self.script.census(window.suspensions) if p.alive and p in self.idle]
-        busy = [p.label for p in found if not self.idle[p]]
-        if busy and way == "there":
-            self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {shortened(busy)}")
+        idle = [p for p in found if self.idle[p]]
+        if len(idle) < len(found) and way == "there":
+            busy = shortened([p.label for p in found if not self.idle[p]])
+            self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {busy}")
         for change in changes:
             for part in change.changes:
                 vsn = self.script.stage.vsn(part.module, change.mode, towards)
-                members = [p for p in found if self.idle[p] and part.module in p.modules]
+                members = [p for p in idle if part.module in p.modules]
                 self._begin(way, f"code_change of {part.module!r}", part.location)
                 limit = self.script.limit(window, part.module)
                 tally = await self._change(members, part, way, Down(vsn) if change.mode == "down" else vsn, limit)
@@ -225,34 +220,37 @@ class Trial:
         tally, extra, remember = Tally(), deepcopy(part.extra), self.script.memory.remember
         shared = extra.__class__ not in (dict, list)
         self.modules |= dict.fromkeys(members, part.module)
+        be, before, tried = self.place.be, self.before, _listening()
         for number, process in enumerate(members):
             state = process.state
             snapshot: Snapshot = ()
-            if way == "there" or number < COMPARED or process not in self.before:
+            if way == "there" or number < COMPARED or process not in before:
                 snapshot = remember(state)
-                self.before.setdefault(process, (state, snapshot))
-            tried, began = self._at(process.pid, limit), perf_counter()
+                before.setdefault(process, (state, snapshot))
+            be(process.pid, limit)
+            began = perf_counter()
             error, new = _changed(process, part, old_vsn, extra if shared else extra.copy())
             if hasattr(new, "__await__"):
                 error, new = await _tried(new, limit)
             took = perf_counter() - began
-            self.place.be()
+            be()
             tally.mutates = tally.mutates or not holds(snapshot)
             if error is None and (new.__class__ not in NO_STATES or (new is None and state is None)):
-                tally.took(process, took)
+                tally.went_well.append(process)
+                tally.seconds.append(took)
                 if len(tally.samples) < SAMPLES:
-                    tally.sample(
-                        process, new, islice(differences(Then(state, snapshot), Then(new, remember(new))), LINES)
-                    )
+                    tally.sample(new, islice(differences(Then(state, snapshot), Then(new, remember(new))), LINES))
                 if tried and not tally.refused:
                     self._note("effect_refused", f"code_change of {part.module!r} went well, although {tried[0]}")
-                tally.refused += len(tried)
                 process.state = new
-                continue
-            tally.failed += 1
-            if tally.failed <= FAILURES:
-                wrong = no_state(process, part, new) if error is None else changed_not(process, part, error)
-                self._failure(wrong, error, tried)
+            else:
+                tally.failed += 1
+                if tally.failed <= FAILURES:
+                    wrong = no_state(process, part, new) if error is None else changed_not(process, part, error)
+                    self._failure(wrong, error, tried)
+            if tried:
+                tally.refused += len(tried)
+                tried = _listening()
         return tally
 
     def _failure(self, diagnostic: Diagnostic, error: BaseException | None, tried: Sequence[str]) -> None:
@@ -301,6 +299,13 @@ class Trial:
 
     def _note(self, code: str, message: str) -> None:
         self.say({"note": diagnostic_to_data(Diagnostic(code, message, severity="note"))})
+
+
+def _listening() -> list[str]:
+    """Return where it will be noted, from here on, what code of the program tries that cannot be done here."""
+    tried: list[str] = []
+    effects.set(tried)
+    return tried
 
 
 def _changed(process: Process, part: ModuleChange, old_vsn: Any, extra: Any) -> Tried:
