@@ -88,14 +88,33 @@ class Stage:
             there, found = passage(self._code, staged, _loads(window), upwards=upwards, back=False)
             back = Passage()
             if window not in last and way_back:
-                undoing, _ = inverse(window, way_back)
-                back, more = passage(self._code, staged, _loads(undoing), upwards=not upwards, back=True)
+                back, more = self._passage_back(staged, inverse(window, way_back)[0])
                 found += more
             self._passages.append((window, there, back))
             said += found
         if wrong := errors(said):
             raise Refused(wrong)
         self.notes += dict.fromkeys(said)
+
+    def _passage_back(self, staged: Staged, undoing: Window) -> tuple[Passage, list[Diagnostic]]:
+        return passage(self._code, staged, _loads(undoing), upwards=self._relup.direction == "down", back=True)
+
+    def prepare_way_back(self, window: Window, undoing: Window) -> list[Diagnostic]:
+        """Find what goes over on the way back over a *window* whose new code runs; return what is wrong with that.
+
+        An upgrade does not go back over its last window. A rehearsal does, on a copy: it may read all of the heap.
+        """
+        number = next((n for n, (known, *_) in enumerate(self._passages) if known is window), None)
+        if number is None:
+            return []
+        back, said = self._passage_back(self._staged[number][1], undoing)
+        self._passages[number] = (window, self._passages[number][1], back)
+        if back.turnings:
+            self.census = Census({c for t in back.turnings for c in (t.old, t.new)})
+            self.census.begin()
+            self.census.look()
+            self.census.settle()
+        return errors(said)
 
     def _every(self) -> Iterator[Passage]:
         return (p for _, *both in self._passages for p in both)

@@ -129,8 +129,11 @@ class Trial:
     async def _window(self, window: Window) -> bool:
         if not await self._changes(window, window.before, "there", "goal"):
             return False
+        if any(isinstance(c, Load) and c.instances for c in window.code):
+            self._remember(window)
         loading = perf_counter()
-        await self.script.load(window)
+        if not await self._exchange(window, self.script.load, "there"):
+            return False
         self.say({"load": (perf_counter() - loading) * 1000})
         if not await self._changes(window, window.after, "there", "goal"):
             return False
@@ -155,17 +158,32 @@ class Trial:
 
     async def _window_back(self, window: Window) -> bool:
         undoing, lost = inverse(window, self.script.relup.way_back or ())
-        carried = [c.module for c in window.code if isinstance(c, Load) and (c.keep or c.instances)]
-        if lost or carried:
-            what = f"{shortened(carried)} carries over what is kept or migrated"
-            if lost:
-                what = f"no appup says how {shortened(lost)} goes back down"
+        if lost:
+            what = f"no appup says how {shortened(lost)} goes back down"
             self._note("way_back_not_rehearsed", f"the way back was not rehearsed: {what}")
+            return False
+        if wrong := self.script.stage.prepare_way_back(window, undoing):
+            self._note("way_back_not_rehearsed", f"the way back was not rehearsed: {wrong[0].message}")
             return False
         if not await self._changes(undoing, undoing.before, "back", "base"):
             return False
-        await self.script.unload(window)
+        if not await self._exchange(window, self.script.unload, "back"):
+            return False
         return await self._changes(undoing, undoing.after, "back", "base")
+
+    async def _exchange(self, window: Window, exchange: Callable[[Window], Awaitable[None]], way: Way) -> bool:
+        """Exchange the code of a window, for which functions of the program may migrate instances."""
+        if window.code:
+            self._begin(way, f"the exchange of {shortened(window.modules())}", window.code[0].location)
+        tried = _listening()
+        self.place.be(Place.CALL, self.script.call_limit(inside=True))
+        try:
+            await exchange(window)
+        except EffectFailed as failure:
+            for found in failure.diagnostics:
+                self._failure(found, failure.__cause__, tried)
+        self.place.be()
+        return not self.failed
 
     # ── calls ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -190,6 +208,12 @@ class Trial:
         return not self.failed
 
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _remember(self, window: Window) -> None:
+        """Write states down before instances in them become those of other classes."""
+        for process in self.script.census(window.suspensions):
+            if process.alive and self.idle.get(process):
+                self.before.setdefault(process, (process.state, self.script.memory.remember(process.state)))
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
