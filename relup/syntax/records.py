@@ -54,6 +54,8 @@ class Record:
 
     style: Style
     fields: tuple[Field, ...]
+    frozen: bool = False
+    """Whether it says that nothing is assigned to its instances."""
 
 
 def records(text: bytes) -> Mapping[str, Record]:
@@ -67,7 +69,7 @@ def _record(node: ast.ClassDef) -> Record:
     fields = {f.name: f for part in node.body for f in _field(part, style, _is_partial(node))}
     if style == "plain":
         fields |= {f.name: f for f in _assigned(node) if f.name not in fields}
-    return Record(style, tuple(fields.values()))
+    return Record(style, tuple(fields.values()), any(map(_freezes, node.decorator_list)))
 
 
 def _style(node: ast.ClassDef) -> Style:
@@ -76,6 +78,16 @@ def _style(node: ast.ClassDef) -> Style:
     found = [_DECORATORS[d[0]] for d in decorators if d and d[0] in _DECORATORS]
     found += [_BASES[b[0]] for b in bases if b and b[0] in _BASES]
     return found[0] if found else "plain"
+
+
+def _freezes(decorator: ast.expr) -> bool:
+    match decorator:
+        case ast.Call(func=function, keywords=keywords):
+            return _freezes(function) or any(
+                k.arg == "frozen" and isinstance(k.value, ast.Constant) and bool(k.value.value) for k in keywords
+            )
+        case _:
+            return dotted(decorator)[-1:] == ("frozen",)
 
 
 def _is_partial(node: ast.ClassDef) -> bool:

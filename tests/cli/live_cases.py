@@ -207,7 +207,7 @@ CASES: Mapping[str, Case] = {
             state: Cart([], None, {})
         """,
         said=[
-            "states hold 3 instances of Item of shop.inside_model",
+            "states lead 3 times to Item of shop.inside_model",
             "+ currency: str of Item",
             "+ vat: int = 19 of Item",
         ],
@@ -242,11 +242,53 @@ CASES: Mapping[str, Case] = {
                 depth: int = 0
             state: [Node("a", [])]
         """,
-        said=["3 instances of Node"],
-        source=["children=[newer_node(item) for item in old.children]", ".maxlen"],
+        said=["states lead 3 times to Node"],
+        source=["made.children = [newer_node(item) for item in old.children]", ".maxlen"],
         was="[Node(name='a', children=[Node(name='b', children=[])]), deque([Node(name='c', children=[])], maxlen=3)]",
         now="[Node(name='a', children=[Node(name='b', children=[], depth=0)], depth=0), "
         "deque([Node(name='c', children=[], depth=0)], maxlen=3)]",
+    ),
+    "in_a_circle": Case(
+        old="""
+            @dataclass
+            class Item:
+                name: str
+                owner: "Box"
+            @dataclass
+            class Box:
+                items: list[Item]
+                best: Item | None = None
+            def full():
+                box = Box([])
+                box.items += [Item("a", box), Item("b", box)]
+                box.best = box.items[1]
+                return box
+            state: {"box": full()}
+        """,
+        new="""
+            @dataclass
+            class Item:
+                name: str
+                owner: "Box"
+                price: int = 0
+            @dataclass
+            class Box:
+                items: list[Item]
+                best: Item | None = None
+            def full():
+                return Box([])
+            state: {"box": full()}
+        """,
+        said=["to Box of shop.in_a_circle", "to Item of shop.in_a_circle"],
+        source=[
+            "made.items = [newer_item(item) for item in old.items]",
+            "return migrate(old, Item, owner=newer_box(old.owner))",
+            "return migrate(new, counterpart(Item), owner=older_box(new.owner))",
+        ],
+        was="{'box': Box(items=[Item(name='a', owner=...), Item(name='b', owner=...)], "
+        "best=Item(name='b', owner=...))}",
+        now="{'box': Box(items=[Item(name='a', owner=..., price=0), Item(name='b', owner=..., price=0)], "
+        "best=Item(name='b', owner=..., price=0))}",
     ),
     "entries": Case(
         old="""
@@ -505,7 +547,7 @@ CASES: Mapping[str, Case] = {
             def fresh(): return {"rows": {}}
             state: {"rows": {}, "seen": set()}
         """,
-        said=["3 instances of Place"],
+        said=["states lead 3 times to Place"],
         source=["Color[key.name]", "for item2 in item"],
         was="{'rows': {<Color.RED: 1>: [Place(x=1)]}, 'seen': {Place(x=2)}, 0: Place(x=3)}",
         now="{'rows': {<Color.RED: 1>: [Place(x=1, y=0)]}, 'seen': {Place(x=2, y=0)}, 0: Place(x=3, y=0)}",
@@ -570,9 +612,9 @@ CASES: Mapping[str, Case] = {
             "~ why of Special may be str, and it is int in 2",
         ],
         source=[
-            "lines=[newer_line(item) if type(item) is counterpart(Line) else newer_special(item) if",
-            "parent=None if old.parent is None else newer_order(old.parent)",
-            "parent=None if new.parent is None else older_order(new.parent)",
+            "made.lines = [newer_line(item) if type(item) is counterpart(Line) else newer_special(item) if",
+            "made.parent = None if old.parent is None else newer_order(old.parent)",
+            "made.parent = None if new.parent is None else older_order(new.parent)",
             "why is int here, and in 1 str: is it int(old.why)?",
         ],
         answers={

@@ -31,6 +31,8 @@ class Kind:
     bases: frozenset[str]
     """It and what it derives from, as `module:Class`."""
     enum: Literal["enum", "flag"] | None
+    frozen: bool
+    """Whether nothing is assigned to its instances once they are made."""
 
 
 def kind_of(code: Code, type_: str) -> Kind | None:
@@ -49,7 +51,7 @@ def kind_of(code: Code, type_: str) -> Kind | None:
         fields |= {f.name: f for f in record.fields}
     bases = frozenset(f"{m.name}:{c.name}" for m, c in lineage)
     enum = next((_ENUMS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _ENUMS), None)
-    return Kind(module, name, style, fields, bases, enum)
+    return Kind(module, name, style, fields, bases, enum, style == "tuple" or any(r.frozen for _, r in known))
 
 
 def _record(code: Code, module: PythonModule, cls: Class) -> Record:

@@ -8,7 +8,7 @@ a name that nothing defines: a draft that somebody pastes without an answer fail
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -47,6 +47,8 @@ class Writer:
     retyped: frozenset[str] = frozenset()
     """Fields whose type the other direction asked about."""
     _depth: int = 0
+    _circular: set[str] = field(default_factory=set)
+    """Classes whose instances may lead back to themselves."""
     _holding: dict[str, bool] = field(default_factory=dict)
     """What was found of classes that stay."""
 
@@ -157,9 +159,12 @@ class Writer:
             name = self.name(kind, self.way)
             return f"{name}({var}.value)" if kind.enum == "flag" else f"{name}[{var}.name]"
         if shape.type in self.helpers:
+            if not self.helpers[shape.type] and not kind.frozen:
+                self._circular.add(shape.type)
             return f"{self._helper(shape.type)}({var})"
         if kind.module in self.scene.loaded and shape.count:
-            words = f"states hold {shape.count} instances of {label} of {kind.module}, which is loaded anew"
+            times = f"{shape.count} times" if shape.count > 1 else "once"
+            words = f"states lead {times} to {label} of {kind.module}, which is loaded anew"
             self.ask(Finding(label, words))
         if shape.items and not kind.fields:
             inside = self._container(Shape("list", 1, 1, items=shape.items), var) or var
@@ -168,18 +173,20 @@ class Writer:
 
     def _made(self, shape: Shape, kind: Kind, var: str) -> str:
         depth, self._depth, argument = self._depth, 0, "old" if self.way == "up" else "new"
-        self.helpers[shape.type] = [""]  # found while it is written by a class that holds itself
+        self.helpers[shape.type] = []  # found while it is written by a class that holds itself
         cls = self.name(kind, self.way)
         given = self.given(shape, kind_of(self.scene.old, shape.type), kind, argument)
         self._depth = depth
-        lines = call("return migrate", (argument, cls), given)
-        body = "\n".join(lines)
+        if not given:
+            del self.helpers[shape.type]
+            return f"migrate({var}, {cls})"
         helper = self._helper(shape.type)
-        if given or helper in body:
+        if shape.type in self._circular:
+            self.helpers[shape.type] = [*_once(helper, argument, cls, given)]
+        else:
+            lines = call("return migrate", (argument, cls), given)
             self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in lines)]
-            return f"{helper}({var})"
-        del self.helpers[shape.type]
-        return f"migrate({var}, {cls})"
+        return f"{helper}({var})"
 
     def _helper(self, type_: str) -> str:
         label = type_label(type_)
@@ -238,6 +245,16 @@ class Writer:
             return kind_of(code, type_) if type_ else None
 
         return resolved
+
+
+def _once(helper: str, argument: str, cls: str, given: Sequence[Given]) -> Iterator[str]:
+    """Yield a function that makes one instance of each, which is there before what may lead back to it is made."""
+    made = f"{helper}s"
+    later = [g for g in given if not g.said and re.search(r"\b(newer|older)_\w+\(", g.value)]
+    yield from (f"{made} = {{}}", "", f"def {helper}({argument}):", f"    if id({argument}) not in {made}:")
+    at_once = call(f"{made}[id({argument})] = made = migrate", (argument, cls), [g for g in given if g not in later])
+    yield from (f"        {line}" for line in (*at_once, *(f"made.{g.name} = {g.value}" for g in later)))
+    yield f"    return {made}[id({argument})]"
 
 
 def call(function: str, first: Sequence[str], given: Sequence[Given]) -> list[str]:
