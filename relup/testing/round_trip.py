@@ -81,7 +81,8 @@ def _states(strategy: SearchStrategy[Any] | Callable[[], SearchStrategy[Any]]) -
 
 
 def _no_strategy(message: str) -> InvalidInput:
-    return InvalidInput([Diagnostic("no_strategy", message)])
+    hint = "for example hypothesis.strategies.builds(State), or lambda: builds(State) when State is the release's own"
+    return InvalidInput([Diagnostic("no_strategy", message, hint=hint)])
 
 
 def _check(trip: _Trip, settings: hypothesis.settings) -> None:
