@@ -75,6 +75,13 @@ class Bridge:
         """
         return await self._ask((Atom("request"), Atom(name), term), f"the process {name}", timeout)
 
+    async def read_code(self, code: Term, *, timeout: float = 5.0) -> Term:  # noqa: ASYNC109
+        """Let the bridge itself, not the node, read a module as one that loads it does; return `ok`, or the reason.
+
+        *code* is its name, its file, and what is in that. Raises `Unanswered`, or `Lost` where it ends the bridge.
+        """
+        return await self._ask((Atom("read_code"), code), "the bridge", timeout)
+
     async def send(self, name: str, term: Term) -> None:
         """Send a message to a registered process. Nobody learns whether it is there. Raises `Lost`."""
         self._require_connection()

@@ -45,6 +45,8 @@ from relup.targets.python.outcomes import outcome_to_data
 from relup.targets.records import Installed, Records
 from relup.targets.trust import refuse_unsafe
 
+PATIENCE = 2.0
+"""Seconds for those who merely look at a node, until what is done with it is noted here."""
 OnEvent = Callable[[dict[str, Any]], None]
 
 
@@ -97,7 +99,14 @@ class BeamClient:
         return self._standing[1]
 
     async def _recorded(self, running: Release) -> Records:
-        """Return what is known of the node's releases: what runs says the node, what boots say its files."""
+        """Return what is known of the node's releases: what runs says the node, what boots say its files.
+
+        What became of it while nobody was there is written down, unless somebody is at it, or it runs something else.
+        """
+        with self._home.noting() as alone:
+            return await self._found(running, notes=alone)
+
+    async def _found(self, running: Release, *, notes: bool) -> Records:
         current = installed(running)
         known = self._home.records()
         # who began an upgrade may not have lived to see its end, or that it failed
@@ -105,9 +114,11 @@ class BeamClient:
         root = self._where.release
         boots = (start_erl(root)[1] if root else "") or (await booted(self._bridge))[1]
         found = replace(known, permanent=next((i for i in known.installed if i.vsn == boots), known.permanent))
-        if last is not None and last.current != current == last.permanent == found.permanent:
+        if last is None or not notes or await self._running() != running:
+            return found
+        if last.current != current == last.permanent == found.permanent:
             self._note_back(last.current, found)
-        elif last is not None and last.intended is not None and not await self._is_held():
+        elif last.intended is not None and not await self._is_held():
             self._note_lost(last.intended, found)
         return found
 
@@ -177,36 +188,39 @@ class BeamClient:
             self._remembered.ended(records, route, stopped, owner)
 
         owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
-        if not chosen.dry_run:
-            self._remembered.intend(records, route)
-        try:
-            outcome = await install(
-                route,
-                target,
-                owner=owner,
-                emit=emit,
-                clock=time.monotonic,
-                options=chosen,
-                interrupted=interrupted,
-            )
-        except RelupError:
+        with self._home.noting(PATIENCE) as alone:
+            notes = alone and not chosen.dry_run  # who is not alone is told by the agent who else is at it
+            if notes:
+                self._remembered.intend(records, route)
+            try:
+                outcome = await install(
+                    route,
+                    target,
+                    owner=owner,
+                    emit=emit,
+                    clock=time.monotonic,
+                    options=chosen,
+                    interrupted=interrupted,
+                )
+            except RelupError:
+                if notes:
+                    self._remembered.happened(before or records, None)  # which may be what somebody else intends
+                raise
+            outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *target.notes))
+            if self._bridge.is_lost or any(d.code == "process_gone" for d in outcome.diagnostics):
+                outcome = await found_after_loss(self._where, route, outcome)
             if not chosen.dry_run:
-                self._remembered.happened(before or records, None)  # which may be what somebody else intends
-            raise
-        outcome = replace(outcome, diagnostics=(*outcome.diagnostics, *target.notes))
-        if self._bridge.is_lost or any(d.code == "process_gone" for d in outcome.diagnostics):
-            outcome = await found_after_loss(self._where, route, outcome)
-        if not chosen.dry_run:
-            outcome = self._remembered.ended(records, route, outcome, owner)
-        return outcome_to_data(outcome)
+                outcome = self._remembered.ended(records, route, outcome, owner)
+            return outcome_to_data(outcome)
 
     async def _restart(self, route: Route, running: Release, *, dry_run: bool) -> dict[str, Any]:
         """Let OTP's release handler upgrade the node, which restarts it."""
         records = await self._recorded(running)
-        outcome = await install_by_restart(self._bridge, self._where, route, dry_run=dry_run)
-        if not dry_run:
-            outcome = self._remembered.ended(records, route, outcome, _owner())
-        return outcome_to_data(outcome)
+        with self._home.noting(PATIENCE):
+            outcome = await install_by_restart(self._bridge, self._where, route, dry_run=dry_run)
+            if not dry_run:
+                outcome = self._remembered.ended(records, route, outcome, _owner())
+            return outcome_to_data(outcome)
 
     async def _confirm(self, number: int | None = None) -> dict[str, Any]:
         """Let a restart boot what runs, and drop the old code that nobody's stack stands in.
@@ -217,8 +231,11 @@ class BeamClient:
         if number is not None:
             message = f"{self.name} is a BEAM node, whose upgrades have no numbers"
             raise Refused([Diagnostic("no_number", message, hint="confirm it without --number")])
-        running = await self._running()
-        was = await self._recorded(running)
+        with self._home.noting(PATIENCE):
+            return await self._confirmed(await self._running())
+
+    async def _confirmed(self, running: Release) -> dict[str, Any]:
+        was = await self._found(running, notes=True)
         if (told := self._home.history()) and told[-1]["what"] == "went_back":
             raise Refused([Diagnostic("too_late", f"the node went back to {running}: {told[-1]['error']}")])
         try:

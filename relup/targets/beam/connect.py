@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from relup.diagnostics import Diagnostic, Refused
+from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.targets.beam import child, epmd
 from relup.targets.beam.bridge import Bridge
+from relup.targets.beam.cookies import no_cookie
 from relup.targets.beam.errors import Lost, Unanswered
 from relup.targets.beam.etf import BadTerm
 from relup.targets.beam.handshake import why_not
@@ -23,11 +24,13 @@ from relup.targets.beam.where import Where
 async def connect(where: Where, *, timeout: float = 10.0) -> AsyncIterator[Bridge]:  # noqa: ASYNC109
     """Connect to a node for the length of the block, within *timeout* seconds; nothing is left behind after it.
 
-    Raises `Refused` with why it did not come about.
+    Raises `Refused` with why it did not come about, `InvalidInput` where the node is there and nobody knows its cookie.
     """
     clock = asyncio.get_running_loop().time
     until = clock() + timeout
     port = await _port(where, timeout)
+    if not where.cookie:
+        raise InvalidInput([no_cookie()])
     async with child.running(where, timeout) as process:
         bridge = Bridge(where, process)
         await _booted(bridge, where, until - clock(), timeout)

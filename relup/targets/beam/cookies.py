@@ -24,16 +24,20 @@ _SET = re.compile(r"^\s*-setcookie\s+(\S+)", re.MULTILINE)
 def find_cookie(
     file: Path | None, environ: Mapping[str, str], running: Running | None, boot: Path | None, root: Path | None
 ) -> str:
-    """Return the cookie; *boot* is the folder of the release's version, *root* that of the release.
+    """Return the cookie, "" when there is none; *boot* is the folder of the version, *root* that of the release.
 
-    Raises `InvalidInput` when there is none, or when the one that is said cannot be one.
+    Raises `InvalidInput` when the one that is said cannot be one.
     """
     for cookie, place in _candidates(file, environ, running, boot, root):
         if cookie:
             return _valid(cookie, place)
+    return ""
+
+
+def no_cookie() -> Diagnostic:
+    """Say that no cookie was found; to be said of a node that is there."""
     message = "there is no cookie to show to the node"
-    hint = "--cookie-file FILE or RELUP_COOKIE say it"
-    raise InvalidInput([Diagnostic("no_cookie", message, hint=hint)])
+    return Diagnostic("no_cookie", message, hint="--cookie-file FILE or RELUP_COOKIE say it")
 
 
 def _candidates(

@@ -15,6 +15,7 @@
 %%                 {Id, {request, Name, Term}}                  gen_server:call/2: {'$gen_call', From, Term}
 %%                 {Id, {heartbeat, Name}}                      {heartbeat, Courier} at each beat of the pulse
 %%                 {Id, {send, Name, Term}}                     no answer
+%%                 {Id, {read_code, {Module, File, Binary}}}    is this code that Erlang loads? The node is not asked
 %%                 {Id, cancel}                                 nobody waits for this one any more; no answer
 %%   it answers    {reply, Id, {ok, Term} | {raised, Class, Reason, InWords, Stack} | {gone, Reason, InWords}
 %%                             | {failed, Reasons, InWords} | {too_large, Bytes}}
@@ -88,6 +89,9 @@ open({connect, Node, OwnName, Domain, Cookie}, Id, Port, #{courier := Courier, k
     State;
 open({call, Module, Function, Arguments}, Id, Port, #{node := Node, calls := Calls} = State) ->
     Started = spawn_monitor(fun() -> reply(Port, Id, call(Node, Module, Function, Arguments)) end),
+    State#{calls := Calls#{Id => Started}};
+open({read_code, Code}, Id, Port, #{calls := Calls} = State) ->
+    Started = spawn_monitor(fun() -> reply(Port, Id, {ok, read_code(Code)}) end),
     State#{calls := Calls#{Id => Started}};
 open(cancel, Id, _, #{calls := Calls} = State) when is_map_key(Id, Calls) ->
     {Pid, _} = maps:get(Id, Calls),
@@ -173,6 +177,13 @@ binary(Characters) ->
     case unicode:characters_to_binary(Characters) of
         Binary when is_binary(Binary) -> Binary;
         _ -> <<"(it cannot be printed)">>
+    end.
+
+%% What the loader says of code; what it has made of it goes with who asked.
+read_code(Code) ->
+    case code:prepare_loading([Code]) of
+        {ok, _} -> ok;
+        {error, [{_, Reason}]} -> Reason
     end.
 
 %% ── the courier ───────────────────────────────────────────────────────────

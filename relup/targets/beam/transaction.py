@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from itertools import chain
 from types import TracebackType
 
 from relup.diagnostics import Diagnostic, Refused
@@ -54,6 +55,7 @@ from relup.targets.beam.saying import (
 )
 from relup.targets.beam.terms import Atom, Term
 from relup.targets.beam.timing import Timing
+from relup.targets.beam.vetting import vet
 from relup.targets.beam.way_back import Group, WayBack, back_from_call, back_from_window
 
 _VERIFY: Request = (Atom("verify"),)
@@ -121,6 +123,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         self._environments = Environments(configuring(base, goal, changes))
         files = read_beams(goal, [c.module for w in self._windows for c in w.code if isinstance(c, Load)])
         self._protocols = protocols(base, goal, self._windows)
+        await vet(self._agent.bridge, [*files.values(), *chain.from_iterable(self._protocols.values())])
         self._script = Script(self._agent, self._relup, base, goal, changes, self._limits, self._first)
         said = [d async for d in set_otherwise(self._agent, changes)]
         for window in self._windows:

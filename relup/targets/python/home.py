@@ -7,6 +7,7 @@
         history.jsonl    what was done, by whom, and how it ended; one record a line
         releases/        what was unpacked for this node; a folder that no record names is removed after a confirm
         releases.lock    held, shared, by whoever reads or unpacks there
+        noting.lock      held by whoever notes what becomes of a node that does not do so itself (a BEAM node)
 
 Release records are replaced, never edited: written beside, fsync, rename, fsync of the folder (OTP truncates
 and rewrites `RELEASES` in place). A reader sees the old record or the new one, whenever the node dies. The history is
@@ -18,11 +19,12 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import IO, Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.document.private import private, private_folder
@@ -37,6 +39,8 @@ UNPACKED = ".unpacked"
 _OWN_FOLDER = "install each release into a folder of its own; put back what was there, or start the node anew"
 _REMOVED = ".removed-"
 """How a folder is called that is being removed."""
+_SOON = 0.02
+"""Seconds until somebody who merely looks has looked."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -83,6 +87,23 @@ class Home:
             fcntl.flock(file, fcntl.LOCK_SH)
             yield
 
+    @contextmanager
+    def noting(self, patience: float = 0.0) -> Iterator[bool]:
+        """Be the only one who notes what becomes of a node that does not do so itself; say whether that is so.
+
+        Who does something with the node has *patience*, in seconds, with those who merely look.
+        """
+        try:
+            file = open(self.path / "noting.lock", "ab", opener=private)  # noqa: SIM115  closed below
+        except OSError:  # there is nothing yet, or it cannot be written to
+            yield True
+            return
+        with file:
+            until = time.monotonic() + patience
+            while not (alone := _locked(file)) and time.monotonic() < until:
+                time.sleep(_SOON)
+            yield alone
+
     def sweep(self, records: Records) -> list[str]:
         """Remove the unpacked releases that *records* do not keep, unless somebody reads there; return which."""
         kept = {Path(i.root) for i, _ in records.statuses()}
@@ -100,9 +121,7 @@ class Home:
 
     def _remove(self, unwanted: Callable[[Path], bool]) -> list[str]:
         with open(self.path / "releases.lock", "ab", opener=private) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(file):
                 return []
             root = self.releases.resolve()
             gone = [p for p in sorted(root.glob("*")) if unwanted(p) and p.is_dir() and not p.is_symlink()]
@@ -198,6 +217,14 @@ def changed_in_place(root: str, runs: str, there: str) -> Diagnostic:
 
 def _foreign(path: Path) -> Diagnostic:
     return Diagnostic("foreign_node", f"{path} belongs to another user (uid {path.stat().st_uid})")
+
+
+def _locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _pid(file: int) -> str | None:
