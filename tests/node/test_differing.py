@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from relup.targets.python.differing import Then, differences
+from relup.targets.python.differing import MOST, Beyond, Then, differences
 from relup.targets.python.snapshot import Memory
 
 
@@ -108,3 +108,21 @@ def test_a_state_is_compared_as_it_was_whatever_has_become_of_it_since() -> None
         "state['cart'].items['a']: 1 → 2",
     ]
     assert not before.clearly_is(state)
+
+
+def rows(count: int, **last: int) -> dict[str, Any]:
+    return {"rows": [{"a": n} for n in range(count - 1)] + [{"a": 0, **last}]}
+
+
+def test_the_last_of_many_parts_is_compared_too() -> None:
+    before, count = then(rows(5 * MOST)), 5 * MOST
+    assert list(differences(before, then(rows(count, a=-1)), exact=True)) == [
+        f"state['rows'][{count - 1}]['a']: 0 → -1"
+    ]
+
+
+def test_what_is_not_compared_is_said_and_is_no_difference() -> None:
+    unclear = [{"n": [object()]} for _ in range(MOST + 1)]
+    (said,) = differences(then(unclear), then([{"n": [object()]} for _ in range(MOST + 1)]), exact=True)
+    assert isinstance(said, Beyond)
+    assert said.startswith("state[")

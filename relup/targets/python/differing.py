@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
+from itertools import islice
 from reprlib import Repr
 from typing import Any
 
-from relup.targets.python.reach import ATOMS
-from relup.targets.python.snapshot import Layout, Snapshot, python_made
+from relup.targets.python.reach import ATOMS, Step
+from relup.targets.python.snapshot import Layout, Snapshot, holds, python_made
 
-MOST = 100_000
-"""Parts that are compared."""
+MOST = 20_000
+"""Parts that are compared of those of which it is not clear at once that they are the same."""
 DEEP = 50
 """Levels down to which two states are compared without writing the newer one down."""
 _IMMUTABLE = ATOMS - {bytearray} | {date, datetime, time, timedelta, Decimal}
@@ -56,12 +57,28 @@ class _As:
         return str(self.base.__repr__(self.value))
 
 
+class Beyond(str):
+    """Said in place of a difference: what was not compared."""
+
+    __slots__ = ()
+
+
 class Then:
     """A state as its snapshot has it, whatever has become of its objects since."""
 
-    def __init__(self, state: Any, snapshot: Snapshot) -> None:
+    def __init__(self, state: Any, snapshot: Snapshot | Callable[[], Snapshot]) -> None:
+        """Know a state by its *snapshot*; one that is of this moment is taken when it is needed."""
         self.state = state
-        self._snapshot = snapshot
+        self._taken = snapshot
+
+    @cached_property
+    def _snapshot(self) -> Snapshot:
+        return self._taken() if callable(self._taken) else self._taken
+
+    @cached_property
+    def _unchanged(self) -> bool:
+        """Whether no object of the state has changed since."""
+        return holds(self._snapshot)
 
     @cached_property
     def _held(self) -> Mapping[int, Sequence[Any]]:
@@ -78,12 +95,18 @@ class Then:
             return self._holds(snapshot[0][1], value, DEEP)
         return self._alike(state, value, DEEP)
 
+    def clearly_alike(self, old: Any, new: Any) -> bool:
+        """Say, fast, whether *new* is what a part of the state was, all that it leads to included."""
+        return self._alike(old, new, DEEP)
+
     def _alike(self, old: Any, new: Any, levels: int) -> bool:
         kind = type(old)
         if type(new) is not kind or not levels:
             return False
         if kind in _IMMUTABLE:
             return bool(old == new)
+        if new is old and self._unchanged:
+            return True
         held = self._held.get(id(old))
         if held is None:
             return old is new or (issubclass(kind, tuple) and self._alike_members(_tuple(old), _tuple(new), levels))
@@ -122,30 +145,56 @@ class Then:
             return old == new
         return all(self._alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
 
-    def parts(self, value: Any) -> tuple[type, dict[str, Any]] | None:
-        """Return what a value was and what it consisted of, by how that is written; None for what is one thing."""
+    def parts(self, value: Any) -> Parts | None:
+        """Return what a value was and what it consisted of; None for what is one thing."""
         held = self._held.get(id(value))
         was: type = type(value)
         if held is None:
-            if not isinstance(value, tuple):
-                return None
-            return was, _items(value)
-        found = _items(value) if isinstance(value, tuple) else {}
+            return _of_tuple(value) if isinstance(value, tuple) else None
+        found = _of_tuple(value) if isinstance(value, tuple) else Parts(was)
         base: Any = next(kind for kind in was.__mro__ if not python_made(kind))
         if base.__eq__ is not object.__eq__ and not issubclass(base, _IN_PARTS):
-            found[f" as {base.__name__}"] = _As(base, value)
+            found.named[f" as {base.__name__}"] = _As(base, value)
         for contents in held:
             if isinstance(contents, tuple) and contents and isinstance(contents[0], Layout):
                 layout, fields, filled = contents
-                was = layout.kind
-                found |= {f".{key}": v for key, v in {**fields, **filled}.items()}
+                found.kind = layout.kind
+                found.named |= {f".{key}": v for key, v in {**fields, **filled}.items()}
             elif isinstance(contents, dict):
-                found |= {f"[{short(key)}]": v for key, v in contents.items()}
+                found.entries |= {(type(key), key): v for key, v in contents.items()}
             elif isinstance(contents, set | bytearray):
-                found["{…}"] = frozenset(contents) if isinstance(contents, set) else bytes(contents)
+                found.named["{…}"] = frozenset(contents) if isinstance(contents, set) else bytes(contents)
             else:
-                found |= {f"[{n}]": v for n, v in enumerate(contents)}
-        return was, found
+                found.items = contents
+        return found
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a value consisted of: parts that have a name, the entries of a mapping, the items of a sequence."""
+
+    kind: type
+    named: dict[str, Any] = field(default_factory=dict)
+    """By how that is written after the value."""
+    entries: dict[tuple[type, Any], Any] = field(default_factory=dict)
+    """By key, with its type: 1 and True are not the same."""
+    items: Sequence[Any] = ()
+
+    def without(self, other: Parts) -> Iterator[Step]:
+        """Yield what *other* has not."""
+        yield from ((name, v) for name, v in self.named.items() if name not in other.named)
+        yield from ((f"[{short(key[1])}]", v) for key, v in self.entries.items() if key not in other.entries)
+        yield from ((f"[{n}]", self.items[n]) for n in range(len(other.items), len(self.items)))
+
+    def beside(self, other: Parts, alike: Callable[[Any, Any], bool]) -> Iterator[tuple[str, Any, Any]]:
+        """Yield what both have, but for what is clearly *alike*."""
+        yield from ((name, v, other.named[name]) for name, v in self.named.items() if name in other.named)
+        for key, v in self.entries.items():
+            if key in other.entries and not alike(v, other.entries[key]):
+                yield f"[{short(key[1])}]", v, other.entries[key]
+        for n, (v, w) in enumerate(zip(self.items, other.items, strict=False)):
+            if not alike(v, w):
+                yield f"[{n}]", v, w
 
 
 def _tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -153,22 +202,24 @@ def _tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return value if type(value) is tuple else tuple(tuple.__iter__(value))
 
 
-def _items(value: tuple[Any, ...]) -> dict[str, Any]:
+def _of_tuple(value: tuple[Any, ...]) -> Parts:
     names: Any = getattr(type(value), "_fields", None)
     items = _tuple(value)
-    named = isinstance(names, tuple) and len(names) == len(items)
-    return dict(zip([f".{n}" for n in names] if named else [f"[{n}]" for n in range(len(items))], items, strict=True))
+    if isinstance(names, tuple) and len(names) == len(items):
+        return Parts(type(value), {f".{name}": v for name, v in zip(names, items, strict=True)})
+    return Parts(type(value), items=items)
 
 
 def differences(before: Then, after: Then, *, exact: bool = False) -> Iterator[str]:
     """Yield where *after* differs, and how, the shallow parts first: `state['rows'][0]: 3 → '3'`.
 
-    Classes of two versions are the same to it if they are called the same, unless it is to be *exact*.
+    Classes of two versions are the same to it if they are called the same, unless it is to be *exact*. What is clearly
+    the same is passed over at once. Of what is not, so many parts are looked at; the last line says so (`Beyond`).
     """
-    pending, seen = deque([("state", before.state, after.state)]), set[tuple[int, int]]()
-    while pending and len(seen) < MOST:
+    pending, seen, beyond = deque([("state", before.state, after.state)]), set[tuple[int, int]](), ""
+    while pending:
         path, old, new = pending.popleft()
-        if (id(old), id(new)) in seen:
+        if (id(old), id(new)) in seen or before.clearly_alike(old, new):
             continue
         seen.add((id(old), id(new)))
         was, now = before.parts(old), after.parts(new)
@@ -176,17 +227,21 @@ def differences(before: Then, after: Then, *, exact: bool = False) -> Iterator[s
             if was is not now or not _same(old, new):
                 looks = " (of another version)" if short(old) == short(new) else ""
                 yield f"{path}: {short(old)} → {short(new)}{looks}"
-        elif (names := (type_name(was[0]), type_name(now[0])))[0] != names[1]:
+            continue
+        if (names := (type_name(was.kind), type_name(now.kind)))[0] != names[1]:
             yield f"{path}: a {names[0]} → a {names[1]}"
             continue
-        elif exact and was[0] is not now[0]:
+        if exact and was.kind is not now.kind:
             yield f"{path}: a {names[0]} → a {names[0]} of another version"
             continue
-        if was is None or now is None:
-            continue
-        yield from (f"- {path}{key}: {short(v)}" for key, v in was[1].items() if key not in now[1])
-        yield from (f"+ {path}{key}: {short(v)}" for key, v in now[1].items() if key not in was[1])
-        pending += [(path + key, v, now[1][key]) for key, v in was[1].items() if key in now[1]]
+        yield from (f"- {path}{step}: {short(v)}" for step, v in was.without(now))
+        yield from (f"+ {path}{step}: {short(v)}" for step, v in now.without(was))
+        room = MOST - len(seen) - len(pending)
+        more = ((path + step, v, w) for step, v, w in was.beside(now, before.clearly_alike))
+        pending += islice(more, max(room, 0))
+        beyond = beyond or next((path for path, *_ in more), "")
+    if beyond:
+        yield Beyond(f"{beyond}: it was not compared, for there is too much that may differ")
 
 
 def _same(old: Any, new: Any) -> bool:

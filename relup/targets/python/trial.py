@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from types import GeneratorType, NoneType
@@ -31,7 +32,7 @@ from relup.runtime.context import inside
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
 from relup.targets.python.cut_off import effects, refused
-from relup.targets.python.differing import Then, differences
+from relup.targets.python.differing import Beyond, Then, differences
 from relup.targets.python.excuses import Unanswered, excuse
 from relup.targets.python.failing import changed_not, no_state
 from relup.targets.python.forked import Place, Say
@@ -239,7 +240,8 @@ class Trial:
     ) -> Tally:
         """Change the states of the processes of a module.
 
-        On the way back some of a great many are looked at for changes in place: only what is reported depends on it.
+        On the way back some of many, and no large ones, are looked at for changes in place: only what is reported
+        depends on it.
         """
         tally, extra, remember = Tally(), deepcopy(part.extra), self.script.memory.remember
         shared = extra.__class__ not in (dict, list)
@@ -248,7 +250,7 @@ class Trial:
         for number, process in enumerate(members):
             state = process.state
             snapshot: Snapshot = ()
-            if way == "there" or number < COMPARED or process not in before:
+            if way == "there" or process not in before or (number < COMPARED and len(before[process][1]) < COMPARED):
                 snapshot = remember(state)
                 before.setdefault(process, (state, snapshot))
             be(process.pid, limit)
@@ -262,8 +264,9 @@ class Trial:
             if error is None and (new.__class__ not in NO_STATES or (new is None and state is None)):
                 tally.went_well.append(process)
                 tally.seconds.append(took)
-                if len(tally.samples) < SAMPLES:
-                    tally.sample(new, islice(differences(Then(state, snapshot), Then(new, remember(new))), LINES))
+                if way == "there" and len(tally.samples) < SAMPLES:
+                    then, now = Then(state, snapshot), Then(new, partial(remember, new))
+                    tally.sample(new, islice(differences(then, now), LINES))
                 if tried and not tally.refused:
                     self._note("effect_refused", f"code_change of {part.module!r} went well, although {tried[0]}")
                 process.state = new
@@ -300,23 +303,30 @@ class Trial:
         same, unlike = Counter[str](), Counter[str]()
         for process, (state, snapshot) in self.before.items():
             self.place.be()
-            then, module = Then(state, snapshot), self.modules[process]
-            if then.clearly_is(process.state):
+            module = self.modules[process]
+            first = self._difference(Then(state, snapshot), process.state, closely=len(differing[module]) < COMPARED)
+            if first is None:
                 same[module] += 1
-            elif len(differing[module]) == COMPARED:
+            elif isinstance(first, Beyond):
                 unlike[module] += 1
-            elif first := self._difference(then, process.state):
-                differing[module].append(f"in {process.label}: {first}")
             else:
-                same[module] += 1
+                differing[module].append(f"in {process.label}: {first}")
         for module, found in differing.items():
+            more = f"{unlike[module]} were not compared as closely" if unlike[module] else ""
             if found:
-                more = f"; {unlike[module]} were not looked at as closely" if unlike[module] else ""
-                self.say({"note": diagnostic_to_data(round_trip_differs(module, found, more))})
+                self.say({"note": diagnostic_to_data(round_trip_differs(module, found, more and f"; {more}"))})
+            elif more:
+                message = f"not all states of {module} are known to be the same after the way there and back: {more}"
+                self._note("round_trip_not_compared", message)
         self.say({"same": {module: same[module] for module in dict.fromkeys(self.modules.values())}})
 
-    def _difference(self, then: Then, state: Any) -> str | None:
-        return next(differences(then, Then(state, self.script.memory.remember(state)), exact=True), None)
+    def _difference(self, then: Then, state: Any, *, closely: bool) -> str | None:
+        """Return where a state is another one by now; `Beyond` where that is not known."""
+        if then.clearly_is(state):
+            return None
+        if not closely:
+            return Beyond()
+        return next(differences(then, Then(state, partial(self.script.memory.remember, state)), exact=True), None)
 
     def _begin(self, way: Way, what: str, location: Location | None) -> None:
         self.say({"begin": diagnostic_to_data(Diagnostic(way, what, location))})
