@@ -93,6 +93,8 @@ def commands(commands: Commands) -> Commands:
 def release(folder: Path, vsn: str, body: str = "return state", call: str = "") -> Path:
     """Write release *vsn*, whose `code_change` has this body."""
     worker = dedent(WORKER) + indent(dedent(body).strip("\n"), " " * 8) + "\n"
+    if "await " in body:
+        worker = worker.replace("def code_change", "async def code_change")
     modules = {"app": supervised(COUNT), "worker": worker, "lib": LIB.format(vsn=vsn)}
     up, down = f"\n      {UPDATE}{call}", f"\n      {UPDATE}"
     return write_release(folder, vsn, modules, appup(up, down) if vsn == "2" else None)
@@ -252,9 +254,6 @@ def open_files() -> list[str]:
 
 def goal_of(case: Case, folder: Path, kept: Path) -> Path:
     goal = release(folder, "2", case.body.replace("PLACE", repr(str(kept))), case.call)
-    if "await " in case.body:
-        worker = goal / "shop" / "worker.py"
-        worker.write_text(worker.read_text().replace("def code_change", "async def code_change"))
     if "LOCK" in case.body:
         (goal / "shop" / "lib.py").write_text(dedent(LIB.format(vsn="2")) + LOCKED)
     return goal
@@ -307,6 +306,16 @@ def test_it_tells_of_each_module_and_of_three_processes_what_became_of_the_state
         assert found.stall > 0
 
     rehearsed(tmp_path, OK, look)
+
+
+def test_what_a_code_change_sends_is_handled_by_nobody_in_the_copy(tmp_path: Path) -> None:
+    """Servers that never had a message begin their lives with the first."""
+
+    def look(found: Rehearsal) -> None:
+        assert [(m.way, m.processes, m.same) for m in found.modules] == [("there", COUNT, None), ("back", COUNT, COUNT)]
+        assert found.notes == ()
+
+    rehearsed(tmp_path, "self.cast('w1', 'told')\nawait asyncio.sleep(0.01)\nreturn state", look)
 
 
 def test_a_state_changed_in_place_is_seen_and_put_back_when_the_upgrade_fails(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ class Trial:
         self.place.be()
         node.loop = asyncio.get_running_loop()
         self.idle = {p: p.rest is not None for p in node.processes.values()}
+        for process in self.idle:
+            process.holds += 1  # what is sent to it is handled by nobody
         for name, stand_in in {"call": self._unanswered, "stop": self._unanswered, "system": self._at_once}.items():
             setattr(node, name, stand_in)
         with inside(node):
