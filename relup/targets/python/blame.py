@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+FRAMES = 10
+"""Frames that are shown of each end of a long traceback, such as that of a recursion."""
 _OTHERS = (str(Path(__file__).parents[2]), "<frozen ")
 
 
@@ -20,6 +22,8 @@ def program_frames(error: BaseException | None) -> list[str]:
         return []
     above = program_frames(error.__cause__ or (None if error.__suppress_context__ else error.__context__))
     frames = traceback.format_list(_of_the_program(error))
+    if left := frames[FRAMES:-FRAMES]:
+        frames = [*frames[:FRAMES], f"  … {len(left)} more …\n", *frames[-FRAMES:]]
     return [*above, *frames, *traceback.format_exception_only(error)]
 
 
