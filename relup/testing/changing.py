@@ -8,8 +8,8 @@ gives as `extra` is given here, and the versions are those that an upgrade tells
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused, in_words
 from relup.document import read_extensions, read_sources
-from relup.model.instructions import Direction, ModuleChange
+from relup.executor import Side
 from relup.model.naming import shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
@@ -29,12 +29,13 @@ from relup.planner.children import processes
 from relup.runtime import ClassReference, Down, GenServer, Node, Pid, Process
 from relup.runtime.code import CodeError
 from relup.runtime.context import inside
+from relup.targets.python.bounded import within
 from relup.targets.python.stage import Stage
+from relup.targets.python.trial import limit_of
+from relup.targets.python.watchdog import Watchdog
 from relup.testing.ways import read
 
 Way: TypeAlias = Literal["up", "down"]
-PATIENCE = 5.0
-"""Seconds that an `async def code_change` may take (OTP's)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Step:
     module: str
     old_vsn: Any
     extra: Any
+    limit: float
+    """Seconds that it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Changing:
     steps: dict[Way, list[Step]]
     relup: Relup
     prepared: Any
+    watchdog: Watchdog
+    """Interrupts what does not come back in the thread of the node's loop."""
 
     @property
     def server(self) -> str:
@@ -65,17 +70,44 @@ class Changing:
         """Say whether a class is one of the releases'."""
         return self.node.code.loaded(kind.__module__)
 
-    def change(self, state: Any, step: Step) -> Any:
-        """Return what the code makes of a state, or an awaitable of it; raise what it raises."""
+    def change(self, state: Any, step: Step, watchdog: Watchdog) -> Any:
+        """Return what the code makes of a state, or an awaitable of it; raise what it raises.
+
+        *watchdog* is that of the thread that calls this: what does not come back is interrupted, with an `Overrun`.
+        """
         process = Process(self.node, Pid(1), self.reference)
         process.state = state
-        with inside(self.node):
-            return process.change_code(step.module, step.old_vsn, deepcopy(step.extra))
+        with inside(self.node), watchdog.step("", step.limit) as running:
+            running.at = step
+            try:
+                return process.change_code(step.module, step.old_vsn, deepcopy(step.extra))
+            except BaseException:
+                if running.overrun:
+                    raise running.overran() from None
+                raise
 
-    async def awaited(self, state: Awaitable[Any]) -> Any:
-        """Return what an `async def code_change` makes of a state."""
-        with inside(self.node):
-            return await asyncio.wait_for(state, PATIENCE)
+    async def awaited(self, state: Awaitable[Any], step: Step) -> tuple[BaseException | None, Any]:
+        """Return what an `async def code_change` raises, or else makes of a state.
+
+        A loop in which `SystemExit` is raised ends, and nobody would hear of it; so nothing is raised here.
+        """
+        try:
+            with inside(self.node), self.watchdog.step("", step.limit) as running:
+                running.at = step
+                return None, await within(step.limit, state)
+        except BaseException as error:
+            return running.overran() if running.overrun else error, None
+
+
+@contextmanager
+def watching(loop: asyncio.AbstractEventLoop) -> Iterator[Watchdog]:
+    """Watch the thread that calls this for the length of the block; *loop* turns there, or in another one."""
+    watchdog = Watchdog(loop)
+    watchdog.start()
+    try:
+        yield watchdog
+    finally:
+        watchdog.close()
 
 
 @asynccontextmanager
@@ -96,7 +128,8 @@ async def changing(old: Path, new: Path, server: str, prepare: Callable[[], Any]
                 staged = [s for window in windows if (s := stage.of(window))]
                 for each in staged:
                     each.swap()
-                yield Changing(node, reference, _steps(relup, windows, stage, reference), relup, prepared)
+                with watching(node.loop) as watchdog:
+                    yield Changing(node, reference, _steps(relup, windows, stage, reference), relup, prepared, watchdog)
                 for each in reversed(staged):
                     each.undo()
             finally:
@@ -155,8 +188,8 @@ def _steps(relup: Relup, windows: Sequence[Window], stage: Stage, reference: Cla
     module = reference.module
     undoing = [inverse(window, relup.way_back or ())[0] for window in reversed(windows)]
     found: dict[Way, list[Step]] = {
-        "up": [_step(part, mode, stage.vsn(module, mode, "goal")) for mode, part in _of(module, windows)],
-        "down": [_step(part, mode, stage.vsn(module, mode, "base")) for mode, part in _of(module, undoing)],
+        "up": [step for window in windows for step in _of(module, window, stage, "goal")],
+        "down": [step for window in undoing for step in _of(module, window, stage, "base")],
     }
     if lacking := [way for way, steps in found.items() if not steps]:
         message = f"the appup has no code_change of {module} on the way {' and '.join(lacking)}"
@@ -165,13 +198,12 @@ def _steps(relup: Relup, windows: Sequence[Window], stage: Stage, reference: Cla
     return found
 
 
-def _of(module: str, windows: Sequence[Window]) -> list[tuple[Direction, ModuleChange]]:
-    changes = [change for window in windows for change in (*window.before, *window.after)]
-    return [(change.mode, part) for change in changes for part in change.changes if part.module == module]
-
-
-def _step(part: ModuleChange, mode: Direction, vsn: Any) -> Step:
-    return Step(part.module, Down(vsn) if mode == "down" else vsn, part.extra)
+def _of(module: str, window: Window, stage: Stage, towards: Side) -> Iterator[Step]:
+    limit = limit_of(window, module)
+    for change in (*window.before, *window.after):
+        vsn = stage.vsn(module, change.mode, towards)
+        old_vsn = Down(vsn) if change.mode == "down" else vsn
+        yield from (Step(module, old_vsn, part.extra, limit) for part in change.changes if part.module == module)
 
 
 def _wrong(message: str) -> InvalidInput:

@@ -8,7 +8,7 @@ does not.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
@@ -20,13 +20,16 @@ from hypothesis.strategies import SearchStrategy
 
 from relup.diagnostics import Diagnostic, InvalidInput, in_words
 from relup.targets.python.blame import place_of
+from relup.targets.python.bounded import Overdue
 from relup.targets.python.differing import Then, differences
+from relup.targets.python.failing import overdue
 from relup.targets.python.snapshot import Memory, Snapshot, holds
 from relup.targets.python.trial import NO_STATES
-from relup.testing.changing import Changing, Way, changing
+from relup.targets.python.watchdog import Overrun, Watchdog
+from relup.testing.changing import Changing, Step, Way, changing, watching
 from relup.testing.copying import copied
 from relup.testing.nodes import told
-from relup.testing.threads import InThread
+from relup.testing.threads import InThread, Unended
 from relup.testing.ways import locate
 
 LONGEST = 2_000
@@ -35,6 +38,10 @@ LONGEST = 2_000
 
 class RoundTripFailed(AssertionError):
     """A state does not survive the way up and down again."""
+
+
+class _Unreturned(BaseException):
+    """A `code_change` did not come back. No `Exception`: hypothesis would try it again, for as long each time."""
 
 
 def assert_round_trip(
@@ -68,7 +75,10 @@ def assert_round_trip(
     context = changing(told(locate, old, places), told(locate, new, places), server, partial(_states, strategy))
     thread = told(InThread[Changing], context, "relup round trip")
     try:
-        _check(_Trip(thread, lossy, same, may_mutate), settings or hypothesis.settings())
+        with watching(thread.value.node.loop) as watchdog:
+            _check(_Trip(thread, watchdog, lossy, same, may_mutate), settings or hypothesis.settings())
+    except _Unreturned as error:
+        raise RoundTripFailed(*error.args) from None
     finally:
         thread.close()
 
@@ -104,6 +114,7 @@ class _Trip:
     """The way there and back, and what of it has to be the same."""
 
     thread: InThread[Changing]
+    watchdog: Watchdog
     lossy: Callable[[Any], Any] | None
     same: Callable[[Any, Any], bool] | None
     may_mutate: bool
@@ -128,7 +139,13 @@ class _Trip:
         before = self._then(state)
         try:
             made = self._made(state, way)
-        except Exception as error:
+        except (Overrun, Overdue, Unended) as error:
+            what = f"code_change does not come back on the way {way}"
+            more = f"  {overdue(error)}\nthe state: {_shown(drawn)}"
+            raise _Unreturned(f"{self.thread.value.server}: {what}\n{more}") from None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             more = f"  {in_words(error)}{place_of(error)}"
             raise self._failed(f"code_change raises on the way {way}", drawn, more) from error
         if not (self.may_mutate or holds(before[1])):
@@ -142,10 +159,16 @@ class _Trip:
     def _made(self, state: Any, way: Way) -> Any:
         changing = self.thread.value
         for step in changing.steps[way]:
-            state = changing.change(state, step)
+            state = changing.change(state, step, self.watchdog)
             if isawaitable(state):
-                state = self.thread.run(changing.awaited(state))
+                state = self._awaited(state, step)
         return state
+
+    def _awaited(self, state: Awaitable[Any], step: Step) -> Any:
+        error, made = self.thread.run(self.thread.value.awaited(state, step), step.limit)
+        if error is not None:
+            raise error
+        return made
 
     def _difference(self, drawn: Any, back: Any) -> str:
         lossy = self.lossy or (lambda state: state)

@@ -20,6 +20,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 SILENCE = 30.0
 """Seconds without an answer after which it is asked whether the loop turns, and how long that may take."""
+GRACE = 2.0
+"""Seconds that work has to end after its limit, in which it is cancelled and interrupted."""
+
+
+class Unended(Exception):
+    """Work did not end, nor when it was cancelled and interrupted; says where it is."""
 
 
 class InThread(Generic[T]):
@@ -32,6 +38,7 @@ class InThread(Generic[T]):
         self._silence = silence
         self._entered: Future[T] = Future()
         self._ended: Future[None] = Future()
+        self._left = False
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         try:
@@ -46,10 +53,11 @@ class InThread(Generic[T]):
         """Whether it was not closed yet."""
         return self._thread.is_alive()
 
-    def run(self, work: Coroutine[Any, Any, R]) -> R:
+    def run(self, work: Coroutine[Any, Any, R], limit: float | None = None) -> R:
         """Do *work* in the thread and return what it returns, or raise what it raises.
 
-        Raises `RuntimeError` when the context was closed, and when something holds the loop up and does not end.
+        Raises `RuntimeError` when the context was closed, and when something holds the loop up and does not end. Work
+        that should end itself within *limit* seconds, and does not, is left to itself with its thread: `Unended`.
         """
         __tracebackhide__ = True
         if not self.open:
@@ -57,7 +65,10 @@ class InThread(Generic[T]):
             raise RuntimeError("this node was stopped")
         waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            while not wait([waiting], self._silence).done:
+            while not wait([waiting], self._silence if limit is None else limit + GRACE).done:
+                if limit is not None:
+                    self._left = True
+                    raise Unended(f"did not return within {limit:g} s and does not end: it is at {self._where()}")
                 self._refuse_standing()
             return waiting.result()
         except KeyboardInterrupt:
@@ -72,6 +83,8 @@ class InThread(Generic[T]):
         if not self.open:
             return
         self._loop.call_soon_threadsafe(self._closing.set)
+        if self._left:  # it ends when it can
+            return
         while not wait([self._ended], self._silence).done:
             self._refuse_standing()
         self._thread.join()
@@ -86,9 +99,11 @@ class InThread(Generic[T]):
         except RuntimeError:  # it is closed: the thread is about to end
             return
         if not wait([turned], self._silence).done:
-            frame = sys._current_frames().get(self._thread.ident or 0)
-            where = in_a_line(above(frame)) if frame else "nowhere"
-            raise RuntimeError(f"the node does nothing any more, its event loop is held up: it is at {where}")
+            raise RuntimeError(f"the node does nothing any more, its event loop is held up: it is at {self._where()}")
+
+    def _where(self) -> str:
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        return in_a_line(above(frame)) if frame else "nowhere"
 
     def _run(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,16 @@ CASES = {
         {},
         "returns no state on the way up\n  it returns None",
     ),
+    "it exits": (
+        program.NEW.replace('return {**state, "by": 1}', "raise SystemExit(3)"),
+        {},
+        r"raises on the way up\n  SystemExit: 3 \(.*tally.py:\d+\)",
+    ),
+    "it is async and exits": (
+        program.NEW.replace(BACK, "raise SystemExit(3)").replace("def code_change", "async def code_change"),
+        {},
+        r"raises on the way down\n  SystemExit: 3 \(.*tally.py:\d+\)",
+    ),
     "it is async": (program.NEW.replace("def code_change", "async def code_change"), {}, None),
 }
 
@@ -72,7 +83,43 @@ def test_a_state_comes_back_or_it_is_told_why_not(tmp_path: Path, case: str) -> 
         return
     with pytest.raises(RoundTripFailed, match=rf"(?s)shop.tally:Tally of shop 1 → 2: .*{told}") as raised:
         assert_round_trip(STATES, old, new, "shop.tally:Tally", settings=FEW, **options)
-    assert "raises" not in told or isinstance(raised.value.__cause__, ZeroDivisionError | KeyError)
+    assert "raises" not in told or isinstance(raised.value.__cause__, ZeroDivisionError | KeyError | SystemExit)
+
+
+SHORT = program.APPUP.replace("advanced}}", "advanced, timeout: 300}}")
+AT = r"it was at [^\n]*\(tally\.py:\d+\)\nthe state: "
+IN_TIME = rf"did not return within 0\.3 s and was interrupted: {AT}"
+
+
+@pytest.mark.parametrize(
+    ("change", "body", "told"),
+    [
+        ("def", "time.sleep(1000)", IN_TIME),
+        ("def", "while True: pass", IN_TIME),
+        ("async def", "await asyncio.sleep(1000)", rf"did not end within 0\.3 s: {AT}"),
+        ("async def", "while True: pass", IN_TIME),
+    ],
+)
+def test_a_code_change_that_does_not_come_back_is_interrupted(
+    tmp_path: Path, change: str, body: str, told: str
+) -> None:
+    tally = program.NEW.replace('return {**state, "by": 1}', body).replace("def code_change", f"{change} code_change")
+    tally = tally.replace("    from relup", "    import asyncio, time\n    from relup", 1)
+    old, new = program.old(tmp_path / "1"), program.new(tmp_path / "2", tally, SHORT)
+    with pytest.raises(RoundTripFailed, match=rf"does not come back on the way up\n  {told}"):
+        assert_round_trip(STATES, old, new, "shop.tally", settings=FEW)
+
+
+def test_one_that_cannot_be_interrupted_is_left_with_the_place_at_which_it_is(tmp_path: Path) -> None:
+    ending = threading.Event()
+    tally = program.NEW.replace('{**state, "by": 1}', 'state["told"].wait()')
+    tally = tally.replace("def code_change", "async def code_change")
+    old = program.old(tmp_path / "1", "left")
+    new = program.new(tmp_path / "2", tally, SHORT, name="left")
+    states = st.fixed_dictionaries({"told": st.just(ending)})
+    with pytest.raises(RoundTripFailed, match=r"not return within 0\.3 s and does not end: it is at .*tally\.py:\d+\)"):
+        assert_round_trip(states, old, new, "left.tally", settings=FEW)
+    ending.set()
 
 
 MODEL = """

@@ -67,14 +67,18 @@ class Script:
 
     def limit(self, window: Window, module: str) -> float:
         """Return how many seconds a `code_change` of *module* may take."""
-        said_by_appup = (said(s) for s in window.suspensions if s.module == module)
-        seconds = next(said_by_appup, DEFAULT_TIMEOUT) if self.limits.code_change is None else self.limits.code_change
-        return LONGEST if seconds is None else min(seconds, LONGEST)
+        return limit_of(window, module) if self.limits.code_change is None else min(self.limits.code_change, LONGEST)
 
     def call_limit(self, *, inside: bool) -> float:
         """Return how many seconds a call may take."""
         otherwise = DEFAULT_TIMEOUT if inside else LONGEST
         return min(LONGEST, otherwise if self.limits.code_change is None else self.limits.code_change)
+
+
+def limit_of(window: Window, module: str) -> float:
+    """Return how many seconds the appup gives a `code_change` of *module*."""
+    seconds = next((said(s) for s in window.suspensions if s.module == module), DEFAULT_TIMEOUT)
+    return LONGEST if seconds is None else min(seconds, LONGEST)
 
 
 @dataclass(slots=True)
