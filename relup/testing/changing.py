@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeAlias
 from relup.diagnostics import Diagnostic, InvalidInput, Refused, in_words
 from relup.document import read_extensions, read_sources
 from relup.executor import Side
+from relup.model.instructions import Load
 from relup.model.naming import shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
@@ -30,6 +31,7 @@ from relup.runtime import ClassReference, Down, GenServer, Node, Pid, Process
 from relup.runtime.code import CodeError
 from relup.runtime.context import inside
 from relup.targets.python.bounded import within
+from relup.targets.python.held import Replaced, still_held
 from relup.targets.python.stage import Stage
 from relup.targets.python.trial import limit_of
 from relup.targets.python.watchdog import Watchdog
@@ -58,6 +60,7 @@ class Changing:
     steps: dict[Way, list[Step]]
     relup: Relup
     prepared: Any
+    replaced: Replaced
     watchdog: Watchdog
     """Interrupts what does not come back in the thread of the node's loop."""
 
@@ -75,8 +78,7 @@ class Changing:
 
         *watchdog* is that of the thread that calls this: what does not come back is interrupted, with an `Overrun`.
         """
-        process = Process(self.node, Pid(1), self.reference)
-        process.state = state
+        process = self._process(state)
         with inside(self.node), watchdog.step("", step.limit) as running:
             running.at = step
             try:
@@ -97,6 +99,16 @@ class Changing:
                 return None, await within(step.limit, state)
         except BaseException as error:
             return running.overran() if running.overrun else error, None
+
+    async def old_held(self, state: Any) -> str:
+        """Return what a state of the newer release still holds of the code that was replaced; nothing if all is new."""
+        found = await still_held([self._process(state)], self.replaced, {})
+        return "\n".join(f"  {d}" for d in found if d.severity == "warning")
+
+    def _process(self, state: Any) -> Process:
+        process = Process(self.node, Pid(1), self.reference)
+        process.state = state
+        return process
 
 
 @contextmanager
@@ -128,8 +140,9 @@ async def changing(old: Path, new: Path, server: str, prepare: Callable[[], Any]
                 staged = [s for window in windows if (s := stage.of(window))]
                 for each in staged:
                     each.swap()
+                steps, replaced = _steps(relup, windows, stage, reference), _replaced(windows, stage)
                 with watching(node.loop) as watchdog:
-                    yield Changing(node, reference, _steps(relup, windows, stage, reference), relup, prepared, watchdog)
+                    yield Changing(node, reference, steps, relup, prepared, replaced, watchdog)
                 for each in reversed(staged):
                     each.undo()
             finally:
@@ -204,6 +217,13 @@ def _of(module: str, window: Window, stage: Stage, towards: Side) -> Iterator[St
         vsn = stage.vsn(module, change.mode, towards)
         old_vsn = Down(vsn) if change.mode == "down" else vsn
         yield from (Step(module, old_vsn, part.extra, limit) for part in change.changes if part.module == module)
+
+
+def _replaced(windows: Sequence[Window], stage: Stage) -> Replaced:
+    """Return what belongs to the older release's code; instances that the appup migrates become the newer one's."""
+    loads = [code for window in windows for code in window.code if isinstance(code, Load)]
+    migrated = [(load.module, each.cls) for load in loads for each in load.instances]
+    return Replaced(stage.replaced, migrated, stage.current)
 
 
 def _wrong(message: str) -> InvalidInput:

@@ -62,7 +62,8 @@ def assert_round_trip(
     registered name that a child spec of the release gives.
     States are compared after *lossy*, where something may get lost: it returns what has to stay. *same* compares a
     state with what came back in its own way instead. A `code_change` that changes in place what it is given fails too,
-    unless it *may_mutate*: an upgrade has to be able to undo it. *settings* are hypothesis' (default: those in force).
+    unless it *may_mutate*: an upgrade has to be able to undo it. So does one that leaves objects of replaced code as
+    they are: the server would go on with the old code. *settings* are hypothesis' (default: those in force).
 
     Raises `RoundTripFailed` with the smallest state found, and the first difference or the direction that raised;
     `InvalidInput` and `Refused` with everything that is wrong with the releases. OTP has no counterpart.
@@ -154,6 +155,8 @@ class _Trip:
             raise self._failed(what, drawn, f"  {first}\nmake a new state, or say may_mutate=True")
         if type(made) in NO_STATES and (made is not None or state is not None):
             raise self._failed(f"code_change returns no state on the way {way}", drawn, f"  it returns {_shown(made)}")
+        if way == "up" and (held := self.thread.run(self.thread.value.old_held(made))):
+            raise self._failed("code_change leaves objects of replaced code on the way up", drawn, held)
         return made
 
     def _made(self, state: Any, way: Way) -> Any:

@@ -152,6 +152,32 @@ def test_an_instance_of_the_newer_release_is_no_state_of_the_older(tmp_path: Pat
         assert_round_trip(rows, old, new, "shop.tally", settings=settings(FEW, phases=[Phase.generate]))
 
 
+@pytest.mark.parametrize("migrated", [False, True])
+def test_a_state_that_goes_on_with_instances_of_a_class_that_was_replaced_is_found(
+    tmp_path: Path, migrated: bool
+) -> None:
+    load = "{{module: shop.model, instances: {{Row: turn}}}}" if migrated else "shop.model"
+    appup = program.APPUP.replace("advanced}}", f"advanced}}}}\n          - load_module: {load}")
+    old, new = program.old(tmp_path / "1"), program.new(tmp_path / "2", appup=appup)
+    tally = program.OLD.replace("from relup", "import shop.model\n    from relup", 1)
+    newer = MODEL + "        colour: str = 'red'\n    def turn(row):\n        return vars(row)\n"
+    for release, model in ((old, MODEL), (new, newer)):
+        (release / "shop" / "model.py").write_text(program.dedent(model))
+        (release / "shop" / "tally.py").write_text(program.dedent(tally))
+
+    def rows() -> Any:
+        from shop.model import Row
+
+        return st.fixed_dictionaries({"total": st.builds(Row, st.integers())})
+
+    if migrated:
+        assert_round_trip(rows, old, new, "shop.tally", settings=FEW)
+        return
+    told = r"holds an instance of shop\.model:Row, in state\['total'\]"
+    with pytest.raises(RoundTripFailed, match=rf"leaves objects of replaced code on the way up\n  .*{told}"):
+        assert_round_trip(rows, old, new, "shop.tally", settings=FEW)
+
+
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     old, new = program.old(tmp_path / "1"), program.new(tmp_path / "2")
     soft = program.new(tmp_path / "soft", appup=program.APPUP.replace(", change: advanced", ""))
