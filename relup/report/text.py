@@ -17,7 +17,8 @@ from relup.model.windows import Segment, Window, segments
 
 VERDICTS = {
     "ready": "ready: everything that can be checked beforehand holds; nothing was touched",
-    "refused": "refused: the rehearsal failed, nothing was touched",
+    "refused": "refused: nothing was touched",
+    "failed_rehearsal": "refused: the rehearsal failed, nothing was touched",
     "done": "done: every process runs {goal}",
     "rolled_back": "rolled back: every process runs {base} with the state it had",
     "migrated_back": "rolled back: every process runs {base}; what is noted above could not be as it was",
@@ -89,9 +90,15 @@ def outcome_lines(outcome: Outcome, known: Sequence[Diagnostic] = ()) -> Iterato
         length = f"{window.milliseconds:.1f} ms" if outcome.status != "ready" else "not opened"
         back = ", going back" if window.going_back else ""
         yield f"window {number}: {window.processes} process(es), {len(window.modules)} module(s), {length}{back}"
-    losses = outcome.status == "rolled_back" and any(d.code in LOSSES for d in outcome.diagnostics)
-    verdict = "migrated_back" if losses else outcome.status
-    yield VERDICTS[verdict].format(goal=outcome.goal, base=outcome.base)
+    yield VERDICTS[_verdict(outcome)].format(goal=outcome.goal, base=outcome.base)
+
+
+def _verdict(outcome: Outcome) -> str:
+    if outcome.status == "rolled_back" and any(d.code in LOSSES for d in outcome.diagnostics):
+        return "migrated_back"
+    if outcome.status == "refused" and any(r.verdict == "failed" for r in outcome.rehearsals):
+        return "failed_rehearsal"
+    return outcome.status
 
 
 def _rehearsal_lines(rehearsal: Rehearsal, *, whole: bool) -> Iterator[str]:

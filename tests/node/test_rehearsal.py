@@ -501,5 +501,7 @@ def test_the_commands_rehearse_say_so_and_can_be_told_not_to(commands: Commands,
         assert data["diagnostics"][0]["location"]["line"] == 6
         assert "rehearsal" not in commands.run("apply", "shop", bad, "--yes", "--no-rehearse", exit_code=5).stdout
         strict = ["--yes", "--strict"]
-        assert "[not_rehearsable]" in commands.run("apply", "shop", unclear, *strict, exit_code=4).stdout
+        refused = commands.run("apply", "shop", unclear, *strict, exit_code=4).stdout
+        assert "[not_rehearsable]" in refused
+        assert refused.rstrip().endswith("\nrefused: nothing was touched")
         assert "went well" in commands.run("apply", "shop", good, "--yes").stdout

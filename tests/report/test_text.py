@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from relup.executor import Outcome
+from relup.executor.rehearsal import Rehearsal
 from relup.model.instructions import AddModule, Advanced, Apply, Call, DeleteModule, Instruction, LoadModule, Update
 from relup.planner import plan
-from relup.report.text import plan_lines
+from relup.report.text import outcome_lines, plan_lines
 from tests.planner.build import app, appup, release
 
 MODULES = ("cart", "clock", "old")
@@ -58,3 +60,12 @@ def test_many_loads_in_a_row_are_one_line_of_a_script() -> None:
         "3  to 32: load m00, m01, m02, m03, m04, m05, m06, m07 and 22 more",
         "33  remove old",
     ]
+
+
+def test_a_refusal_blames_a_rehearsal_only_where_one_failed() -> None:
+    verdicts = {"failed": "refused: the rehearsal failed, nothing was touched", "not_rehearsable": None, "ok": None}
+    for verdict, told in verdicts.items():
+        rehearsal = Rehearsal(verdict, 0.0, 0.0, 0.0)  # type: ignore[arg-type]  # a str of the dict
+        *_, last = outcome_lines(Outcome("refused", "1", "2", rehearsals=(rehearsal,)))
+        assert last == (told or "refused: nothing was touched")
+    assert [*outcome_lines(Outcome("refused", "1", "2"))] == ["refused: nothing was touched"]
