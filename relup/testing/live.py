@@ -28,6 +28,7 @@ from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.service import Service, serve
 from relup.testing.copying import copied
 from relup.testing.failures import End, UpgradeFailed, refused
+from relup.testing.misuse import limits_needed, name_and_home_needed, timeout_needed, version_needed
 from relup.testing.watching import Watch, WatchedNode
 from relup.testing.ways import locate, read, way_back, way_to
 
@@ -76,6 +77,7 @@ class AsyncNode:
     async def call(self, server: str | Pid, request: Any, timeout: float | None = 5.0) -> Any:  # noqa: ASYNC109  # OTP's
         """Ask a server and return its answer; raise what `relup.runtime.Node.call` raises."""
         __tracebackhide__ = True
+        timeout_needed(timeout)
         await self._quiet()
         self._find(server)
         answer = await self.node.call(server, request, timeout)
@@ -104,6 +106,7 @@ class AsyncNode:
         What is not data (a socket, a task, a lock) is in the copy as it is in the state.
         """
         __tracebackhide__ = True
+        timeout_needed(timeout)
         await self._quiet()
         self._find(server)
         state = copied(await sys.get_state(server, timeout, node=self.node), self._owned)
@@ -124,6 +127,7 @@ class AsyncNode:
 
         Raises `TimeoutError` naming who is busy then.
         """
+        timeout_needed(timeout)
         await self._quiet()
         try:
             async with asyncio.timeout(timeout):
@@ -166,6 +170,7 @@ class AsyncNode:
         """
         __tracebackhide__ = True
         _refuse_other(expect)
+        limits_needed(limits)
         await self._quiet()
         goal = await asyncio.to_thread(self._read, release)
         options = Options(strict=strict, rehearse=rehearse, limits=limits)
@@ -177,6 +182,7 @@ class AsyncNode:
         """Go back to the release that ran before, or to *vsn*; otherwise as `upgrade`."""
         __tracebackhide__ = True
         _refuse_other(expect)
+        version_needed(vsn)
         await self._quiet()
         goal = self._earlier(vsn)
         outcome = await self._install(lambda: way_back(self.release, goal, self._unpacked), goal, expect, Options())
@@ -274,7 +280,7 @@ def running(
     release: str | Path,
     *,
     name: str | None = None,
-    home: Path | None = None,
+    home: str | Path | None = None,
     places: Sequence[Path] = (),
     watch: Watch | None = None,
 ) -> Running:
@@ -290,10 +296,11 @@ def running(
 
 @asynccontextmanager
 async def _running(
-    release: str | Path, name: str | None, home: Path | None, places: Sequence[Path], watch: Watch | None
+    release: str | Path, name: str | None, home: str | Path | None, places: Sequence[Path], watch: Watch | None
 ) -> AsyncIterator[AsyncNode]:
+    name_and_home_needed(name, home)
     with TemporaryDirectory(prefix="relup-", ignore_cleanup_errors=True) as folder:
-        base = home or Path(folder)
+        base = Path(home or folder)
         path = locate(release, places)
         read(path, base / ".unpacked")  # what reading loads must be there before the node is: see `aside`
         made = (lambda named: WatchedNode(named, watch)) if watch else RuntimeNode

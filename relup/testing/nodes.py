@@ -133,7 +133,7 @@ def told(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def start(
-    release: str | Path, *, name: str | None = None, home: Path | None = None, places: Sequence[Path] = ()
+    release: str | Path, *, name: str | None = None, home: str | Path | None = None, places: Sequence[Path] = ()
 ) -> Node:
     """Run *release* as a node in a thread of its own, until it is stopped; raise what `running` raises."""
     __tracebackhide__ = True
@@ -149,12 +149,12 @@ class Nodes:
         self._watch = watch
         self._started = ExitStack()
 
-    def start(self, release: str | Path, *, name: str | None = None, home: Path | None = None) -> Node:
+    def start(self, release: str | Path, *, name: str | None = None, home: str | Path | None = None) -> Node:
         """Start a node in a thread of its own; see `running` for the arguments and what is raised."""
         __tracebackhide__ = True
         return self._started.enter_context(told(Node, self.running(release, name=name, home=home)))
 
-    def running(self, release: str | Path, *, name: str | None = None, home: Path | None = None) -> Running:
+    def running(self, release: str | Path, *, name: str | None = None, home: str | Path | None = None) -> Running:
         """Run a node in the event loop of an asynchronous test: `async with relup_node.running("1") as node`."""
         return running(release, name=name, home=home, places=self._places, watch=self._watch)
 

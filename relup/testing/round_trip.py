@@ -28,6 +28,7 @@ from relup.targets.python.trial import NO_STATES
 from relup.targets.python.watchdog import Overrun, Watchdog
 from relup.testing.changing import Changing, Step, Way, changing, watching
 from relup.testing.copying import copied
+from relup.testing.misuse import function_needed, needed
 from relup.testing.nodes import told
 from relup.testing.threads import InThread, Unended
 from relup.testing.ways import locate
@@ -71,6 +72,10 @@ def assert_round_trip(
     __tracebackhide__ = True
     places = (Path.cwd(), Path(sys._getframe(1).f_code.co_filename).parent)
 
+    needed(isinstance(server, str), "a server is module:Class, a module or a registered name", server)
+    needed(isinstance(settings, hypothesis.settings | None), "settings are hypothesis.settings(…)", settings)
+    function_needed("lossy", lossy)
+    function_needed("same", same)
     if not (isinstance(strategy, SearchStrategy) or callable(strategy)):
         raise _no_strategy(f"a strategy of hypothesis, or a function that returns one, is needed, not {strategy!r}")
     context = changing(told(locate, old, places), told(locate, new, places), server, partial(_states, strategy))

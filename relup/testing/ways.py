@@ -12,6 +12,7 @@ from relup.model.release import Release
 from relup.model.route import Route
 from relup.planner import find_route
 from relup.planner.lint import check_route
+from relup.targets.python.differing import short
 
 
 def locate(release: str | Path, places: Sequence[Path]) -> Path:
@@ -20,7 +21,7 @@ def locate(release: str | Path, places: Sequence[Path]) -> Path:
     Raises `InvalidInput` with every place that was looked at.
     """
     if not isinstance(release, str | Path) or not str(release):
-        raise InvalidInput([Diagnostic("no_such_release", f"a release is a path, not {release!r}")])
+        raise InvalidInput([Diagnostic("no_such_release", f"a release is a path, not {short(release)}")])
     found = [place / release for place in places or (Path.cwd(),)]
     if existing := next((path for path in found if path.exists()), None):
         return existing.resolve()

@@ -6,9 +6,10 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -126,6 +127,29 @@ def test_what_is_wrong_with_a_release_is_told_at_once(tmp_path: Path, relup_node
     with pytest.raises(InvalidInput, match="expect='roled_back' never comes"):
         node.upgrade(tmp_path / "2", expect="roled_back")  # type: ignore[arg-type]  # as some test does
     assert node.vsn == "1"
+
+
+def test_an_argument_of_another_kind_is_told_in_a_sentence(tmp_path: Path) -> None:
+    old, begin = program.old(tmp_path / "1"), cast(Any, start)
+    wrong: list[tuple[str, Callable[[Any], object]]] = [
+        ("the name of a node is a text, not 3", lambda _: begin(old, name=3)),
+        ("home is a path, not 5", lambda _: begin(old, home=5)),
+        ("as Limits(window=0.5), not 5", lambda node: node.upgrade(old, limits=5)),
+        ("None for no limit, not 'x'", lambda node: node.call("tally", 1, timeout="x")),
+        ("None for no limit, not 'x'", lambda node: node.state("tally", timeout="x")),
+        ("None for no limit, not 'x'", lambda node: node.settle("x")),
+        ("a version is a text, as '1', not 1", lambda node: node.downgrade(1)),
+    ]
+    node: Any
+    with start(old, home=str(tmp_path / "home")) as node:
+        assert (tmp_path / "home" / "shop").is_dir()
+        for told, use in wrong:
+            with pytest.raises(InvalidInput) as raised:
+                use(node)
+            assert str(raised.value).endswith(f"{told} [bad_argument]")
+        with pytest.raises(InvalidInput, match="a release is a path, not Release") as raised:
+            node.upgrade(node.release)
+        assert len(str(raised.value)) < 120
 
 
 def test_a_node_that_is_held_up_is_left_with_the_place_at_which_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -197,5 +198,13 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidInput, match=told):
             assert_round_trip(strategy, old, new, "shop.tally")  # type: ignore[arg-type]  # as some test does
+    for argument, told in (
+        ({"server": None}, "a server is module:Class, a module or a registered name, not None"),
+        ({"settings": 5}, "settings are hypothesis.settings(…), not 5"),
+        ({"lossy": 5}, "lossy is a function, not 5"),
+        ({"same": 5}, "same is a function, not 5"),
+    ):
+        with pytest.raises(InvalidInput, match=re.escape(told)):
+            assert_round_trip(STATES, old, new, **{"server": "shop.tally", **argument})  # type: ignore[arg-type]  # as some test does
     with pytest.raises(InvalidInput, match="the names that it gives to processes are top"):
         assert_round_trip(STATES, old, new, "tale")
