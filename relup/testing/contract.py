@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +18,8 @@ from relup.diagnostics import Busy, Diagnostic
 from relup.executor import UNSAID, EffectFailed, Limits, Options, Outcome, Target, Transaction, install
 from relup.model.instructions import Verify
 from relup.model.relup import Relup
+from relup.testing.failures import how
+from relup.testing.misuse import needed
 
 Moment: TypeAlias = Literal["before", "after"]
 EFFECTS = ("select", "suspend", "load", "unload", "change_code", "call", "probe", "verify", "commit")
@@ -31,6 +34,12 @@ class Subject:
     relup: Relup
     view: Callable[[], Awaitable[Any]]
     """Everything that a rollback must restore, as a value: states, versions, names, who is suspended."""
+
+    def __post_init__(self) -> None:
+        target = all(callable(getattr(self.target, name, None)) for name in ("hold", "inspect", "ask_again", "begin"))
+        needed(target, "target is what an upgrade is applied to, as the `target` of a node", self.target)
+        needed(isinstance(self.relup, Relup), "relup is a plan, as relup.planner.plan makes it", self.relup)
+        needed(callable(self.view), "view is an async function", self.view)
 
 
 Fresh: TypeAlias = Callable[[], AbstractAsyncContextManager[Subject]]
@@ -51,10 +60,10 @@ async def reusing(fresh: Fresh) -> AsyncIterator[Fresh]:
 
         @asynccontextmanager
         async def again() -> AsyncIterator[Subject]:
-            if not kept or await kept[-1][0].view() != kept[-1][1]:
+            if not kept or await _seen(kept[-1][0]) != kept[-1][1]:
                 await stack.aclose()
-                subject = await stack.enter_async_context(fresh())
-                kept.append((subject, await subject.view()))
+                subject = await stack.enter_async_context(_fresh(fresh))
+                kept.append((subject, await _seen(subject)))
             yield kept[-1][0]
 
         yield again
@@ -72,6 +81,23 @@ async def check_target(fresh: Fresh) -> int:
     return 3 + 2 * len(faults)
 
 
+@asynccontextmanager
+async def _fresh(fresh: Fresh) -> AsyncIterator[Subject]:
+    what = "check_target needs a function that returns an async context manager of a Subject"
+    needed(callable(fresh), what, fresh)
+    context = fresh()
+    needed(isinstance(context, AbstractAsyncContextManager), f"{what} (see contextlib.asynccontextmanager)", context)
+    async with context as subject:
+        needed(isinstance(subject, Subject), what, subject)
+        yield subject
+
+
+async def _seen(subject: Subject) -> Any:
+    seen = subject.view()
+    needed(isawaitable(seen), "view is an async function", seen)
+    return await seen
+
+
 def _moments(effect: str) -> tuple[Moment, ...]:
     """Return when a fault at *effect* means something: a call that raised has had no effect, by its own promise."""
     return ("before",) if effect == "call" else ("before", "after")
@@ -79,25 +105,25 @@ def _moments(effect: str) -> tuple[Moment, ...]:
 
 async def _check_success(fresh: Fresh) -> list[str]:
     """Check that a plan without a fault changes the node; return its effects."""
-    async with fresh() as subject:
-        before = await subject.view()
+    async with _fresh(fresh) as subject:
+        before = await _seen(subject)
         tally = Fault(None, "before")
         outcome = await _install(subject, tally)
-        assert outcome.status == "done", f"a plan without a fault ended {outcome}"
-        assert await subject.view() != before, "the upgrade changed nothing"
+        assert outcome.status == "done", f"a plan without a fault ended {how(outcome)}"
+        assert await _seen(subject) != before, "the upgrade changed nothing"
         return tally.seen
 
 
 async def _check_dry_run(fresh: Fresh) -> None:
-    async with fresh() as subject:
-        before = await subject.view()
+    async with _fresh(fresh) as subject:
+        before = await _seen(subject)
         outcome = await _install(subject, Fault(None, "before"), Options(dry_run=True))
-        assert outcome.status == "ready", f"a dry run ended {outcome}"
-        assert await subject.view() == before, "a dry run touched the node"
+        assert outcome.status == "ready", f"a dry run ended {how(outcome)}"
+        assert await _seen(subject) == before, "a dry run touched the node"
 
 
 async def _check_one_at_a_time(fresh: Fresh) -> None:
-    async with fresh() as subject, subject.target.hold("the first"):
+    async with _fresh(fresh) as subject, subject.target.hold("the first"):
         refusal = ""
         try:
             async with subject.target.hold("the second"):
@@ -108,23 +134,23 @@ async def _check_one_at_a_time(fresh: Fresh) -> None:
 
 
 async def _check_fault(fresh: Fresh, number: int, moment: Moment) -> None:
-    async with fresh() as subject:
-        before = await subject.view()
+    async with _fresh(fresh) as subject:
+        before = await _seen(subject)
         fault = Fault(number, moment)
         outcome = await _install(subject, fault)
         place = f"a fault {moment} effect {number} ({fault.seen[-1]})"
-        assert outcome.status == "rolled_back", f"{place} ended {outcome}"
-        assert await subject.view() == before, f"{place} left something behind"
+        assert outcome.status == "rolled_back", f"{place} ended {how(outcome)}"
+        assert await _seen(subject) == before, f"{place} left something behind"
 
 
 async def _check_owner_lost(fresh: Fresh, number: int, moment: Moment) -> None:
-    async with fresh() as subject:
-        before = await subject.view()
+    async with _fresh(fresh) as subject:
+        before = await _seen(subject)
         fault = Fault(number, moment, OwnerLost)
         try:
             await _install(subject, fault)
         except OwnerLost:
-            assert await subject.view() == before, f"the owner lost {moment} effect {number} ({fault.seen[-1]})"
+            assert await _seen(subject) == before, f"the owner lost {moment} effect {number} ({fault.seen[-1]})"
         else:
             raise AssertionError("the owner's loss was swallowed")
 

@@ -18,8 +18,12 @@ class UpgradeFailed(AssertionError):
 
     def __init__(self, route: str, outcome: Outcome, expect: str = "done") -> None:
         self.outcome = outcome
-        lines = "\n".join(f"  {line}" for line in outcome_lines(outcome))
-        super().__init__(f"{route}: expected {_said(expect)!r}, ended {_said(outcome.status)!r}\n{lines}")
+        super().__init__(f"{route}: expected {_said(expect)!r}, ended {how(outcome)}")
+
+
+def how(outcome: Outcome) -> str:
+    """Return how an upgrade ended, with a line for everything that there is to say of it."""
+    return "\n  ".join((repr(_said(outcome.status)), *outcome_lines(outcome)))
 
 
 def _said(status: str) -> str:
