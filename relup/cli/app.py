@@ -14,6 +14,7 @@ from relup.cli.output import finish
 from relup.cli.reach import beam_options
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+anywhere = click.Path(readable=False)  # whoever reads it says why it cannot be read
 node = click.argument("node", metavar="NODE")
 yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 confirm_within = click.option(
@@ -56,7 +57,7 @@ def limits(command: Callable[..., Any]) -> Callable[..., Any]:
 through = click.option(
     "--through",
     multiple=True,
-    type=click.Path(),
+    type=anywhere,
     metavar="DIR",
     help="Where to look for releases in between (default: beside the two).",
 )
@@ -123,7 +124,7 @@ def demo(as_json: bool) -> None:
 
 
 @relup.command()
-@click.argument("paths", nargs=-1, required=True, metavar="[OLD] NEW", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, metavar="[OLD] NEW", type=anywhere)
 @click.option(
     "--from-node", "node", metavar="NODE", help="OLD is what NODE runs; its live states are compared with NEW."
 )
@@ -145,7 +146,7 @@ def new(
 
 
 @relup.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=anywhere)
 @library
 @click.option("--strict", is_flag=True, help="Refuse what is warned of, too (exit code 4).")
 @click.option(
@@ -170,8 +171,8 @@ def check(form: str | None, as_json: bool, **wanted: Any) -> None:
 
 
 @relup.command()
-@click.argument("old", type=click.Path())
-@click.argument("new", type=click.Path())
+@click.argument("old", type=anywhere)
+@click.argument("new", type=anywhere)
 @click.option(
     "-o", "--output", "file", type=click.Path(), metavar="FILE", help="Write the plan, to be applied as it is."
 )
@@ -193,7 +194,7 @@ def plan(form: str, as_json: bool, **wanted: Any) -> None:
 
 
 @relup.command()
-@click.argument("paths", nargs=-1, required=True, metavar="DIR | OLD NEW", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, metavar="DIR | OLD NEW", type=anywhere)
 @click.option("-o", "--output", "file", type=click.Path(), metavar="FILE", help="Write the drawing.")
 @click.option(
     "--format", "form", type=click.Choice(["dot", "mermaid", "svg"]), help="Default: what FILE ends with, or dot."
@@ -210,7 +211,7 @@ def graph(
 
 
 @relup.command("import")
-@click.argument("file", metavar="FILE.appup", type=click.Path())
+@click.argument("file", metavar="FILE.appup", type=anywhere)
 @click.option(
     "--vsn", metavar="VSN", help="The version to fill into an .appup.src (default: that of the .app beside it)."
 )
@@ -224,7 +225,7 @@ def import_(file: str, vsn: str | None, target: str | None, as_json: bool) -> No
 
 
 @relup.command()
-@click.argument("path", type=click.Path())
+@click.argument("path", type=anywhere)
 @click.option("-o", "--output", "target", type=click.Path(), metavar="FILE", help="Write the Erlang terms.")
 @as_json
 def export(path: str, target: str | None, as_json: bool) -> None:
@@ -235,7 +236,7 @@ def export(path: str, target: str | None, as_json: bool) -> None:
 
 
 @relup.command()
-@click.argument("release", type=click.Path())
+@click.argument("release", type=anywhere)
 @click.option("--name", metavar="N", help="The node's name (default: the release's).")
 @click.option("--as-given", is_flag=True, help="Boot RELEASE even if another one was made permanent.")
 def start(release: str, name: str | None, as_given: bool) -> None:
@@ -262,7 +263,7 @@ def status(node: str | None, as_json: bool) -> None:
 
 @relup.command()
 @node
-@click.argument("new", metavar="NEW|PLAN", type=click.Path())
+@click.argument("new", metavar="NEW|PLAN", type=anywhere)
 @dry_run
 @confirm_within
 @allow_irreversible
@@ -290,7 +291,7 @@ def apply(new: str, as_json: bool, **wanted: Any) -> None:
 
 @relup.command()
 @node
-@click.argument("new", metavar="NEW|PLAN", type=click.Path())
+@click.argument("new", metavar="NEW|PLAN", type=anywhere)
 @limits
 @strict
 @through

@@ -29,7 +29,7 @@ from relup.document.python.project import is_project
 from relup.document.shipped import shipped_appup
 from relup.document.source_tree import discover, fingerprints, source_path
 from relup.document.start_order import as_listed, bad_order, start_order
-from relup.document.text import bad_root, is_file, is_folder
+from relup.document.text import bad_root, is_file, is_folder, reason
 from relup.model.appup import Appup
 from relup.model.release import Application, Release
 
@@ -112,8 +112,9 @@ def release_file(path: Path) -> Path:
 def _no_release(path: Path) -> NoReturn:
     try:
         empty = not any(path.iterdir())
-    except OSError:
-        empty = False
+    except OSError as error:
+        message = f"cannot be read: {reason(error)}"
+        raise InvalidInput([Diagnostic("unreadable", message, Location(str(path), 1, 1))]) from None
     message = f"this folder {'is empty' if empty else f'has neither a {FILE} nor a .rel file'}"
     hint = (
         f"a release is a folder with a {FILE} that says name, vsn and applications, or with releases/*/*.rel;"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from relup.cli.app import relup
 from relup.document.route import read_route
 from tests.node.test_routes import release
 from tests.support import Commands
+from tests.users import OTHER, as_user, open_folder, require_root
 
 
 def run(*arguments: object, exit_code: int = 0) -> Result:
@@ -99,6 +101,16 @@ def test_a_saved_plan_is_its_own_route(releases: Path, tmp_path: Path) -> None:
     for option in ("--via", "--through"):
         assert option in run("apply", "nobody", plan, option, releases, exit_code=2).stderr
     assert "no_such_node" in run("apply", "nobody", plan, exit_code=4).stderr
+
+
+def test_a_folder_that_may_not_be_read_is_invalid_like_one_that_is_not_there() -> None:
+    require_root()
+    with open_folder() as folder:
+        closed = folder / "closed"
+        closed.mkdir(mode=0)
+        for command in (("check", closed), ("plan", closed, closed)):
+            said = as_user(OTHER, partial(lambda *wanted: run(*wanted, exit_code=3).output, *command))
+            assert said.startswith(f"{closed}:1:1: cannot be read: permission denied [unreadable]\n")
 
 
 # ── drawings ───────────────────────────────────────────────────────────────────────────────────────────
