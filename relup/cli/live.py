@@ -13,6 +13,7 @@ from relup.cli.reach import base, connect, home_of
 from relup.diagnostics import Refused
 from relup.model.naming import shortened
 from relup.report.text import history_lines, status_lines
+from relup.targets.beam.running import running_names
 from relup.targets.python.client import node_names, wait_until_gone
 from relup.targets.python.home import UNPACKED
 
@@ -26,10 +27,10 @@ def unpacked() -> Path:
 
 
 def status(output: Output, node: str | None) -> int:
-    """Show one node, or name all of this user's."""
+    """Show one node, or name all of this user's, and those of BEAM that are seen on this machine."""
     if node is None:
-        names = node_names(base())
-        output.result(names, names or [f"no node of this user runs ({base()})"])
+        names = [*node_names(base()), *running_names()]
+        output.result(names, names or [f"no Python node of this user runs ({base()})"])
         return 0
     with connect(node) as client:
         found = client.ask("status")

@@ -74,6 +74,15 @@ def test_a_saved_plan_is_refused_when_a_file_or_the_node_is_another_one_by_now(
         assert "[stale_base]" in again
 
 
+def test_the_nodes_that_run_here_are_named_to_who_names_none_of_them(commands: Commands, beam: Beam) -> None:
+    with beam.depot_node(interval=3_600_000) as node:
+        assert node.name in commands.run("status").stdout.splitlines()
+        assert node.name in json.loads(commands.run("status", "--json").stdout)
+        absent = commands.run("apply", "nosuchname", beam.depot["2"], exit_code=4).stderr
+        assert "no node 'nosuchname' runs here" in absent
+        assert node.name in absent
+
+
 def test_a_dry_run_touches_nothing(commands: Commands, beam: Beam) -> None:
     with beam.anemone_node() as node:
         before = left_behind(node)

@@ -43,6 +43,11 @@ def running_nodes(proc: Path = _PROC) -> Iterator[Running]:
                 yield node
 
 
+def running_names() -> list[str]:
+    """Return the names of the nodes that run here, each as somebody can type it, sorted."""
+    return sorted({node.name for node in running_nodes()})
+
+
 def _entries(proc: Path) -> list[str]:
     try:
         return [entry.name for entry in proc.iterdir()]

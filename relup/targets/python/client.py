@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, OperatorNeeded, Refused, RelupError
+from relup.targets.beam.running import running_names
 from relup.targets.python.home import Home
 from relup.targets.python.wire import LIMIT, decode, encode, error_from_data, peer, short_address
 
@@ -139,6 +140,6 @@ def _answers(base: Path, name: str) -> bool:
 
 
 def _absent(base: Path, name: str) -> Diagnostic:
-    running = ", ".join(n for n in node_names(base) if n != name)
-    known = f"; running: {running}" if running else "; no node of this user runs"
+    running = ", ".join([*(n for n in node_names(base) if n != name), *running_names()])
+    known = f"; running: {running}" if running else "; no Python node of this user runs"
     return Diagnostic("no_such_node", f"no node {name!r} runs here (looked in {base}){known}")
