@@ -19,10 +19,12 @@ from relup.model.relup import Relup
 from relup.model.route import Route
 from relup.planner.emulator import losing_all, restarting
 from relup.targets.beam import release_handler as otp
+from relup.targets.beam.architecture import other_architecture
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.connect import connect
 from relup.targets.beam.deploy import put_beside
 from relup.targets.beam.errors import BridgeError
+from relup.targets.beam.files import with_code
 from relup.targets.beam.where import Where
 from relup.targets.durable import replace_file
 
@@ -72,7 +74,8 @@ async def _against(bridge: Bridge, where: Where, route: Route) -> list[Diagnosti
         Diagnostic("restart_needed", f"only release_handler restarts a node, and {what}", place, hint=hint)
         for what in why
     ]
-    return [*cannot, *errors(not_in_otp(otp_relup(route.hops[0])))]
+    other = await other_architecture(bridge, route.base, with_code(route.goal))
+    return [*cannot, *errors(not_in_otp(otp_relup(route.hops[0]))), *other]
 
 
 async def _unpack(bridge: Bridge, where: Where, hop: Relup) -> None:

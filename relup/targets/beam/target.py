@@ -10,6 +10,7 @@ from relup.executor import UNSAID, EffectFailed, Limits
 from relup.model.instructions import Load, Verify
 from relup.model.relup import Relup
 from relup.targets.beam.agent import Agent, agent
+from relup.targets.beam.architecture import other_architecture
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.files import read_beams, with_code
@@ -64,12 +65,13 @@ class BeamNode:
         self._asked = [asking(probe) for probe in probes]
 
     async def inspect(self, relup: Relup) -> Sequence[Diagnostic]:
-        """Find files of a later hop that are gone or changed."""
+        """Find files of a later hop that are gone, changed, or for another machine."""
         try:
-            read_beams(with_code(relup.goal), [i.module for i in relup.script if isinstance(i, Load)])
+            goal = with_code(relup.goal)
+            read_beams(goal, [i.module for i in relup.script if isinstance(i, Load)])
         except RelupError as error:
             return error.diagnostics
-        return ()
+        return await other_architecture(self.bridge, relup.base, goal)
 
     @asynccontextmanager
     async def begin(self, relup: Relup, limits: Limits = UNSAID) -> AsyncIterator[BeamTransaction]:

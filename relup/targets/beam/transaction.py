@@ -19,6 +19,7 @@ from relup.model.naming import describe
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, probes, segments
 from relup.targets.beam.agent import Agent
+from relup.targets.beam.architecture import other_architecture
 from relup.targets.beam.configuration import config_changes, provided_otherwise, turned
 from relup.targets.beam.environments import Environments
 from relup.targets.beam.errors import BridgeError
@@ -126,6 +127,7 @@ class BeamTransaction(AbstractAsyncContextManager["BeamTransaction"]):
         await vet(self._agent.bridge, [*files.values(), *chain.from_iterable(self._protocols.values())])
         self._script = Script(self._agent, self._relup, base, goal, changes, self._limits, self._first)
         said = [d async for d in set_otherwise(self._agent, changes)]
+        said += await other_architecture(self._agent.bridge, base, goal)
         for window in self._windows:
             beams = [*(files[c.module] for c in window.code if isinstance(c, Load)), *self._beside(window)]
             said += [d async for d in ready(self._agent, self._number(window), window, beams, base)]
