@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.beam.asking import GONE, LOADED
 from tests.beam.nodes import Beam, BeamNode, copy_release
 from tests.support import Commands
@@ -69,9 +71,52 @@ def test_a_saved_plan_is_refused_when_a_file_or_the_node_is_another_one_by_now(
         in_the_way.rmdir()
         commands.run("apply", node.name, plan)
         again = commands.run("apply", node.name, plan, exit_code=4).stderr
-        assert "depot_worker" in again
-        assert "than the plan's base depot 1" in again
+        assert f"the node runs depot 2 ({goal}), and the plan begins with depot 1" in again
         assert "[stale_base]" in again
+
+
+def test_a_saved_plan_is_refused_whose_base_is_of_other_versions_or_other_code_than_run(
+    commands: Commands, beam: Beam, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    commands.run("plan", beam.depot["1"], beam.depot["2"], "-o", plan)
+
+    def refused(node: BeamNode, *edit: Any) -> str:
+        text = plan.read_text()
+        data = yaml.safe_load(text)
+        base = data["hops"][0]["base"] if "hops" in data else data["base"]
+        for change in edit:
+            change(base)
+        plan.write_text(yaml.safe_dump(data))
+        said = commands.run("apply", node.name, plan, exit_code=4).stderr
+        plan.write_text(text)
+        assert "[stale_base]" in said
+        assert "--base DIR" in said
+        return said
+
+    def other_release(base: Any) -> None:
+        base["vsn"] = "0.9"
+
+    def other_versions(base: Any) -> None:
+        (depot,) = (a for a in base["applications"] if a["name"] == "depot")
+        depot["vsn"] = "0.9"
+
+    with beam.depot_node(interval=3_600_000) as node:
+        before = left_behind(node)
+        assert f"the node runs depot 1 ({node.root}), and the plan begins with depot 0.9" in refused(
+            node, other_release
+        )
+        assert "other versions than the plan's base depot 1: it booted depot 1, and runs depot 1 (not 0.9)" in refused(
+            node, other_versions
+        )
+        (file,) = beam.depot["2"].glob("lib/depot-2/ebin/depot_worker.beam")
+        loaded = f'{{ok, New}} = file:read_file("{file}"), code:load_binary(depot_worker, "2", New)'
+        node.ask(f"{loaded}, code:purge(depot_worker), ok")
+        assert (
+            "other code of depot_worker than the plan's base depot 1: it booted depot 1, and runs depot 1"
+            in refused(node)
+        )
+        assert left_behind(node) == before
 
 
 def test_the_nodes_that_run_here_are_named_to_who_names_none_of_them(commands: Commands, beam: Beam) -> None:

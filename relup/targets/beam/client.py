@@ -32,6 +32,7 @@ from relup.targets.beam.deploy import boot_record, make_permanent
 from relup.targets.beam.errors import BridgeError
 from relup.targets.beam.erts import start_erl
 from relup.targets.beam.looking import look
+from relup.targets.beam.preparing import check_running
 from relup.targets.beam.release_handler import read_again
 from relup.targets.beam.remembered import Remembered, installed
 from relup.targets.beam.restart import install_by_restart
@@ -163,7 +164,7 @@ class BeamClient:
         within: float | None = options["confirm"]
         if wrong := [*_beyond(route), *(_no_deadline(route) if within is not None else ())]:
             raise Refused(wrong)
-        running = await self._running()
+        check_running(running := await self._running(), route.base)
         if any(restarting(route)):
             return await self._restart(route, running, dry_run=options["dry_run"])
         if await self._goes_back_in() is not None and route.direction == "up":

@@ -15,6 +15,7 @@ from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.windows import Window
 from relup.targets.beam.agent import Agent
+from relup.targets.beam.asking import applications, booted
 from relup.targets.beam.configuration import Change
 from relup.targets.beam.files import Beam, read_beams
 from relup.targets.beam.looking import other_code
@@ -33,21 +34,44 @@ from relup.targets.beam.saying import (
 )
 from relup.targets.beam.terms import Atom, Term
 
+_FROM_WHAT_RUNS = "plan from the release that runs; --base DIR says where it is when another one is taken for it"
+
+
+def check_running(running: Release, base: Release) -> None:
+    """Compare the release that is known to run with the one that a plan begins with.
+
+    Raises `Refused`. Their versions say it where their applications are the same.
+    """
+    if (running.name, running.vsn) != (base.name, base.vsn):
+        message = f"the node runs {running} ({running.root}), and the plan begins with {base}"
+        raise Refused([Diagnostic("stale_base", message, hint=_FROM_WHAT_RUNS)])
+
 
 async def check_base(agent: Agent, relup: Relup) -> None:
-    """Compare the code that runs of the applications that change; those that do not may have been patched.
+    """Compare the versions that run, and the code of the applications that change; the others may have been patched.
 
     Raises `Refused` naming what differs.
     """
     base, goal = relup.base, relup.goal
+    versions = await applications(agent.bridge)
+    if wrong := [
+        f"{a.name} {v} (not {a.vsn})" for a in base.applications if (v := versions.get(a.name, a.vsn)) != a.vsn
+    ]:
+        raise await _stale(agent, base, "other versions", wrong)
     changing = [a for a in base.applications if (g := goal.application(a.name)) is None or g.vsn != a.vsn]
     planned = {m: digest for a in changing for m, digest in a.fingerprints.items()}
     running = dict(await agent.ask(Atom("digests"), [Atom(m) for m in planned]))
     loaded = {m: digest.hex() for m, digest in running.items() if isinstance(digest, bytes)}
     other = [*other_code(base, planned, loaded)]
     if other:
-        message = f"the node runs other code of {shortened(other)} than the plan's base {base}"
-        raise Refused([Diagnostic("stale_base", message, hint="plan against what the node was started from")])
+        runs = [f"{a.name} {versions[a.name]}" for a in changing if a.name in versions]
+        raise await _stale(agent, base, f"other code of {shortened(other)}", runs)
+
+
+async def _stale(agent: Agent, base: Release, what: str, running: Sequence[str]) -> Refused:
+    release = " ".join(await booted(agent.bridge))
+    message = f"the node runs {what} than the plan's base {base}: it booted {release}, and runs {shortened(running)}"
+    return Refused([Diagnostic("stale_base", message, hint=_FROM_WHAT_RUNS)])
 
 
 async def ready(
