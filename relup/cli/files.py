@@ -90,7 +90,7 @@ def findings(paths: Sequence[str | Path], libraries: Sequence[str | Path] = ()) 
 
 def _of_release(release: Release) -> Iterator[Diagnostic]:
     for application in release.applications:
-        yield from application.faults
+        yield from (*application.faults, *application.missing)
         if application.appup:
             yield from check_appup(application.appup)
 

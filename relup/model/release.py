@@ -37,6 +37,8 @@ class Application:
     location: Location | None = field(default=None, compare=False, repr=False)
     faults: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
     """What is wrong with its appup (BEAM only), which stops nobody who does not need it; a plan does not carry it."""
+    missing: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+    """Which of its modules have no file (BEAM only): that stops only who loads it. A plan does not carry it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from relup.planner.collection import uncollected
 from relup.planner.coverage import check_coverage, check_unversioned, notes
 from relup.planner.emulator import check_emulator, check_restart, is_before_r15, restarting_last
 from relup.planner.extensions import check_extensions
-from relup.planner.legs import Leg, check_appups, choose, lacking, lacking_down, leg
+from relup.planner.legs import Leg, check_appups, check_files, choose, lacking, lacking_down, leg
 from relup.planner.lint import check_way
 from relup.planner.migrations import check_migrations
 from relup.planner.names import check_names
@@ -77,6 +77,7 @@ def planned(
         *check_emulator(base, goal),
         *(d for taken in legs if taken.direction == "up" for d in check_restart(older, taken.instructions())),
         *check_extensions(base, goal),
+        *check_files(base, goal),
         *check_appups(newer, older),
         *lacking(way, newer, older),
         *(() if chosen else lacking_down(base, goal)),

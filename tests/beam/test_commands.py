@@ -119,6 +119,27 @@ def test_a_saved_plan_is_refused_whose_base_is_of_other_versions_or_other_code_t
         assert left_behind(node) == before
 
 
+def test_a_module_without_a_file_is_told_where_it_is_listed_before_anything_is_shown(
+    commands: Commands, beam: Beam, tmp_path: Path
+) -> None:
+    goal = copy_release(beam.depot["2"], tmp_path / "goal", "depot")
+    (ebin,) = goal.glob("lib/depot-2/ebin")
+    (ebin / "depot_price.beam").unlink()
+    lines = (ebin / "depot.app").read_text().splitlines()
+    (place,) = ((n, line.index("depot_price")) for n, line in enumerate(lines) if "depot_price" in line)
+    said = f"{ebin / 'depot.app'}:{place[0] + 1}:{place[1] + 1}: the module 'depot_price' of depot 2 has no .beam file"
+    assert said in commands.run("check", goal, exit_code=3).stdout
+    assert said in commands.run("plan", beam.depot["1"], goal, exit_code=3).stderr
+    with beam.depot_node(interval=3_600_000) as node:
+        applied = commands.run("apply", node.name, goal, "--yes", exit_code=3)
+        assert said in applied.stderr
+        assert "[missing_beam]" in applied.stderr
+        assert applied.stdout == ""
+    for file in ebin.glob("*.beam"):
+        file.unlink()
+    commands.run("check", goal)  # what is not built yet is looked at as well
+
+
 def test_the_nodes_that_run_here_are_named_to_who_names_none_of_them(commands: Commands, beam: Beam) -> None:
     with beam.depot_node(interval=3_600_000) as node:
         assert node.name in commands.run("status").stdout.splitlines()

@@ -7,7 +7,7 @@ Nothing is run: no emulator is needed to read a release.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -78,7 +78,19 @@ def _application(line: Line, app: AppFile, known: Needs, problems: list[Diagnost
         appup=next((a for a in shipped if isinstance(a, Appup)), None),
         location=line.location,
         faults=tuple(f for f in shipped if isinstance(f, Diagnostic)),
+        missing=tuple(_missing(line, app, prints)),
     )
+
+
+def _missing(line: Line, app: AppFile, there: Collection[str]) -> Iterator[Diagnostic]:
+    """Yield the modules without a file; where there is none at all, the application is not built yet."""
+    ebin = app.path.parent
+    if any(ebin.glob("*.beam")):
+        for name, location in app.modules:
+            if name not in there:
+                message = f"the module {name!r} of {line.name} {line.vsn} has no .beam file in {ebin}"
+                hint = "build the release again, or take it out of the modules"
+                yield Diagnostic("missing_beam", message, location, hint=hint)
 
 
 # ── finding ────────────────────────────────────────────────────────────────────────────────────────────
