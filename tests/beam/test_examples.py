@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,23 @@ def test_the_mix_releases_have_one_plan_whichever_language_their_appup_is_in(bea
 
 def test_the_mix_releases_hold(commands: Commands, beam: Beam) -> None:
     commands.run("check", *beam.anemone.values())
+
+
+def exit_codes(readme: Path) -> list[tuple[list[str], int]]:
+    """Return the options and the exit code of each `relup apply` of which a README says how it fails."""
+    found = re.findall(r"relup apply \$NODE \S+/3 (.*?) +#.* exit code (\d)", readme.read_text())
+    return [(options.split(), int(code)) for options, code in found]
+
+
+@pytest.mark.parametrize("example", ["anemone", "erl"])
+def test_release_3_fails_as_the_readme_says(commands: Commands, beam: Beam, example: str) -> None:
+    rehearsing = replace(commands, rehearses=True)
+    wanted = exit_codes(ANEMONE.parent / example / "README.md")
+    assert [code for _, code in wanted] == [4, 5]
+    with beam.anemone_node("2") if example == "anemone" else beam.depot_node() as node:
+        releases = beam.anemone if example == "anemone" else beam.depot
+        for options, code in wanted:
+            rehearsing.run("apply", node.name, releases["3"], *options, exit_code=code)
 
 
 def test_the_steps_of_the_tutorial_by_hand(beam: Beam) -> None:
