@@ -10,7 +10,7 @@ import click
 
 from relup.cli.output import Output
 from relup.cli.reach import base, connect, home_of
-from relup.diagnostics import Refused
+from relup.diagnostics import RelupError
 from relup.model.naming import shortened
 from relup.report.text import history_lines, status_lines
 from relup.targets.beam.running import running_names
@@ -60,12 +60,12 @@ def _lingering(found: Sequence[str]) -> Iterator[str]:
 
 
 def history(output: Output, node: str) -> int:
-    """Show what was done, also on a node that does not run any more."""
+    """Show what was done, also on a node that does not run any more, so that nobody knows its cookie."""
     home = home_of(node)
     try:
         with connect(node) as client:
             entries = client.ask("history")
-    except Refused:
+    except RelupError:
         if not (entries := home.history()):
             raise
     output.result(entries, history_lines(entries))

@@ -58,9 +58,11 @@ def _runs_on_beam(node: str) -> bool:
 
 
 def home_of(node: str) -> Home:
-    """Return the folder in which is kept what was done on a node."""
+    """Return the folder in which is kept what was done on a node; who names it with its host has said which."""
     from relup.targets.beam.standing import beam_home, beam_home_of
 
+    if "@" in node and "/" not in node:
+        return beam_home(base(), node)
     if is_beam(node):
         return beam_home(base(), _where(node).node)
     home = Home(base(), node)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.beam.asking import GONE, LOADED
@@ -199,13 +200,20 @@ def test_expressions_are_evaluated_in_the_language_of_the_node(commands: Command
         assert "syntax error" in commands.run("rpc", node.name, "foo(", exit_code=3).stderr
 
 
-def test_a_node_is_stopped_and_its_history_stays(commands: Commands, beam: Beam) -> None:
+def test_a_node_is_stopped_and_its_history_stays(
+    commands: Commands, beam: Beam, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with beam.anemone_node(interval=100) as node:
         commands.run("apply", node.name, beam.anemone["2"], "--yes")
         told = commands.run("history", node.name).stdout
         assert "0.1.0 → 0.2.0: done" in told
         assert f"stopped (pid {node.pid})" in commands.run("stop", node.name).stdout
-    assert commands.run("history", node.name.partition("@")[0]).stdout == told
+    monkeypatch.setenv("HOME", str(tmp_path))  # where no cookie lies
+    for known in ("RELUP_COOKIE", "RELEASE_COOKIE"):
+        monkeypatch.delenv(known, raising=False)
+    for name in (node.name, node.name.partition("@")[0]):
+        assert commands.run("history", name).stdout == told
+    assert "[no_cookie]" in commands.run("history", f"other_{node.name}", exit_code=3).stderr
 
 
 def test_what_is_wrong_is_one_line_and_an_exit_code(commands: Commands, beam: Beam, tmp_path: Path) -> None:
