@@ -35,8 +35,8 @@ Say: TypeAlias = Callable[[Any], None]
 """Tells the parent something, as JSON."""
 Work: TypeAlias = "Callable[[Say, Place], Coroutine[Any, Any, None]]"
 
-BROKEN = 99
-"""The exit code of a child that did not come to begin its work."""
+BROKEN, NO_MEMORY = 99, 98
+"""Exit codes of a child that could not do what relup itself does there; it is at its own work then."""
 LOOK = 0.05
 """Seconds between two looks at whether the child gets on."""
 AT_OWN_WORK = 60.0
@@ -45,7 +45,7 @@ LAST_WORDS = 0.3
 """Seconds for a child that hangs to say where."""
 MOST_SAID = 8 << 20
 """Bytes that a child may say."""
-ENDED_BY_OTHERS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGABRT})
+ENDED_BY_OTHERS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 """Signals that say nothing about the work: somebody sent them, or there was no memory left."""
 
 
@@ -249,8 +249,12 @@ def _be_the_child(work: Work, place: Place, says: int, stacks: int, parent: int)
         try:
             loop.run_until_complete(work(partial(_say, says), place))
             code = 0
+        except MemoryError:
+            code = NO_MEMORY
         except BaseException:
             _say(says, {"broken": traceback.format_exc()})
+        finally:
+            place.be()
     except BaseException:
         with suppress(BaseException):
             os.write(stacks, traceback.format_exc().encode())

@@ -14,7 +14,7 @@ from relup.diagnostics import Diagnostic, in_words
 from relup.executor.rehearsal import Failure, Rehearsal, verdict_of
 from relup.model.windows import Segment
 from relup.targets.python import forked
-from relup.targets.python.cut_off import shared_memory
+from relup.targets.python.cut_off import MORE_MEMORY, shared_memory
 from relup.targets.python.forked import Ended, Place, Say
 from relup.targets.python.outcomes import module_from_data
 from relup.targets.python.trial import Script, Trial
@@ -65,12 +65,14 @@ def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended, *, sha
     process = next((p for p in script.node.processes.values() if p.pid == ended.at), None)
     what, place = (begun[-1].message, begun[-1].location) if begun else ("the rehearsal", None)
     what += f" in {process.label}" if process else ""
-    unfit = ""
+    unfit, own = "", ended.at == Place.OWN_WORK
     if broken := next((v for k, v in said if k == "broken"), ""):
         unfit = "the rehearsal broke"
-    elif ended.status == forked.BROKEN:
-        unfit = "the copy could not be cut off from the node"
-    elif ended.hung and ended.at == Place.OWN_WORK:
+    elif own and ended.status == forked.NO_MEMORY:
+        unfit = f"the rehearsal itself takes more than {MORE_MEMORY >> 20} MB beside what the node has"
+    elif own and ended.status == forked.BROKEN:
+        unfit = "the copy could not say how it went" if begun else "the copy could not be cut off from the node"
+    elif ended.hung and own:
         unfit = "the rehearsal takes too long, or says too much"
     elif ended.hung:
         unfit = f"does not come back in a copy of the node, where no other thread is{_innermost(ended.stack)}"
