@@ -29,6 +29,40 @@ ENDS: Mapping[str, Case] = {
     ),
 }
 
+OUTSIDE: Mapping[str, str] = {
+    "pidfd_send_signal": "signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0)",
+    "signal.pidfd_send_signal": "lib.send_signal(os.pidfd_open(os.getppid()), 0)",
+    "syslog.syslog": "syslog.syslog('from the copy')",
+    "syslog.openlog": "syslog.openlog('copy', syslog.LOG_NDELAY)",
+    "resource.prlimit": "a = os.getppid(), resource.RLIMIT_CORE\nresource.prlimit(*a, resource.prlimit(*a))",
+    "resource.setrlimit": "resource.setrlimit(resource.RLIMIT_CORE, resource.getrlimit(resource.RLIMIT_CORE))",
+    "os.setpriority": "a = os.PRIO_PROCESS, os.getppid()\nos.setpriority(*a, os.getpriority(*a))",
+    "sched_setaffinity": "os.sched_setaffinity(os.getppid(), os.sched_getaffinity(os.getppid()))",
+    "sched_setparam": "os.sched_setparam(os.getppid(), os.sched_param(0))",
+    "sched_setscheduler": "os.sched_setscheduler(os.getppid(), os.SCHED_OTHER, os.sched_param(0))",
+    "os.mkfifo": "import posix\nposix.mkfifo(PLACE)",
+    "socket.gethostbyaddr": "socket.gethostbyaddr('127.0.0.1')",
+    "socket.getnameinfo": "socket.getnameinfo(('127.0.0.1', 9), 0)",
+    "socket.sethostname": "socket.sethostname(socket.gethostname())",
+    "socket.getaddrinfo": "socket.getaddrinfo('localhost', 9)",
+    "socket.gethostbyname": "socket.gethostbyname_ex('localhost')",
+    "os.posix_spawn": "os.posix_spawnp('true', ['true'], {})",
+    "os.setxattr": "os.setxattr('/', 'user.copy', b'')",
+    "fcntl.flock": "fcntl.flock(os.open('/', os.O_RDONLY), fcntl.LOCK_SH)",
+    "fcntl.lockf": "fcntl.lockf(os.open('/etc/passwd', os.O_RDONLY), fcntl.LOCK_SH)",
+}
+"""Code that does something outside, by what it is called when it is refused."""
+BY_NAME = "\nimport fcntl, resource, syslog\nfrom signal import pidfd_send_signal as send_signal\n"
+IN_A_THREAD = """
+    def remove():
+        try: os.unlink(PLACE)
+        except OSError: pass
+    thread = threading.Thread(target=remove)
+    thread.start()
+    thread.join()
+    return state
+"""
+
 
 def check(tmp_path: Path, cases: Mapping[str, Case]) -> None:
     """Rehearse all on one node, which stays what it was."""
@@ -37,7 +71,10 @@ def check(tmp_path: Path, cases: Mapping[str, Case]) -> None:
         async with running(tmp_path) as service:
             before, descriptors = await states(service), open_files()
             for number, (name, case) in enumerate(cases.items()):
-                outcome = await apply(service, goal_of(case, tmp_path / f"goal {number}", tmp_path / "kept"))
+                goal = goal_of(case, tmp_path / f"goal {number}", tmp_path / "kept")
+                with (goal / "shop" / "lib.py").open("a") as lib:
+                    lib.write(BY_NAME)
+                outcome = await apply(service, goal)
                 assert list(wrong(case, outcome)) == [], name
                 assert (await states(service), open_files()) == (before, descriptors), name
 
@@ -46,3 +83,15 @@ def check(tmp_path: Path, cases: Mapping[str, Case]) -> None:
 
 def test_who_ends_the_copy_is_told_from_what_relup_cannot_do_there(tmp_path: Path) -> None:
     check(tmp_path, ENDS)
+
+
+def test_what_reaches_the_outside_is_refused_by_whatever_name_it_is_called(tmp_path: Path) -> None:
+    imports = "from shop.lib import fcntl, resource, syslog\n"
+    check(tmp_path, {name: unfit(f"{imports}{body}\nreturn state", name) for name, body in OUTSIDE.items()})
+    assert not (tmp_path / "kept").exists()
+
+
+def test_what_a_thread_tries_is_noted_for_whoever_is_being_tried(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("kept")
+    check(tmp_path, {"removes": Case(IN_A_THREAD, "ok", "effect_refused", "outside: os.remove")})
+    assert (tmp_path / "kept").read_text() == "kept"

@@ -17,11 +17,12 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
+from types import BuiltinFunctionType
 from typing import Any, NoReturn
 
 MORE_MEMORY = 1 << 30
@@ -38,6 +39,11 @@ _EFFECTS = frozenset(
         "socket.sendmsg",
         "socket.getaddrinfo",
         "socket.gethostbyname",
+        "socket.gethostbyaddr",
+        "socket.getnameinfo",
+        "socket.sethostname",
+        "syslog.openlog",
+        "syslog.syslog",
         "subprocess.Popen",
         "os.system",
         "os.exec",
@@ -48,6 +54,10 @@ _EFFECTS = frozenset(
         "os.kill",
         "os.killpg",
         "signal.pthread_kill",
+        "sys.remote_exec",
+        "resource.setrlimit",
+        "fcntl.flock",
+        "fcntl.lockf",
         "os.remove",
         "os.rename",
         "os.mkdir",
@@ -62,24 +72,49 @@ _EFFECTS = frozenset(
         "os.removexattr",
         "shutil.rmtree",
         "shutil.move",
-        "sqlite3.connect",
         "urllib.Request",
     }
 )
-_UNHEARD = {"_posixshmem": ("shm_open", "shm_unlink"), "_posixsubprocess": ("fork_exec",), "os": ("mkfifo", "mknod")}
+_UNHEARD = {
+    "_posixshmem": ("shm_open", "shm_unlink"),
+    "_posixsubprocess": ("fork_exec",),
+    "signal": ("pidfd_send_signal",),
+    "os": ("mkfifo", "mknod", "setpriority", "sched_setaffinity", "sched_setparam", "sched_setscheduler"),
+    "_dbm": ("open",),
+    "_gdbm": ("open",),
+}
 """Functions with an effect outside of which no hook is told."""
 
-effects: ContextVar[list[str]] = ContextVar("relup_effects")
-"""What was tried that cannot be done in a copy, in words: by whoever has the list, and by the tasks that it began."""
+
+class Effects:
+    """What was tried that cannot be done in a copy, in words.
+
+    It is noted for whoever listened when it was begun, also in tasks. A thread does not know by whom it was begun, so
+    what is tried there is noted for whoever listens now.
+    """
+
+    def __init__(self) -> None:
+        """Nobody listens yet."""
+        self._own: ContextVar[list[str]] = ContextVar("relup_effects")
+        self._now: list[str] = []
+
+    def listen(self) -> list[str]:
+        """Return where it is noted from here on."""
+        self._now = []
+        self._own.set(self._now)
+        return self._now
+
+    def note(self, what: str) -> None:
+        """Note what cannot be done here."""
+        self._own.get(self._now).append(what)
+
+
+effects = Effects()
+"""Those of this process, which has some only where it is a copy."""
 
 
 class Effect(OSError):
     """Refused in the child: it would have changed something outside."""
-
-
-def refused(what: str) -> None:
-    """Note what cannot be done here."""
-    effects.get([]).append(what)
 
 
 def cut_off(place: mmap.mmap, says: int, stacks: int, parent: int) -> None:
@@ -138,18 +173,41 @@ def refuse_effects() -> None:
     """Refuse what would change something outside, from here on."""
 
     def refuse(what: str) -> NoReturn:
-        refused(f"it would have done something outside: {what}")
+        effects.note(f"it would have done something outside: {what}")
         raise Effect(f"{what} is not done in a rehearsal")
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if (event == "open" and _writes(arguments)) or (event in _EFFECTS and arguments[:1] != (":memory:",)):
+        if _has_effect(event, arguments):
             refuse(f"{event}({', '.join(repr(a)[:80] for a in arguments[:2])})")
 
-    for module, functions in _UNHEARD.items():
-        for function in functions:
-            with suppress(ImportError):
-                setattr(import_module(module), function, lambda *_, f=f"{module}.{function}", **__: refuse(f))
+    _exchange_unheard(refuse)
     sys.addaudithook(hook)
+
+
+def _exchange_unheard(refuse: Callable[[str], NoReturn]) -> None:
+    """Give all modules that have one of these functions, by whatever name, one that refuses."""
+    instead: dict[Any, Any] = {}
+    for module, names in _UNHEARD.items():
+        for name in names:
+            with suppress(ImportError, AttributeError):
+                instead[getattr(import_module(module), name)] = lambda *_, f=f"{module}.{name}", **__: refuse(f)
+    gc.unfreeze()  # what is frozen is not looked at
+    for holder in gc.get_referrers(*instead):
+        if type(holder) is dict and "__name__" in holder:
+            found = [(n, v) for n, v in holder.items() if type(v) is BuiltinFunctionType and v in instead]
+            holder.update((n, instead[v]) for n, v in found)
+
+
+def _has_effect(event: str, arguments: tuple[Any, ...]) -> bool:
+    match event:
+        case "open":
+            return _writes(arguments)
+        case "sqlite3.connect":
+            return arguments[:1] != (":memory:",)
+        case "resource.prlimit":
+            return arguments[2] is not None
+        case _:
+            return event in _EFFECTS
 
 
 def _writes(arguments: tuple[Any, ...]) -> bool:

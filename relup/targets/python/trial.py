@@ -31,7 +31,7 @@ from relup.runtime import Down, Node, NoReply, Process, Reply, Stop
 from relup.runtime.context import inside
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
-from relup.targets.python.cut_off import effects, refused
+from relup.targets.python.cut_off import effects
 from relup.targets.python.differing import Beyond, Then, differences
 from relup.targets.python.excuses import Unanswered, excuse
 from relup.targets.python.failing import changed_not, no_state
@@ -115,7 +115,7 @@ class Trial:
 
     async def _unanswered(self, server: Any, *_: Any, **__: Any) -> NoReturn:
         who = f"it asks {server!r} for an answer"
-        refused(who)
+        effects.note(who)
         raise Unanswered(who)
 
     async def _at_once(self, server: Any, action: Callable[[Process], Any], *_: Any, **__: Any) -> Any:
@@ -343,9 +343,7 @@ class Trial:
 
 def _listening() -> list[str]:
     """Return where it will be noted, from here on, what code of the program tries that cannot be done here."""
-    tried: list[str] = []
-    effects.set(tried)
-    return tried
+    return effects.listen()
 
 
 def _changed(process: Process, part: ModuleChange, old_vsn: Any, extra: Any) -> Tried:
