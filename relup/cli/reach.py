@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from relup.diagnostics import RelupError
 from relup.targets.python import client as python
 from relup.targets.python.home import Home, base_folder
 
@@ -81,6 +82,17 @@ def connect(node: str) -> Iterator[Client]:
     given = _option("base")
     with beam_client(_where(node), base(), Path(given) if given else None) as beam:
         yield beam
+
+
+def withdraw(node: str) -> bool:
+    """End the upgrade that this process asked a node for, unless it has begun; say whether nothing was touched.
+
+    One of a BEAM node is carried out by this process itself.
+    """
+    if not is_beam(node):
+        with suppress(RelupError), python.connect(base(), node) as client:
+            return bool(client.ask("withdraw"))
+    return False
 
 
 def _where(node: str) -> Where:

@@ -17,7 +17,7 @@ from relup.cli.adopt import adopted
 from relup.cli.known import known_releases
 from relup.cli.live import unpacked
 from relup.cli.output import Output
-from relup.cli.reach import connect, home_of
+from relup.cli.reach import connect, home_of, withdraw
 from relup.diagnostics import Diagnostic, InvalidInput, Location, Refused, errors
 from relup.document import read_document, read_release
 from relup.document.route import route_to_data
@@ -237,11 +237,14 @@ def _carry_out(output: Output, client: Client, request: Request, route: Route, n
 
 @contextmanager
 def _interruptible(node: str) -> Iterator[None]:
-    """Say, when the user interrupts, that the node does not stop for that."""
+    """Stop the upgrade when the user interrupts; once the node was touched, say that it does not stop for that."""
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"the node ends the upgrade by itself: `relup history {node}` tells how", err=True)
+        said = f"the node ends the upgrade by itself: `relup history {node}` tells how"
+        if withdraw(node):
+            said = "the upgrade was stopped, with nothing touched"
+        click.echo(said, err=True)
         raise
 
 

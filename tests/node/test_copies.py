@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGINT
+from subprocess import PIPE, Popen
 
-from tests.node.test_rehearsal import Case, apply, goal_of, open_files, running, states, wrong
+from tests.node.test_rehearsal import OK, Case, apply, goal_of, open_files, release, running, states, wrong
+from tests.support import PATIENCE, Commands
 
 
 def unfit(body: str, says: str) -> Case:
@@ -83,6 +87,24 @@ def check(tmp_path: Path, cases: Mapping[str, Case]) -> None:
 
 def test_who_ends_the_copy_is_told_from_what_relup_cannot_do_there(tmp_path: Path) -> None:
     check(tmp_path, ENDS)
+
+
+def test_ctrl_c_while_the_copy_works_stops_the_upgrade_with_nothing_touched(tmp_path: Path) -> None:
+    commands = Commands(tmp_path / "home", rehearses=True)
+    endless = release(tmp_path / "2", "2", "while True: pass")
+    with commands.node(release(tmp_path / "1", "1"), "--name", "shop") as node:
+        argv = commands.argv("apply", "shop", endless, "--yes", "--code-change-timeout", "25")
+        with Popen(argv, env=commands.environ, stdout=PIPE, stderr=PIPE, text=True) as command:
+            copies = Path(f"/proc/{node.pid}/task/{node.pid}/children")
+            while not copies.read_text():
+                assert command.poll() is None
+            command.send_signal(SIGINT)
+            said = command.communicate(timeout=PATIENCE)[1]
+        assert (command.returncode, "stopped, with nothing touched" in said) == (130, True), said
+        assert not copies.read_text()
+        assert json.loads(commands.run("history", "shop", "--json").stdout)[-1]["because"] == ["interrupted"]
+        well = release(tmp_path / "3", "2", OK)
+        assert "went well" in commands.run("apply", "shop", well, "--yes").stdout
 
 
 def test_what_reaches_the_outside_is_refused_by_whatever_name_it_is_called(tmp_path: Path) -> None:

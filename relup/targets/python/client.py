@@ -24,7 +24,7 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 SILENCE = 60.0
 """Seconds without an answer after which a node counts as silent, when it is only looked at."""
-_LOOKS = frozenset({"status", "history", "shapes"})
+_PATIENCE = {"status": SILENCE, "history": SILENCE, "shapes": SILENCE, "withdraw": 5.0}
 
 
 class Client:
@@ -47,11 +47,11 @@ class Client:
             message = f"this plan has {len(line):,} bytes, and a node takes up to {LIMIT:,}"
             raise InvalidInput([Diagnostic("plan_too_large", message, hint="apply a route hop by hop")])
         try:
-            self._connection.settimeout(SILENCE if op in _LOOKS else None)
+            self._connection.settimeout(_PATIENCE.get(op))
             self._connection.sendall(line)
             return self._answer(on_event)
         except TimeoutError as error:
-            message = f"node {self.name!r} has said nothing for {SILENCE:g} s: none of its threads gets to run"
+            message = f"node {self.name!r} has said nothing for {_PATIENCE[op]:g} s: none of its threads gets to run"
             hint = "code of C that keeps the interpreter's lock does that; `py-spy dump` or gdb show which"
             raise Refused([Diagnostic("silent_node", message, hint=hint)]) from error
         except (OSError, ValueError) as error:

@@ -2,7 +2,8 @@
 
 The folder's mode keeps strangers out, and the kernel's word on who is at the other end is asked as well: only
 the node's own user and root are answered. An upgrade, once begun, belongs to the node: it ends the same way
-whether its client reads on, hangs up, or dies.
+whether its client reads on, hangs up, or dies. Before the first process is touched whoever asked for it may withdraw
+it; to hang up is not to say that.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Control:
         self._server: asyncio.Server | None = None
         self._guests = Guests()
         self._stand_in = StandIn(handler, home)
-        self._upgrades: set[asyncio.Task[Any]] = set()
+        self._upgrades: dict[asyncio.Task[Any], str] = {}
 
     async def open(self) -> None:
         """Begin to listen. A socket that a dead node left is replaced."""
@@ -69,7 +70,7 @@ class Control:
             self._server.close()
         await self._handler.finish()
         if self._upgrades:
-            await asyncio.wait(self._upgrades)
+            await asyncio.wait([*self._upgrades])
         for task in self._guests.tasks.keys() - self._guests.answering:
             task.cancel()
         if self._guests.tasks:
@@ -142,6 +143,8 @@ class Control:
             case {"op": "apply", "plan": dict(plan), "options": dict(options)}:
                 chosen = _Options.read(options, request.get("number"))
                 return await asyncio.shield(self._begin(route_from_data(plan), chosen, owner, send))
+            case {"op": "withdraw"}:
+                return await self._withdraw(owner)
             case {"op": "confirm"}:
                 number = _number(request.get("number"))
                 self._handler.refuse_late(number, self._handler.records.number)
@@ -158,9 +161,20 @@ class Control:
     def _begin(self, route: Route, options: _Options, owner: str, send: Send) -> asyncio.Task[Any]:
         """Start an upgrade as a task of its own, so that it outlives this conversation."""
         task = asyncio.get_running_loop().create_task(self._apply(route, options, owner, send), name="relup upgrade")
-        self._upgrades.add(task)
-        task.add_done_callback(self._upgrades.discard)
+        self._upgrades[task] = owner
+        task.add_done_callback(self._upgrades.pop)
         return task
+
+    async def _withdraw(self, owner: str) -> bool:
+        """End what a client asked for, unless it has begun; say whether it is ended, with nothing touched."""
+        own = [task for task, who in self._upgrades.items() if who == owner]
+        if not own or self._handler.has_begun(owner):
+            return False
+        before = self._handler.number
+        for task in own:
+            task.cancel()
+        await asyncio.wait(own)
+        return before == self._handler.number
 
     async def _apply(self, route: Route, options: _Options, owner: str, send: Send) -> dict[str, Any]:
         def emit(event: Event) -> None:

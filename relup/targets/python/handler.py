@@ -131,6 +131,10 @@ class ReleaseHandler:
         """Who is upgrading the node now."""
         return self._owner
 
+    def has_begun(self, owner: str) -> bool:
+        """Say whether *owner* upgrades the node, and has touched it."""
+        return self._owner == owner and self.number == self._taken
+
     def refuse_busy(self) -> None:
         """Raise `Busy` naming who is upgrading the node: what runs now may not run a moment later."""
         if self._finished:
@@ -188,7 +192,8 @@ class ReleaseHandler:
         except RelupError:
             raise
         except asyncio.CancelledError:
-            stopped = Diagnostic("interrupted", "the upgrade was interrupted: the node is about to stop")
+            why = "the node is about to stop" if self._finished else "who asked for it has stopped it"
+            stopped = Diagnostic("interrupted", f"the upgrade was interrupted: {why}")
             (outcome,) = ended or [Outcome("rolled_back", route.base.vsn, route.goal.vsn)]
             outcome = replace(outcome, diagnostics=(stopped, *outcome.diagnostics))
             if not self._finished:
