@@ -182,7 +182,7 @@ class Trial:
         """Exchange the code of a window, for which functions of the program may migrate instances."""
         if window.code:
             self._begin(way, f"the exchange of {shortened(window.modules())}", window.code[0].location)
-        tried = _listening()
+        tried = effects.listen()
         self.place.be(Place.CALL, self.script.call_limit(inside=True))
         try:
             await exchange(window)
@@ -199,7 +199,7 @@ class Trial:
         match step:
             case Apply(Call(module) as call) | Verify(Call(module) as call) if module not in OTP_MODULES:
                 self._begin(way, describe(step), step.location)
-                tried = _listening()
+                tried = effects.listen()
                 self.place.be(Place.CALL, limit)
                 error, answer = await _tried(called(call), limit)
                 self.place.be()
@@ -252,7 +252,7 @@ class Trial:
         tally, extra, remember = Tally(), deepcopy(part.extra), self.script.memory.remember
         shared = extra.__class__ not in (dict, list)
         self.modules |= dict.fromkeys(members, part.module)
-        be, before, tried = self.place.be, self.before, _listening()
+        be, before, tried = self.place.be, self.before, effects.listen()
         for number, process in enumerate(members):
             state = process.state
             snapshot: Snapshot = ()
@@ -283,7 +283,7 @@ class Trial:
                     self._failure(wrong, error, tried)
             if tried:
                 tally.refused += len(tried)
-                tried = _listening()
+                tried = effects.listen()
         return tally
 
     def _failure(self, diagnostic: Diagnostic, error: BaseException | None, tried: Sequence[str]) -> None:
@@ -339,11 +339,6 @@ class Trial:
 
     def _note(self, code: str, message: str) -> None:
         self.say({"note": diagnostic_to_data(Diagnostic(code, message, severity="note"))})
-
-
-def _listening() -> list[str]:
-    """Return where it will be noted, from here on, what code of the program tries that cannot be done here."""
-    return effects.listen()
 
 
 def _changed(process: Process, part: ModuleChange, old_vsn: Any, extra: Any) -> Tried:
