@@ -40,6 +40,7 @@ OUTSIDE: Mapping[str, str] = {
     "syslog.openlog": "syslog.openlog('copy', syslog.LOG_NDELAY)",
     "resource.prlimit": "a = os.getppid(), resource.RLIMIT_CORE\nresource.prlimit(*a, resource.prlimit(*a))",
     "resource.setrlimit": "resource.setrlimit(resource.RLIMIT_CORE, resource.getrlimit(resource.RLIMIT_CORE))",
+    "os.nice": "os.nice(0)",
     "os.setpriority": "a = os.PRIO_PROCESS, os.getppid()\nos.setpriority(*a, os.getpriority(*a))",
     "sched_setaffinity": "os.sched_setaffinity(os.getppid(), os.sched_getaffinity(os.getppid()))",
     "sched_setparam": "os.sched_setparam(os.getppid(), os.sched_param(0))",

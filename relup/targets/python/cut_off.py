@@ -79,7 +79,7 @@ _UNHEARD = {
     "_posixshmem": ("shm_open", "shm_unlink"),
     "_posixsubprocess": ("fork_exec",),
     "signal": ("pidfd_send_signal",),
-    "os": ("mkfifo", "mknod", "setpriority", "sched_setaffinity", "sched_setparam", "sched_setscheduler"),
+    "os": ("mkfifo", "mknod", "nice", "setpriority", "sched_setaffinity", "sched_setparam", "sched_setscheduler"),
     "_dbm": ("open",),
     "_gdbm": ("open",),
 }
