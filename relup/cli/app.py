@@ -255,7 +255,7 @@ def start(release: str, name: str | None, as_given: bool) -> None:
 def status(node: str | None, as_json: bool) -> None:
     """Show a node: release, processes, versions, drift.
 
-    Without NODE, name those that run: of Python this user's, of BEAM all on this machine."""
+    Without NODE, name the nodes of this user that run."""
     from relup.cli.live import status as work
 
     finish(as_json, lambda output: work(output, node))

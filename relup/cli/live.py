@@ -27,10 +27,10 @@ def unpacked() -> Path:
 
 
 def status(output: Output, node: str | None) -> int:
-    """Show one node, or name all of this user's, and those of BEAM that are seen on this machine."""
+    """Show one node, or name all of this user's."""
     if node is None:
         names = [*node_names(base()), *running_names()]
-        output.result(names, names or [f"no Python node of this user runs ({base()})"])
+        output.result(names, names or [f"no node of this user runs ({base()})"])
         return 0
     with connect(node) as client:
         found = client.ask("status")

@@ -14,6 +14,10 @@ outside of its state; that says nothing about the upgrade itself."""
 Way: TypeAlias = Literal["there", "back"]
 
 
+WORTH_SPARING = 10_000
+"""Mutable parts of states that are written down in some 20 ms."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What became of the state of one process."""
@@ -47,6 +51,8 @@ class ModuleRehearsal:
     types: tuple[str, ...]
     """What the new states are."""
     samples: tuple[Sample, ...] = ()
+    containers: int = 0
+    """How many mutable parts the states have that were changed: what a rollback may have to put back."""
     same: int | None = None
     """How many of the states were, after the way there and back, what they had been; None where that is not known."""
 
@@ -100,8 +106,14 @@ class Rehearsal:
 
     @property
     def unspoilt(self) -> frozenset[str]:
-        """The modules whose `code_change` was seen to change nothing in place of what it is given on the way there."""
+        """The modules whose `code_change` was seen to change nothing in place of what it is given on the way there.
+
+        Code may see that it runs in a copy, and do something else there. So only what takes its time to be written
+        down is spared for that.
+        """
         if self.verdict != "ok" or any(n.code == "effect_refused" for n in self.notes):
             return frozenset()
         there = [m for m in self.modules if m.way == "there"]
-        return frozenset(m.module for m in there) - {m.module for m in there if m.mutates}
+        return frozenset(m.module for m in there) - {
+            m.module for m in there if m.mutates or m.containers < WORTH_SPARING
+        }

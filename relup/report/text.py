@@ -27,7 +27,7 @@ VERDICTS = {
 
 _MANY = 20
 """How many modules may be loaded in a row, a line for each."""
-LOSSES = ("migrated_down", "state_lost", "died_in_window")
+LOSSES = ("migrated_down", "state_lost", "died_in_window", "not_written_down")
 """What keeps a rolled back upgrade from having put every state back."""
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGINT
 from subprocess import PIPE, Popen
 
+from relup.executor.rehearsal import WORTH_SPARING
+from relup.report.text import outcome_lines
 from tests.node.test_rehearsal import OK, Case, apply, goal_of, open_files, release, running, states, wrong
 from tests.support import PATIENCE, Commands
 
@@ -67,6 +71,24 @@ IN_A_THREAD = """
     thread.join()
     return state
 """
+DESCRIPTOR = """
+    if state["extra"] is None:
+        return state
+    try: os.write(state["extra"], b"x")
+    except OSError: return dict(state)
+"""
+THREAD = """
+    if state["extra"] is None or not state["extra"].is_alive():
+        return state
+"""
+MEMORY = """
+    try: bytearray(1200 << 20)
+    except MemoryError: return dict(state)
+"""
+CHANGED = """
+    state["rows"].append(99)
+    raise ValueError("in the window alone")
+"""
 
 
 def check(tmp_path: Path, cases: Mapping[str, Case]) -> None:
@@ -112,6 +134,52 @@ def test_what_reaches_the_outside_is_refused_by_whatever_name_it_is_called(tmp_p
     imports = "from shop.lib import fcntl, resource, syslog\n"
     check(tmp_path, {name: unfit(f"{imports}{body}\nreturn state", name) for name, body in OUTSIDE.items()})
     assert not (tmp_path / "kept").exists()
+
+
+def test_what_was_changed_in_place_is_put_back_also_where_the_copy_took_another_branch(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        read, write = os.pipe()
+        done = threading.Event()
+        thread = threading.Thread(target=done.wait, daemon=True)
+        thread.start()
+        async with running(tmp_path) as service:
+            for number, (holds, body) in enumerate({write: DESCRIPTOR, thread: THREAD, "": MEMORY}.items()):
+                await service.node.call("w1", holds)
+                before = await states(service)
+                goal = release(tmp_path / f"goal {number}", "2", body + CHANGED)
+                outcome = await apply(service, goal, dry_run=False)
+                assert outcome.rehearsals[0].verdict == "ok", body
+                assert (outcome.status, await states(service)) == ("rolled_back", before), body
+        done.set()
+        thread.join()
+        os.close(read)
+        os.close(write)
+
+    asyncio.run(scenario())
+
+
+def test_a_great_deal_that_the_copy_left_alone_is_not_written_down_and_a_rollback_says_so(
+    tmp_path: Path,
+) -> None:
+    body = f"""
+        if os.getpid() == {os.getpid()} and state["number"] == 1:
+            state["rows"].append(99)
+            raise ValueError("in the window alone")
+        return state
+    """
+
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            await service.node.call("w1", [[n] for n in range(WORTH_SPARING)])
+            outcome = await apply(service, release(tmp_path / "2", "2", body), dry_run=False)
+            assert [m.mutates for m in outcome.rehearsals[0].modules] == [False, False]
+            assert outcome.status == "rolled_back"
+            (said,) = [d.message for d in outcome.diagnostics if d.code == "not_written_down"]
+            assert "the code_change of w1 " in said
+            assert "could not be as it was" in "".join(outcome_lines(outcome))
+            assert (await service.node.call("w1", "state"))["rows"] == [1, 99]
+
+    asyncio.run(scenario())
 
 
 def test_what_a_thread_tries_is_noted_for_whoever_is_being_tried(tmp_path: Path) -> None:

@@ -397,8 +397,7 @@ def test_memory_that_the_node_shares_is_not_written_to(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_only_a_state_that_was_itself_left_alone_in_the_copy_is_not_written_down(tmp_path: Path) -> None:
-    """One that was busy then, or has changed since, is put back all the same when it is changed in place."""
+def test_a_state_that_was_busy_or_has_changed_since_the_rehearsal_is_put_back(tmp_path: Path) -> None:
     body = f"""
         if state["extra"]:
             state["rows"].append(99)

@@ -7,6 +7,7 @@ is found, and what is not found has to be said by whoever asks.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -44,8 +45,15 @@ def running_nodes(proc: Path = _PROC) -> Iterator[Running]:
 
 
 def running_names() -> list[str]:
-    """Return the names of the nodes that run here, each as somebody can type it, sorted."""
-    return sorted({node.name for node in running_nodes()})
+    """Return the names of this user's nodes that run here, each as somebody can type it, sorted."""
+    return sorted({node.name for node in running_nodes() if _is_own(node.pid)})
+
+
+def _is_own(pid: int) -> bool:
+    try:
+        return (_PROC / str(pid)).stat().st_uid == os.geteuid()
+    except OSError:  # it has ended meanwhile
+        return False
 
 
 def _entries(proc: Path) -> list[str]:

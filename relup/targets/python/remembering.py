@@ -1,7 +1,7 @@
 """What the mutable parts of states hold, written down before the window, so that a rollback can put it back.
 
-A process that has handled a message since is written down again in the window; one whose state a `code_change` was seen
-to leave alone, in a rehearsal on that very state, need not be written down at all.
+A process that has handled a message since is written down again in the window; where that takes its time, one whose
+state a `code_change` was seen to leave alone, in a rehearsal on that very state, is not written down at all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from relup.diagnostics import Diagnostic
 from relup.runtime import Process
 from relup.targets.python.courtesy import Courtesy
 from relup.targets.python.snapshot import Memory, Snapshot, holds
@@ -23,6 +24,7 @@ class Remembering:
         self._unspoilt: frozenset[str] = frozenset()
         self._rehearsed: dict[Process, tuple[object, Any]] = {}
         self._taken: dict[Process, tuple[object, Any, Snapshot]] = {}
+        self._unsure: list[Process] = []
 
     def about_to_rehearse(self, processes: Iterable[Process]) -> None:
         """Know what states are about to be copied."""
@@ -47,6 +49,20 @@ class Remembering:
                 state = process.state
                 self._taken[process] = rest, state, self._memory.remember(state)
             await courtesy.turn()
+
+    def failed(self, process: Process, module: str) -> None:
+        """Know that a `code_change` failed; where it went well in the rehearsal, it did something else there."""
+        if self._spared(process, (module,)):
+            self._unsure.append(process)
+
+    def unsure(self) -> list[Diagnostic]:
+        """Say, once, whose state may not be what it was though all is put back that was written down."""
+        unsure, self._unsure = self._unsure, []
+        message = (
+            "the code_change of {} changed nothing in place in the rehearsal, and failed now: its state was not "
+            "written down, so what it may have changed in it stays"
+        )
+        return [Diagnostic("not_written_down", message.format(p.label), severity="warning") for p in unsure]
 
     def of(self, process: Process, module: str) -> Snapshot:
         """Return what a process that stands still holds, which *module* is about to change."""

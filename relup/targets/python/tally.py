@@ -29,6 +29,8 @@ class Tally:
     mutates: bool = False
     refused: int = 0
     """What they tried that cannot be done here."""
+    containers: int = 0
+    """Mutable parts of the states that they were given."""
     samples: list[Sample] = field(default_factory=list)
 
     def sample(self, new: Any, lines: Iterator[str]) -> None:
@@ -56,6 +58,7 @@ class Tally:
             round(sum(sizes) / len(sizes) * len(states)) if sizes else 0,
             tuple(name for name, _ in types.most_common(5)),
             tuple(self.samples),
+            self.containers,
         )
 
 

@@ -278,6 +278,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             except BaseException as error:
                 step.at = None
                 changed.append((process, state, spoilt(snapshot)))
+                self._remembering.failed(process, part.module)
                 if is_cancelled():
                     raise
                 raise EffectFailed(changed_not(process, part, step.overran() if step.overrun else error)) from error
@@ -374,7 +375,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def rollback(self) -> Sequence[Diagnostic]:
         """Undo the journal, last first, and resume. Raises `EffectFailed` with what could not be undone."""
         remains: list[Diagnostic] = []
-        dead = deaths(list(self._selected))
+        dead = [*deaths(list(self._selected)), *self._remembering.unsure()]
         if any(isinstance(entry, Called) for entry in self._journal):
             self._settle()
         try:

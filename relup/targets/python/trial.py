@@ -259,6 +259,7 @@ class Trial:
             if way == "there" or process not in before or (number < COMPARED and len(before[process][1]) < COMPARED):
                 snapshot = remember(state)
                 before.setdefault(process, (state, snapshot))
+                tally.containers += len(snapshot)
             be(process.pid, limit)
             began = perf_counter()
             error, new = _changed(process, part, old_vsn, extra if shared else extra.copy())
