@@ -141,5 +141,5 @@ def _answers(base: Path, name: str) -> bool:
 
 def _absent(base: Path, name: str) -> Diagnostic:
     running = ", ".join([*(n for n in node_names(base) if n != name), *running_names()])
-    known = f"; running: {running}" if running else "; no Python node of this user runs"
+    known = f"; running: {running}" if running else "; no node of this user runs"
     return Diagnostic("no_such_node", f"no node {name!r} runs here (looked in {base}){known}")

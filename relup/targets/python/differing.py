@@ -71,26 +71,27 @@ class Then:
         self.state = state
         self._taken = snapshot
 
-    @cached_property
     def _snapshot(self) -> Snapshot:
-        return self._taken() if callable(self._taken) else self._taken
+        if callable(self._taken):
+            self._taken = self._taken()
+        return self._taken
 
     @cached_property
     def _unchanged(self) -> bool:
         """Whether no object of the state has changed since."""
-        return holds(self._snapshot)
+        return holds(self._snapshot())
 
     @cached_property
     def _held(self) -> Mapping[int, Sequence[Any]]:
         """What each container held, by its identity; an instance that is a container as well has two entries."""
         held: dict[int, list[Any]] = {}
-        for container, contents, _ in self._snapshot:
+        for container, contents, _ in self._snapshot():
             held.setdefault(id(container), []).append(contents)
         return held
 
     def clearly_is(self, value: Any) -> bool:
         """Say, fast, whether *value* is the same; no, where a closer look is needed."""
-        state, snapshot = self.state, self._snapshot
+        state, snapshot = self.state, self._snapshot()
         if len(snapshot) == 1 and snapshot[0][0] is state and type(value) is type(state):
             return self._holds(snapshot[0][1], value, DEEP)
         return self._alike(state, value, DEEP)

@@ -310,8 +310,10 @@ class Trial:
         same, unlike = Counter[str](), Counter[str]()
         for process, (state, snapshot) in self.before.items():
             self.place.be()
-            module = self.modules[process]
-            first = self._difference(Then(state, snapshot), process.state, closely=len(differing[module]) < COMPARED)
+            module, then = self.modules[process], Then(state, snapshot)
+            first = None
+            if not then.clearly_is(process.state):
+                first = self._difference(then, process.state, closely=len(differing[module]) < COMPARED)
             if first is None:
                 same[module] += 1
             elif isinstance(first, Beyond):
@@ -329,8 +331,6 @@ class Trial:
 
     def _difference(self, then: Then, state: Any, *, closely: bool) -> str | None:
         """Return where a state is another one by now; `Beyond` where that is not known."""
-        if then.clearly_is(state):
-            return None
         if not closely:
             return Beyond()
         return next(differences(then, Then(state, partial(self.script.memory.remember, state)), exact=True), None)
