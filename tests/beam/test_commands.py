@@ -213,7 +213,7 @@ def test_a_node_is_stopped_and_its_history_stays(
         monkeypatch.delenv(known, raising=False)
     for name in (node.name, node.name.partition("@")[0]):
         assert commands.run("history", name).stdout == told
-    assert "[no_cookie]" in commands.run("history", f"other_{node.name}", exit_code=3).stderr
+    assert "[no_such_node]" in commands.run("history", f"other_{node.name}", exit_code=4).stderr
 
 
 def test_what_is_wrong_is_one_line_and_an_exit_code(commands: Commands, beam: Beam, tmp_path: Path) -> None:

@@ -189,6 +189,8 @@ class BeamClient:
             self._remembered.ended(records, route, stopped, owner)
 
         owner, target = _owner(), BeamNode(self._bridge, len(route.hops), within)
+        if not chosen.dry_run:
+            self._home.create()
         with self._home.noting(PATIENCE) as alone:
             notes = alone and not chosen.dry_run  # who is not alone is told by the agent who else is at it
             if notes:

@@ -95,8 +95,8 @@ class Home:
         """
         try:
             file = open(self.path / "noting.lock", "ab", opener=private)  # noqa: SIM115  closed below
-        except OSError:  # there is nothing yet, or it cannot be written to
-            yield True
+        except OSError:  # there is nothing yet, or nothing can be written there: who merely looks has nothing to note
+            yield patience > 0
             return
         with file:
             until = time.monotonic() + patience
