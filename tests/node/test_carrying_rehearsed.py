@@ -62,16 +62,18 @@ WORKER = """
 """
 COUNT = 3
 UPDATE = "\n      - update: {module: shop.worker, change: advanced}"
-UP = "\n      - load_module: {module: shop.model, keep: [SEEN], instances: {Cart: turn}}" + UPDATE
+UP = "\n      - load_module: {module: shop.model, keep: [SEEN], instances: {Cart: turn}}"
 DOWN = "\n      - load_module: {module: shop.model, keep: [SEEN], instances: {Cart: turn_back}}"
 
 
-def rehearsed(tmp_path: Path, *, turn: str = "pass", back: str = "pass", lost: str = "", down: str = DOWN) -> Rehearsal:
+def rehearsed(
+    tmp_path: Path, *, turn: str = "pass", back: str = "pass", lost: str = "", down: str = DOWN, update: str = UPDATE
+) -> Rehearsal:
     """Rehearse the upgrade of a node, and see that nobody in it was touched."""
     modules = {"app": supervised(COUNT), "worker": WORKER}
     base = write_release(tmp_path / "1", "1", {**modules, "model": OLD_MODEL})
     model = NEW_MODEL.format(turn=turn, back=back, lost=lost)
-    goal = write_release(tmp_path / "2", "2", {**modules, "model": model}, appup(UP, UPDATE + down))
+    goal = write_release(tmp_path / "2", "2", {**modules, "model": model}, appup(UP + update, update + down))
 
     async def run() -> Rehearsal:
         async with serve(base, base=tmp_path / "home") as service:
@@ -94,6 +96,13 @@ def test_states_whose_instances_are_migrated_come_back_as_they_were(tmp_path: Pa
         ("shop.worker", "there", COUNT, None),
         ("shop.worker", "back", COUNT, COUNT),
     ]
+
+
+def test_states_that_no_code_change_is_given_come_back_as_they_were_too(tmp_path: Path) -> None:
+    found = rehearsed(tmp_path / "same", update=UPDATE.replace("advanced", "soft"))
+    assert (found.verdict, found.notes, found.failures) == ("ok", (), ())
+    found = rehearsed(tmp_path / "lost", update=UPDATE.replace("advanced", "soft"), lost=", owner=99")
+    assert [note.code for note in found.notes] == ["round_trip_differs"]
 
 
 def test_what_an_instance_loses_on_the_way_back_is_told_with_its_path(tmp_path: Path) -> None:

@@ -221,6 +221,7 @@ class Trial:
         for process in self.script.census(window.suspensions):
             if process.alive and self.idle.get(process):
                 self.before.setdefault(process, (process.state, self.script.memory.remember(process.state)))
+                self.modules.setdefault(process, process.reference.module)
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
