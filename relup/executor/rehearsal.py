@@ -12,8 +12,6 @@ Verdict: TypeAlias = Literal["ok", "failed", "not_rehearsable"]
 """`not_rehearsable`: it cannot be told on a copy, because code waits for somebody who is not there, or does something
 outside of its state; that says nothing about the upgrade itself."""
 Way: TypeAlias = Literal["there", "back"]
-
-
 WORTH_SPARING = 10_000
 """Mutable parts of states that are written down in some 20 ms."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -61,6 +61,11 @@ class Release:
     """The applications in the order of the `.rel` file (BEAM only), for the planner; a plan does not carry it."""
     code: Code = field(default=NoCode(), compare=False, repr=False)
     """What its modules say, read from their files when it is asked for; a plan does not carry it."""
+
+    def not_in(self, other: Release) -> Iterator[Application]:
+        """Yield the applications that *other* has not, or has in another version."""
+        there = {a.name: a.vsn for a in other.applications}
+        yield from (a for a in self.applications if there.get(a.name) != a.vsn)
 
     def application(self, name: str) -> Application | None:
         """Return the application of that name, or None."""

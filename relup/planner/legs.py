@@ -87,10 +87,8 @@ def pairs(newer: Release, older: Release) -> Iterator[Pair]:
 
 def check_files(base: Release, goal: Release) -> Iterator[Diagnostic]:
     """Find modules without a file in the applications that an upgrade brings: new ones, and those of other versions."""
-    known = {a.name: a.vsn for a in base.applications}
-    for application in goal.applications:
-        if known.get(application.name) != application.vsn:
-            yield from application.missing
+    for application in goal.not_in(base):
+        yield from application.missing
 
 
 def entry(direction: Direction, pair: Pair) -> Entry | None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib import resources
 
 from relup.diagnostics import Busy, Diagnostic, Refused
-from relup.targets.beam.asking import evaluate
+from relup.targets.beam.asking import evaluate, system_info
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.errors import BridgeError, Gone
 from relup.targets.beam.terms import Atom, Term
@@ -125,8 +125,7 @@ async def _leave(found: Agent) -> None:
 
 
 async def _require_fitting(bridge: Bridge) -> None:
-    release = await bridge.call("erlang", "system_info", [Atom("otp_release")])
-    number = "".join(map(chr, release)) if isinstance(release, list) else str(release)
+    number = await system_info(bridge, "otp_release")
     if not number.isdecimal() or int(number) < OLDEST:
         message = f"node {bridge.node} runs OTP {number}; the agent is for OTP {OLDEST} and newer, nothing was sent"
         raise Refused([Diagnostic("otp_too_old", message)])

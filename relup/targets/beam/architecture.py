@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 from relup.diagnostics import Diagnostic
 from relup.model.release import Application, Release
+from relup.targets.beam.asking import system_info
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.files import ebin_of
-from relup.targets.beam.terms import Atom, text
 
 _Kind: TypeAlias = tuple[int, int, int]
 """What an ELF file says of the processor: `e_machine`, its class (32 bits: 1, 64: 2), its order (little: 1, big: 2)."""
@@ -49,7 +49,7 @@ async def other_architecture(bridge: Bridge, base: Release, goal: Release) -> li
 
     The code of *goal* is known (`with_code`).
     """
-    said = text(await bridge.call("erlang", "system_info", [Atom("system_architecture")])).partition("-")[0]
+    said = (await system_info(bridge, "system_architecture")).partition("-")[0]
     name = _ALIKE.get(said, said)
     wanted = _KINDS.get(name)
     if wanted is None:
@@ -66,10 +66,8 @@ def _other(file: Path, kind: _Kind, name: str) -> Diagnostic:
 
 def _native(base: Release, goal: Release) -> Iterator[Path]:
     """Yield the libraries of the applications that are new or change, and the emulator that a release brings."""
-    for application in goal.applications:
-        before = base.application(application.name)
-        if before is None or before.vsn != application.vsn:
-            yield from _libraries(application, goal)
+    for application in goal.not_in(base):
+        yield from _libraries(application, goal)
     yield Path(goal.root) / f"erts-{goal.erts}" / "bin" / "beam.smp"
 
 

@@ -23,6 +23,11 @@ async def evaluate(
     return value
 
 
+async def system_info(bridge: Bridge, what: str) -> str:
+    """Return what `erlang:system_info/1` says, where that is a text."""
+    return text(await bridge.call("erlang", "system_info", [Atom(what)]))
+
+
 async def applications(bridge: Bridge) -> dict[str, str]:
     """Return the applications that the node has loaded, with their versions."""
     found = await bridge.call("application", "loaded_applications")

@@ -58,7 +58,7 @@ async def check_base(agent: Agent, relup: Relup) -> None:
         f"{a.name} {v} (not {a.vsn})" for a in base.applications if (v := versions.get(a.name, a.vsn)) != a.vsn
     ]:
         raise await _stale(agent, base, "other versions", wrong)
-    changing = [a for a in base.applications if (g := goal.application(a.name)) is None or g.vsn != a.vsn]
+    changing = [*base.not_in(goal)]
     planned = {m: digest for a in changing for m, digest in a.fingerprints.items()}
     running = dict(await agent.ask(Atom("digests"), [Atom(m) for m in planned]))
     loaded = {m: digest.hex() for m, digest in running.items() if isinstance(digest, bytes)}

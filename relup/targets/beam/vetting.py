@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
+from relup.targets.beam.asking import system_info
 from relup.targets.beam.bridge import Bridge
 from relup.targets.beam.errors import Lost, Unanswered
 from relup.targets.beam.files import Beam
 from relup.targets.beam.requests import sent
 from relup.targets.beam.saying import words
-from relup.targets.beam.terms import Atom, Term, text
 
 PATIENCE = 10.0
 """Seconds that the bridge has to read one module."""
@@ -24,7 +24,7 @@ PATIENCE = 10.0
 
 async def vet(bridge: Bridge, beams: Iterable[Beam]) -> None:
     """Let the bridge read this code. Raises `InvalidInput` with what cannot be loaded, `Lost` without the node."""
-    same = text(await bridge.call("erlang", "system_info", [Atom("otp_release")])) == bridge.otp_release
+    same = await system_info(bridge, "otp_release") == bridge.otp_release
     found = list[Diagnostic]()
     for beam in beams:
         try:
@@ -37,13 +37,9 @@ async def vet(bridge: Bridge, beams: Iterable[Beam]) -> None:
             message = f"an Erlang that loads it does not come back within {PATIENCE:g} s"
             raise InvalidInput([*found, _damaged(beam, message)]) from late
         if same and answer not in ("ok", "on_load_not_allowed"):
-            found.append(_damaged(beam, _in_words(answer)))
+            found.append(_damaged(beam, f"Erlang does not load it: {words(answer)}"))
     if found:
         raise InvalidInput(found)
-
-
-def _in_words(reason: Term) -> str:
-    return f"Erlang does not load it: {words(reason)}"
 
 
 def _damaged(beam: Beam, why: str) -> Diagnostic:

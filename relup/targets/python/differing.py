@@ -94,13 +94,10 @@ class Then:
         state, snapshot = self.state, self._snapshot()
         if len(snapshot) == 1 and snapshot[0][0] is state and type(value) is type(state):
             return self._holds(snapshot[0][1], value, DEEP)
-        return self._alike(state, value, DEEP)
+        return self.clearly_alike(state, value)
 
-    def clearly_alike(self, old: Any, new: Any) -> bool:
+    def clearly_alike(self, old: Any, new: Any, levels: int = DEEP) -> bool:
         """Say, fast, whether *new* is what a part of the state was, all that it leads to included."""
-        return self._alike(old, new, DEEP)
-
-    def _alike(self, old: Any, new: Any, levels: int) -> bool:
         kind = type(old)
         if type(new) is not kind or not levels:
             return False
@@ -136,7 +133,7 @@ class Then:
             return False
         if _IMMUTABLE.issuperset(kinds):
             return old == new
-        return all(self._alike(a, b, levels - 1) for a, b in zip(old.values(), new.values(), strict=True))
+        return all(self.clearly_alike(a, b, levels - 1) for a, b in zip(old.values(), new.values(), strict=True))
 
     def _alike_members(self, old: Sequence[Any], new: Sequence[Any], levels: int) -> bool:
         kinds = list(map(type, old))
@@ -144,7 +141,7 @@ class Then:
             return False
         if _IMMUTABLE.issuperset(kinds):
             return old == new
-        return all(self._alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
+        return all(self.clearly_alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
 
     def parts(self, value: Any) -> Parts | None:
         """Return what a value was and what it consisted of; None for what is one thing."""

@@ -27,8 +27,8 @@ class Tally:
     """How long each of these took."""
     failed: int = 0
     mutates: bool = False
-    refused: int = 0
-    """What they tried that cannot be done here."""
+    refused: bool = False
+    """Whether one of them tried what cannot be done here."""
     containers: int = 0
     """Mutable parts of the states that they were given."""
     samples: list[Sample] = field(default_factory=list)

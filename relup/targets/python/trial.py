@@ -284,8 +284,7 @@ class Trial:
                     wrong = no_state(process, part, new) if error is None else changed_not(process, part, error)
                     self._failure(wrong, error, tried)
             if tried:
-                tally.refused += len(tried)
-                tried = effects.listen()
+                tally.refused, tried = True, effects.listen()
         return tally
 
     def _failure(self, diagnostic: Diagnostic, error: BaseException | None, tried: Sequence[str]) -> None:
