@@ -100,8 +100,7 @@ def is_alive(path: Path) -> bool:
 
 def requests(chance: random.Random) -> Iterator[bytes]:
     """Yield lines without end: noise, requests that are wrong in a byte, and requests that are wrong in a part."""
-    good = _good()
-    lines = [json.dumps(request).encode() for request in good]
+    good, lines = _good(), good_requests()
     words = [*YAML_WORDS, b'"', b"{}", b"[]", b'"op":', b'"apply"', b'"status"', b"1e999", b"NaN", b'"\\ud800"']
     changed = mutated(lines, words, chance)
     while True:
@@ -117,6 +116,11 @@ def requests(chance: random.Random) -> Iterator[bytes]:
         line = line.replace(b"\n", b" ")
         if line.strip() and _harmless(line):
             yield line
+
+
+def good_requests() -> list[bytes]:
+    """Return requests that are formed as they should be; not all of them can be granted."""
+    return [json.dumps(request).encode() for request in _good()]
 
 
 def _good() -> list[dict[str, Any]]:

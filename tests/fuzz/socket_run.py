@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from relup.cli.demo import examples
-from tests.fuzz.clients import BEHAVIOURS, Asked, asked, is_alive, requests
+from tests.fuzz.clients import BEHAVIOURS, Asked, asked, good_requests, is_alive, requests
 from tests.support import PATIENCE, Commands, NodeProcess
 
 GROWTH = 64 * 2**20
@@ -67,6 +67,8 @@ def ask_much(commands: Commands, count: int, chance: int, say: Callable[[str], N
     source, done = random.Random(chance), Asked()
     with commands.node(examples() / "anemone" / "1") as node:
         path = commands.home / "anemone" / "control.sock"
+        # one after the other: of plans that come at the same time, all but one are answered with `busy`
+        asked(path, good_requests(), done)
         _ask(path, requests(source), min(count // 4, 2000), source, done)
         before = Held.of(node.pid)
         say(f"{done.requests:,} requests, {before}")
