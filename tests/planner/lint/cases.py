@@ -26,6 +26,11 @@ RENEWING = """
     def code_change(self, old_vsn, state, extra):
         return migrate(state, counterpart(type(state)))
 """
+STARRED = """\
+from relup.runtime import *
+
+class Cart(GenServer): ...
+"""
 TOP = """\
 from relup.runtime import Application, ChildSpec, Supervisor, SupervisorSpec
 from shop.cart import Cart
@@ -536,7 +541,13 @@ CASES: Mapping[str, Sequence[Case]] = {
             up=("update: shop.tax",),
             line="update: shop.tax",
             sound={"up": ("load_module: shop.tax",)},
-        )
+        ),
+        Case(
+            old={"cart": STARRED.replace("GenServer", "Reply")},
+            new={"cart": STARRED.replace("GenServer", "Reply") + "A = 2\n"},
+            line="update: shop.cart",
+            sound={"old": {"cart": STARRED}, "new": {"cart": STARRED + "A = 2\n"}},
+        ),
     ],
     "loaded_not_suspended": [
         Case(up=("load_module: shop.cart",), line="load_module: shop.cart", sound={"up": ("update: shop.cart",)})
