@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from relup.syntax.annotations import makes_field
 from relup.syntax.callbacks import Started, child_specs
 from relup.syntax.imports import Import, bindings, blocks, every_statement, imports_of, is_type_checking
 from relup.syntax.parsed import tree_of
@@ -231,7 +232,7 @@ def _of(node: ast.AST, name: str) -> Iterator[str]:
 def _fields(node: ast.ClassDef, functions: list[Function]) -> Iterator[str]:
     for part in node.body:
         match part:
-            case ast.AnnAssign(target=ast.Name(id=name), annotation=kind) if "ClassVar" not in ast.dump(kind):
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=kind) if makes_field(kind):
                 yield name
             case ast.Assign(targets=[ast.Name(id="__slots__")], value=value):
                 yield from (

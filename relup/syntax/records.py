@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
+from relup.syntax.annotations import annotation, makes_field
 from relup.syntax.difference import classes
 from relup.syntax.parsed import tree_of
 from relup.syntax.uses import dotted
@@ -97,11 +98,10 @@ def _is_partial(node: ast.ClassDef) -> bool:
 
 def _field(part: ast.stmt, style: Style, partial: bool) -> Iterator[Field]:
     match part:
-        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
-            kind = _annotation(annotation)
-            if not _is_aside(kind):
-                optional = style == "typeddict" and (partial or kind.startswith("NotRequired"))
-                yield Field(name, kind, "None" if optional else _default(value), ast.unparse(part))
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=node, value=value) if makes_field(node):
+            kind = annotation(node)
+            optional = style == "typeddict" and (partial or kind.startswith("NotRequired"))
+            yield Field(name, kind, "None" if optional else _default(value), ast.unparse(part))
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=function) as value) if style == "attrs":
             if dotted(function)[-1:] and dotted(function)[-1] in _MAKERS:
                 types = [k.value for k in value.keywords if k.arg == "type"]
@@ -109,15 +109,6 @@ def _field(part: ast.stmt, style: Style, partial: bool) -> Iterator[Field]:
                 yield Field(name, kind, _default(value), ast.unparse(part))
         case _:
             pass
-
-
-def _annotation(node: ast.expr) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node)
-
-
-def _is_aside(kind: str) -> bool:
-    """Say whether an annotation makes no field: class variables, what is for `__post_init__`, and the mark KW_ONLY."""
-    return kind.partition("[")[0].rpartition(".")[2] in ("ClassVar", "InitVar", "KW_ONLY")
 
 
 def _default(value: ast.expr | None) -> str | None:

@@ -33,6 +33,8 @@ CODE_CHANGE = """
         return state if isinstance(old_vsn, Down) else {**state}
 """
 ITEM = "from dataclasses import dataclass\n\n@dataclass\nclass Item:\n    name: str\n"
+ASIDE = "    _: KW_ONLY\n    scale: InitVar[int] = 1\n    MOST: ClassVar[int] = 9\n"
+"""What makes no field."""
 HOLDER = """
 from relup.runtime import GenServer
 from shop import model
@@ -181,7 +183,7 @@ CASES = {
         [{"update": "shop.cart"}],
     ),
     "who keeps instances of a class that changed joins, and has to take them over": Case(
-        *both({"model": (ITEM, ITEM + "    price: int = 0\n")}, {"stock": HOLDER}),
+        *both({"model": (ITEM, ITEM + ASIDE + "    price: int = 0\n")}, {"stock": HOLDER}),
         [
             {"load_module": "shop.model"},
             {"update": {"module": "shop.stock", "depends": ["shop.model"], "change": "advanced"}},
