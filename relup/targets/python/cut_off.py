@@ -178,7 +178,7 @@ def refuse_effects() -> None:
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if _has_effect(event, arguments):
-            refuse(f"{event}({', '.join(repr(a)[:80] for a in arguments[:2])})")
+            refuse(_in_words(event, arguments))
 
     _exchange_unheard(refuse)
     sys.addaudithook(hook)
@@ -196,6 +196,12 @@ def _exchange_unheard(refuse: Callable[[str], NoReturn]) -> None:
         if type(holder) is dict and "__name__" in holder:
             found = [(n, v) for n, v in holder.items() if type(v) is BuiltinFunctionType and v in instead]
             holder.update((n, instead[v]) for n, v in found)
+
+
+def _in_words(event: str, arguments: tuple[Any, ...]) -> str:
+    """Return what is tried as it would be written: a folder or a mode that was not given is left out."""
+    first, second = ([repr(a)[:80] for a in part] for part in (arguments[:1], arguments[1:2]))
+    return f"{event}({', '.join([*first, *(word for word in second if word not in ('-1', 'None'))])})"
 
 
 def _has_effect(event: str, arguments: tuple[Any, ...]) -> bool:
