@@ -156,7 +156,9 @@ CASES: Mapping[str, Case] = {
     "writes a file": Case(
         "open(PLACE, 'w').write('x')\nreturn state", "not_rehearsable", "not_rehearsable", "outside: open"
     ),
-    "removes a file": Case("os.remove(PLACE)\nreturn state", "not_rehearsable", "not_rehearsable", "os.remove"),
+    "removes a file": Case(
+        "os.remove(PLACE)\nreturn state", "not_rehearsable", "not_rehearsable", r"os.remove\('[^']*'\)"
+    ),
     "runs a program": Case(
         "subprocess.run(['true'])\nreturn state", "not_rehearsable", "not_rehearsable", "subprocess.Popen"
     ),
@@ -306,6 +308,28 @@ def test_it_tells_of_each_module_and_of_three_processes_what_became_of_the_state
         assert found.stall > 0
 
     rehearsed(tmp_path, OK, look)
+
+
+def test_who_does_not_come_back_is_shown_where_it_stands_in_its_own_code(tmp_path: Path) -> None:
+    """Called by relup, or in a task, by the loop; what the program calls of Python's library stands above it."""
+
+    async def scenario() -> None:
+        async with running(tmp_path) as service:
+            for number, body in enumerate(STUCK):
+                goal = release(tmp_path / f"goal {number}", "2", body)
+                (found,) = (await apply(service, goal, HURRIED)).rehearsals
+                frames = re.findall(r'File ".*/(\w+\.py)", line \d+ in (\w+)', found.failures[0].traceback)
+                assert frames[-2:] == [("worker.py", "stuck"), ("worker.py", "code_change")]
+                assert frames[:-2] == [("threading.py", "wait")] * 2 * ("threading" in body), frames
+
+    asyncio.run(scenario())
+
+
+STUCK = (
+    "def stuck():\n    while True: pass\nstuck()",
+    "def stuck():\n    threading.Event().wait()\nstuck()",
+    "async def stuck():\n    while True: pass\nawait asyncio.sleep(0)\nawait stuck()",
+)
 
 
 def test_what_a_code_change_sends_is_handled_by_nobody_in_the_copy(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from relup.targets.python import forked
 from relup.targets.python.cut_off import MORE_MEMORY, shared_memory
 from relup.targets.python.forked import Ended, Place, Say
 from relup.targets.python.outcomes import module_from_data
+from relup.targets.python.stacks import of_the_program
 from relup.targets.python.trial import Script, Trial
 from relup.targets.python.wire import diagnostic_from_data
 
@@ -66,6 +67,7 @@ def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended, *, sha
     what, place = (begun[-1].message, begun[-1].location) if begun else ("the rehearsal", None)
     what += f" in {process.label}" if process else ""
     unfit, own = "", ended.at == Place.OWN_WORK
+    stack = ended.stack if own else of_the_program(ended.stack, forked.__file__)
     if broken := next((v for k, v in said if k == "broken"), ""):
         unfit = "the rehearsal broke"
     elif own and ended.status == forked.NO_MEMORY:
@@ -75,7 +77,7 @@ def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended, *, sha
     elif ended.hung and own:
         unfit = "the rehearsal takes too long, or says too much"
     elif ended.hung:
-        unfit = f"does not come back in a copy of the node, where no other thread is{_innermost(ended.stack)}"
+        unfit = f"does not come back in a copy of the node, where no other thread is{_innermost(stack)}"
     elif ended.status is None:
         unfit = "the copy ended, and somebody else has taken its exit code"
     elif -ended.status in forked.ENDED_BY_OTHERS:
@@ -83,10 +85,10 @@ def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended, *, sha
     elif shares and ended.status in (-SIGSEGV, -SIGBUS):
         unfit = "the copy died, perhaps of writing to memory that the node shares with others"
     if unfit:
-        return Failure(Diagnostic("not_rehearsable", f"{what}: {unfit}", place, "warning"), broken or ended.stack)
+        return Failure(Diagnostic("not_rehearsable", f"{what}: {unfit}", place, "warning"), broken or stack)
     assert ended.status is not None
     how = f"by {Signals(-ended.status).name}" if ended.status < 0 else f"with exit code {ended.status}"
-    return Failure(Diagnostic("code_change_failed", f"{what} ends the node: {how}", place), ended.stack)
+    return Failure(Diagnostic("code_change_failed", f"{what} ends the node: {how}", place), stack)
 
 
 def _innermost(stack: str) -> str:

@@ -9,18 +9,22 @@ from types import FrameType
 
 _RELUP = str(Path(__file__).parents[2])
 _PYTHON = str(Path(os.__file__).parent)
+_FRAME = '  File "'
 _MOST = 6
 """How many frames are named; the innermost come first."""
 
 
 def is_foreign(frame: FrameType) -> bool:
     """Say whether a frame is of code that is neither relup's nor of Python's own library."""
-    file = frame.f_code.co_filename
-    return not _is_relup(frame) and (not file.startswith(_PYTHON) or "site-packages" in file)
+    return _is_foreign(frame.f_code.co_filename)
 
 
-def _is_relup(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith((_RELUP, "<frozen "))
+def _is_foreign(file: str) -> bool:
+    return not _is_relup(file) and (not file.startswith(_PYTHON) or "site-packages" in file)
+
+
+def _is_relup(file: str) -> bool:
+    return file.startswith((_RELUP, "<frozen "))
 
 
 def callers(frame: FrameType | None) -> Iterator[FrameType]:
@@ -46,11 +50,26 @@ def in_a_line(stack: Sequence[str]) -> str:
 
 
 def _named(frames: list[tuple[FrameType, int]]) -> list[str]:
-    """Name foreign frames, and what they call of Python's library; all of them where none is foreign."""
-    foreign = [n for n, (frame, _) in enumerate(frames) if is_foreign(frame)]
-    chosen = frames[: foreign[-1] + 1] if foreign else frames
-    words = [_words(frame, line) for frame, line in chosen if not (foreign and _is_relup(frame))]
+    """Name foreign frames, and what they call of Python's library."""
+    chosen = _chosen([frame.f_code.co_filename for frame, _ in frames])
+    words = [_words(*frames[n]) for n in chosen]
     return [*words[:_MOST], *(["…"] if len(words) > _MOST else [])]
+
+
+def of_the_program(stack: str, under: str) -> str:
+    """Return what faulthandler wrote: foreign frames that run *under* a file of relup's, and what they call of Python's."""
+    lines = stack.splitlines()
+    frames = [n for n, line in enumerate(lines) if line.startswith(_FRAME)]
+    files = [lines[n].removeprefix(_FRAME).partition('"')[0] for n in frames]
+    until = files.index(under) if under in files else len(files)
+    chosen = [frames[n] for n in _chosen(files[:until])]
+    return "\n".join(line for n, line in enumerate(lines) if n in chosen or n not in frames)
+
+
+def _chosen(files: Sequence[str]) -> Sequence[int]:
+    """Return which frames are foreign, or are what those call of Python's library; all where none is foreign."""
+    foreign = [n for n, file in enumerate(files) if _is_foreign(file)]
+    return [n for n in range(foreign[-1] + 1) if not _is_relup(files[n])] if foreign else range(len(files))
 
 
 def _words(frame: FrameType, line: int) -> str:
