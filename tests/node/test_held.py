@@ -19,7 +19,7 @@ from relup.diagnostics import Refused
 from relup.document import read_release
 from relup.executor import Options, Outcome
 from relup.planner import plan
-from relup.targets.python.held import Replaced, old_objects_held
+from relup.targets.python.held import SHOWN, Replaced, old_objects_held
 from relup.targets.python.service import Service, serve
 from tests.support import Commands, write_release
 
@@ -84,11 +84,11 @@ HELD = {
     "enum member": ("return ['x', lib.Kind.TEA]", "of shop.lib:Kind, in state[1]"),
     "class": ("return {'kind': lib.Item}", "of shop.lib:Item, in state['kind']"),
     "function": ("return [lib.count]", "of shop.lib:count, in state[0]"),
-    "bound method": ("return [lib.Item('a').price]", "of shop.lib:Item.price, in state[0];"),
+    "bound method": ("return [lib.Item('a').price]", "of shop.lib:Item.price, in state[0] and 2 more;"),
     "partial": ("return functools.partial(lib.closing, 1)", "of shop.lib:closing, in state.func"),
     "closure": ("return [lib.closing(3)]", "of shop.lib:closing.<locals>.<lambda>, in state[0]"),
     "closed over": ("item = lib.Item('a'); return [lambda: item]", "of shop.lib:Item, in state[0] closure item"),
-    "generator": ("g = lib.count(); next(g); return g", "of shop.lib:count, in state;"),
+    "generator": ("g = lib.count(); next(g); return g", "of shop.lib:count, in state and 2 more;"),
     "exception": ("return {'last': lib.Lost('gone')}", "of shop.lib:Lost, in state['last']"),
     "cause": ("e = ValueError(); e.__cause__ = lib.Lost(); return [e]", "shop.lib:Lost, in state[0].__cause__"),
     "iterator": ("return iter([lib.Item('a')])", "of shop.lib:Item, in state inside"),
@@ -186,6 +186,27 @@ def test_a_variable_of_a_module_that_stays_is_named(tmp_path: Path) -> None:
     assert "module shop.worker (LAST) holds 3 instances of shop.lib:Item, in shop.worker.LAST[" in found.message
     assert found.hint
     assert "load shop.worker too" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("return [[lib.Item('a') for _ in range(4)], number]", "in state[0][3] and 11 more;"),
+        (
+            "return {'ab'[number % 2]: lib.Item('a'), 'c': (lib.Item('b'),)}",
+            "in state['c'][0], state['a'], state['b'] and 3 more;",
+        ),
+        (
+            "return {str(n): lib.Item('a') for n in range(number, 99)}",
+            "in state['98'], state['0'], state['1'] and 291 more;",
+        ),
+    ],
+)
+def test_a_few_places_are_named_and_how_many_more_there_are(tmp_path: Path, state: str, words: str) -> None:
+    outcome = upgrade(tmp_path, *releases(tmp_path, state), dry_run=True)
+    (found,) = [d for d in outcome.diagnostics if d.code == "old_objects_held"]
+    assert words in found.message
+    assert len(places(found.message)) <= SHOWN
 
 
 def test_instances_that_the_upgrade_migrates_are_not_named(tmp_path: Path) -> None:
@@ -333,8 +354,13 @@ def test_however_objects_are_shared_each_holder_and_each_old_object_is_counted_o
     said = asyncio.run(old_objects_held([], variables, Replaced(["replaced"]), lambda process: False, {}))
     assert {counted(d.message) for d in said} == {(*k, *v) for k, v in expected.items()}
     spaces = {m: SimpleNamespace(**{n: v for k, n, v in variables if k == m}) for m, _, _ in variables}
-    for path in (d.message.partition(", in ")[2].partition(";")[0] for d in said):
+    for path in (path for d in said for path in places(d.message)):
         assert type(eval(path, vars(SimpleNamespace(**spaces)))) in OLD
+
+
+def places(message: str) -> list[str]:
+    """Return where something is held, by a warning."""
+    return message.partition(", in ")[2].partition(";")[0].partition(" and ")[0].split(", ")
 
 
 def counted(message: str) -> tuple[int, str, int, int]:

@@ -14,10 +14,10 @@ reads a great many objects, so it runs before the window, takes turns with every
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import (
     AsyncGeneratorType,
     CoroutineType,
@@ -42,6 +42,9 @@ MOST = 3_000_000
 """Objects that one search looks at."""
 FEW = 16
 """Objects of others that a holder leads to, up to which what is below them is remembered together."""
+SHOWN, TRIED = 3, 8
+"""Places that are named of what one kind of holder holds of one class, and objects whose places are looked up."""
+_NUMBER = re.compile(r"\[\d+\]")
 
 What: TypeAlias = tuple[tuple[str, str], str, str]
 """What is held (in words, one and many), its module, its name there."""
@@ -144,9 +147,17 @@ class _Group:
     """What one kind of holder holds of one class."""
 
     first: _Holder
-    path: str
     holders: int = 0
     objects: int = 0
+    tried: int = 0
+    paths: dict[str, str] = field(default_factory=dict)
+    """The first of each form: those that differ in the numbers of elements alone have the same."""
+
+    def places(self) -> str:
+        """Return where it is held, in words."""
+        shown = [*self.paths.values()][:SHOWN]
+        more = self.objects - len(shown)
+        return f"{', '.join(shown)}{f' and {more} more' if more > 0 else ''}"
 
 
 @dataclass(slots=True)
@@ -170,7 +181,7 @@ class _Search:
         enter, of, read = self.known.enter, self.replaced.of, self.read
         if (what := of(holder.value)) is not None:
             fresh = self.known.note(holder.kind, holder.value, what)
-            self._count(holder, what, int(fresh), lambda: (holder.value,))
+            await self._count(holder, what, int(fresh), [(holder.value,)])
             self.looked += 1
             return
         region, pending = self.known.begin(holder.kind, holder.value)
@@ -185,33 +196,34 @@ class _Search:
             if not self.looked % 256:
                 await self.courtesy.turn()
         if region.found or region.known:
-            self._enter(holder, region)
+            await self._enter(holder, region)
         if not pending:
             value = None
             for _ in self.known.remember(region):
                 await self.courtesy.turn()
 
-    def _enter(self, holder: _Holder, region: Region[What]) -> None:
+    async def _enter(self, holder: _Holder, region: Region[What]) -> None:
         """Count a holder for all that it leads to, and each old object once for each kind of holder."""
-        counts: dict[What, int] = {}
-        first: dict[What, int] = {}
+        found: dict[What, list[int]] = {}
         for key, what in region.found:
-            counts[what] = counts.get(what, 0) + 1
-            first.setdefault(what, key)
+            found.setdefault(what, []).append(key)
         leads = self._follow(region)
-        for what, lead in leads.items():
-            counts[what] = counts.get(what, 0) + lead.fresh
-        for what, count in counts.items():
-            below = [region.above[first[what]][0]] if what in first else leads[what].chain
-            self._count(holder, what, count, partial(_down_to, region, below))
+        for what in dict.fromkeys((*found, *leads)):
+            keys, lead = found.get(what, []), leads.get(what)
+            below = [[region.above[key][0]] for key in dict.fromkeys((*keys[:1], *keys[-1:]))]
+            chains = [_down_to(region, objects) for objects in (*below, *([lead.chain] if lead else []))]
+            await self._count(holder, what, len(keys) + (lead.fresh if lead else 0), chains)
 
-    def _count(self, holder: _Holder, what: What, objects: int, chain: Callable[[], Sequence[Any]]) -> None:
-        """Count a holder; *chain* returns what leads from its value to the first that it holds."""
-        group = self.groups.get((holder.kind, what))
-        if group is None:
-            group = self.groups[holder.kind, what] = _Group(holder, holder.root + _path(chain()))
+    async def _count(self, holder: _Holder, what: What, objects: int, chains: Iterable[Sequence[Any]]) -> None:
+        """Count a holder; each of *chains* leads from its value to something that it holds."""
+        group = self.groups.setdefault((holder.kind, what), _Group(holder))
         group.holders += 1
         group.objects += objects
+        for chain in islice(chains, TRIED - group.tried):
+            group.tried += 1
+            path = holder.root + _path(chain)
+            group.paths.setdefault(_NUMBER.sub("[]", path), path)
+            await self.courtesy.turn()
 
     def _follow(self, region: Region[What]) -> dict[What, Lead[What]]:
         """Return what known objects lead to; who holds the same few as another of its kind adds nothing to that."""
@@ -297,7 +309,7 @@ def _warning(what: What, group: _Group, place: Location | None, consequence: str
     (one, many), module, name = what
     count = one if group.objects == 1 else f"{group.objects} {many}"
     more = f" and {group.holders - 1} more" if group.holders > 1 else ""
-    held = f"{count} of {module}:{name}, in {group.path}"
+    held = f"{count} of {module}:{name}, in {group.places()}"
     message = f"{group.first.kind} ({group.first.label}{more}) holds {held}; {consequence}"
     return Diagnostic("old_objects_held", message, place, "warning", group.first.hint)
 

@@ -57,7 +57,7 @@ def _named(frames: list[tuple[FrameType, int]]) -> list[str]:
 
 
 def of_the_program(stack: str, under: str) -> str:
-    """Return what faulthandler wrote: foreign frames that run *under* a file of relup's, and what they call of Python's."""
+    """Return a stack as faulthandler wrote it, with the same choice of what runs *under* a file of relup's."""
     lines = stack.splitlines()
     frames = [n for n, line in enumerate(lines) if line.startswith(_FRAME)]
     files = [lines[n].removeprefix(_FRAME).partition('"')[0] for n in frames]
