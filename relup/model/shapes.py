@@ -22,11 +22,16 @@ class Shape:
     looked: int = 0
     """How many were looked into: each once, and not all of what is large."""
     fields: Mapping[str, tuple[Shape, ...]] = field(default_factory=dict)
-    """What attributes, or entries with keys that the program's text names, hold; counts say how many had them."""
+    """What attributes, or entries with keys that the program's text names, hold; counts say how many had them.
+
+    Of an enum the members that are live.
+    """
     items: tuple[Shape, ...] = ()
     """What else it contains: elements, and values under other keys."""
     keys: tuple[Shape, ...] = ()
     """Keys of a mapping that are neither numbers nor texts."""
+    shared: int = 0
+    """How many are at more than one place in their state."""
 
     def contents(self) -> tuple[Shape, ...]:
         """Return what a container contains, under whatever keys."""
@@ -48,7 +53,7 @@ def _sum(one: Shape, other: Shape) -> Shape:
     items = merged((*one.items, *other.items))
     keys = merged((*one.keys, *other.keys))
     counts = one.count + other.count, one.filled + other.filled, one.looked + other.looked
-    return Shape(one.type, *counts, fields, items, keys)
+    return Shape(one.type, *counts, fields, items, keys, one.shared + other.shared)
 
 
 @dataclass(frozen=True, slots=True)

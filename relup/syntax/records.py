@@ -57,6 +57,8 @@ class Record:
     fields: tuple[Field, ...]
     frozen: bool = False
     """Whether it says that nothing is assigned to its instances."""
+    members: tuple[str, ...] = ()
+    """What its body assigns; of an enum its members are among it."""
 
 
 def records(text: bytes) -> Mapping[str, Record]:
@@ -70,7 +72,13 @@ def _record(node: ast.ClassDef) -> Record:
     fields = {f.name: f for part in node.body for f in _field(part, style, _is_partial(node))}
     if style == "plain":
         fields |= {f.name: f for f in _assigned(node) if f.name not in fields}
-    return Record(style, tuple(fields.values()), any(map(_freezes, node.decorator_list)))
+    return Record(style, tuple(fields.values()), any(map(_freezes, node.decorator_list)), tuple(_members(node)))
+
+
+def _members(node: ast.ClassDef) -> Iterator[str]:
+    for part in node.body:
+        stores = ast.walk(part) if not isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else ()
+        yield from (n.id for n in stores if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id[0] != "_")
 
 
 def _style(node: ast.ClassDef) -> Style:

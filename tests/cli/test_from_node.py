@@ -104,6 +104,7 @@ def test_a_draft_says_what_differs_and_works_once_it_is_answered(told: Told, nam
     case, seen = CASES[name], told.live.get(name, {"looked": [], "findings": [], "source": None, "todos": []})
     findings, source = "\n".join([*seen["looked"], *seen["findings"]]), seen["source"] or ""
     assert [part for part in case.said if part not in findings] == [], findings
+    assert [part for part in case.unsaid if part in findings] == [], findings
     assert [part for part in case.source if part not in source] == [], source
     asked = "\n".join([] if source else seen["todos"])
     assert [part for part in case.asked if part not in asked] == [], asked

@@ -118,6 +118,7 @@ def _add(more: Tallies, to: Tallies) -> None:
         sum_.count += tally.count
         sum_.filled += tally.filled
         sum_.looked += tally.looked
+        sum_.shared += tally.shared
         _add(tally.items, sum_.items)
         _add(tally.keys, sum_.keys)
         for name, held in tally.fields.items():
@@ -126,7 +127,7 @@ def _add(more: Tallies, to: Tallies) -> None:
 
 def _shapes(tallies: Tallies) -> tuple[Shape, ...]:
     return tuple(
-        Shape(type_, t.count, t.filled, t.looked, _fields(t), _shapes(t.items), _shapes(t.keys))
+        Shape(type_, t.count, t.filled, t.looked, _fields(t), _shapes(t.items), _shapes(t.keys), t.shared)
         for type_, t in sorted(tallies.items())
     )
 
@@ -163,6 +164,7 @@ def _shapes_from_data(data: Iterable[Mapping[str, Any]]) -> tuple[Shape, ...]:
             {name: _shapes_from_data(held) for name, held in one["fields"].items()},
             _shapes_from_data(one["items"]),
             _shapes_from_data(one["keys"]),
+            one.get("shared", 0),
         )
         for one in data
     )

@@ -20,6 +20,8 @@ WIDTH = 50
 """Elements that are looked at in each container."""
 PARTS = 2_000
 """Parts that are looked at in each state."""
+AGAIN = 3
+"""How deep containers are looked into where they are met again: what is in them is there, too."""
 _CONTAINERS = (dict, list, tuple, deque, set, frozenset)
 _TEXTS = (str, bytes, bytearray)
 
@@ -31,6 +33,7 @@ class Tally:
     count: int = 0
     filled: int = 0
     looked: int = 0
+    shared: int = 0
     fields: dict[str, Tallies] = field(default_factory=dict)
     items: Tallies = field(default_factory=dict)
     keys: Tallies = field(default_factory=dict)
@@ -58,16 +61,24 @@ class Looker:
     def look(self, state: Any, into: Tallies) -> bool:
         """Add a state to *into*, what is nearest to its root first; say whether all of it was looked at."""
         self._cut = False
-        pending, seen, left = deque([(state, self._added(state, into))]), {id(state)}, PARTS
+        whole = self._added(state, into)
+        pending, first, left = deque([(state, whole, 0)]), {id(state): whole}, PARTS
         while pending and left > 0:
-            value, tally = pending.popleft()
-            tally.looked += 1
+            value, tally, again = pending.popleft()
+            tally.looked += not again
             for part, place in self._parts(value, tally):
                 left -= 1
                 added = self._added(part, place)
-                if type(part) not in ATOMS and id(part) not in seen:
-                    seen.add(id(part))
-                    pending.append((part, added))
+                if type(part) in ATOMS or (type(part) in (tuple, frozenset) and not part):
+                    continue
+                if id(part) not in first:
+                    first[id(part)] = added
+                    pending.append((part, added, 0))
+                    continue
+                first[id(part)].shared += 1
+                added.shared += 1
+                if again < AGAIN and type(part) in _CONTAINERS:
+                    pending.append((part, added, again + 1))
         return not (self._cut or pending)
 
     def _added(self, value: Any, into: Tallies) -> Tally:
@@ -89,7 +100,12 @@ class Looker:
         elif base := next((b for b in _CONTAINERS if issubclass(kind, b)), None):
             self._cut |= base.__len__(value) > WIDTH
             yield from ((part, tally.items) for part in islice(base.__iter__(value), WIDTH))
-        if kind.__module__ in self.own and not issubclass(kind, (*WORLD, Enum)):
+        if kind.__module__ not in self.own:
+            return
+        if issubclass(kind, Enum):
+            names = str(vars(value).get("_name_")).split("|")  # of flags there may be several
+            tally.fields |= {name: {} for name in names if name in self.names}
+        elif not issubclass(kind, WORLD):
             for name, part in self._attributes(value, kind):
                 yield part, tally.items if name is None else tally.fields.setdefault(name, {})
 

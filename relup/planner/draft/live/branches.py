@@ -47,7 +47,9 @@ def _instance(w: Writer, shape: Shape) -> list[str] | None:
     if kind is None or kind.enum or (shape.items and not kind.fields):
         text = w.value([shape], "state")
         return [f"return {text}"] if text else None
-    given = w.given(shape, kind_of(w.scene.old, shape.type), kind, "state")
+    given = w.given(w.everywhere(shape), kind_of(w.scene.old, shape.type), kind, "state")
+    if shape.type in w.helpers:  # it leads to others of its own
+        return [f"return {w.value([shape], 'state')}"]
     loaded = kind.module in w.scene.loaded
     if loaded:
         label = type_label(shape.type)

@@ -120,7 +120,8 @@ def _awaited(of: Comparison, had: Had, may_be: Sequence[Shape]) -> Iterator[Find
     classes = [c for c in classes_in(may_be) if of.concerned([Shape(c, 0, 0)])]
     if had.held and classes and not {*classes}.intersection(classes_in(had.held)):
         named = " or ".join(dict.fromkeys(map(type_label, classes)))
-        words = f"{had.name}: {had.kind} of {of.owner} holds no {named} in any live one, and {named} is loaded anew"
+        where = f"{had.name}: {had.kind} of {of.owner} holds no {named} in any live one that was looked at"
+        words = f"{where}, and {named} is loaded anew"
         yield Finding(had.name, words, asks=True)
 
 

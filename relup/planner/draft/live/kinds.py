@@ -33,6 +33,8 @@ class Kind:
     enum: Literal["enum", "flag"] | None
     frozen: bool
     """Whether nothing is assigned to its instances once they are made."""
+    members: tuple[str, ...] = ()
+    """Of an enum."""
 
 
 def kind_of(code: Code, type_: str) -> Kind | None:
@@ -51,7 +53,9 @@ def kind_of(code: Code, type_: str) -> Kind | None:
         fields |= {f.name: f for f in record.fields}
     bases = frozenset(f"{m.name}:{c.name}" for m, c in lineage)
     enum = next((_ENUMS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _ENUMS), None)
-    return Kind(module, name, style, fields, bases, enum, style == "tuple" or any(r.frozen for _, r in known))
+    frozen = style == "tuple" or any(r.frozen for _, r in known)
+    members = tuple(m for _, r in known for m in r.members) if enum else ()
+    return Kind(module, name, style, fields, bases, enum, frozen, members)
 
 
 def _record(code: Code, module: PythonModule, cls: Class) -> Record:

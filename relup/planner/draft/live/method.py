@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from relup.model.code import PythonModule
@@ -12,7 +14,7 @@ from relup.planner.draft.live.begun import Begun, States, begun
 from relup.planner.draft.live.branches import branch
 from relup.planner.draft.live.cases import Case, case_of
 from relup.planner.draft.live.fields import Finding
-from relup.planner.draft.live.values import Writer
+from relup.planner.draft.live.values import Writer, remembering
 from relup.planner.draft.live.words import summary
 from relup.planner.draft.scene import Scene
 from relup.planner.draft.state_keys import entries
@@ -30,8 +32,8 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
     named = frozenset(n for m, _ in new.classes for n in spoken(scene.new.text(m) or b""))
     states = States(begun(scene.old, old), begun(scene.new, new), named, entries(new) - entries(old))
     cases = [(s, case_of(scene, s, states.now, sole=len(live.state) == 1)) for s in live.state]
-    instances = {s.type: s for s in merged(part for s in live.state for part in _parts(s))}
-    up = Writer(scene, here, "up", instances=instances)
+    instances = _instances(live)
+    up = Writer(scene, here, "up", instances=instances, states=live.state)
     there = [(up.test(s, "state"), branch(up, s, case, states)) for s, case in cases]
     if all(lines is None for _, lines in there):
         return LiveDraft(live, tuple(summary(live)))
@@ -40,11 +42,18 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
         left = tuple(_unmentioned(scene, here, new, up.findings))
         return LiveDraft(live, looked, found, todos=left, answered=bool(found) and not left)
     retyped = frozenset(f.name for f in up.findings if f.said.startswith("~"))
-    down = Writer(scene, here, "down", instances=instances, retyped=retyped)
+    down = Writer(scene, here, "down", instances=instances, states=live.state, retyped=retyped)
     back = [(_test_back(down, s, case, states.now), branch(down, s, case, states)) for s, case in cases]
     source = "\n".join(f"    {line}" if line else "" for line in _method(scene, up, down, there, back))
     head = f"{TODO}: {new.name} in {here.name} has no code_change; answer each {TODO} in this one, and add it:"
     return LiveDraft(live, looked, found, source, (head, *source.splitlines()))
+
+
+def _instances(live: LiveStates) -> Mapping[str, Shape]:
+    """Return what is live of each type inside of states; of large ones what is at several places may be shared."""
+    inside = [part for s in live.state for part in _parts(s)]
+    places = Counter(part.type for part in (*live.state, *inside)) if live.cut else {}
+    return {s.type: replace(s, shared=s.shared or int(places.get(s.type, 0) > 1)) for s in merged(inside)}
 
 
 def _parts(shape: Shape) -> Iterator[Shape]:
@@ -68,9 +77,10 @@ def _test_back(down: Writer, shape: Shape, case: Case, now: Begun) -> str:
 def _method(scene: Scene, up: Writer, down: Writer, there: Sequence[Branch], back: Sequence[Branch]) -> Iterator[str]:
     newer, older = list(_returning(there)), list(_returning({test: (test, lines) for test, lines in back}.values()))
     functions = [line for w in (up, down) for lines in w.helpers.values() for line in (*lines, "")]
-    yield from (f"# needs: {line}" for line in _imports(up, down, "\n".join([*functions, *newer, *older])))
+    text = "\n".join([*functions, *newer, *older])
+    yield from (f"# needs: {line}" for line in _imports(up, down, text))
     yield "def code_change(self, old_vsn, state, extra):"
-    yield from (f"    {line}" if line else "" for line in functions)
+    yield from (f"    {line}" if line else "" for line in (*remembering(text), *functions))
     yield "    match old_vsn:"
     yield f"        case Down():  # back to {scene.before.vsn}"
     yield from (f"            {line}" for line in (*_lost(up), *older))
@@ -93,6 +103,8 @@ def _lost(up: Writer) -> Iterator[str]:
     names = dict.fromkeys(f.name for f in up.findings if f.said.startswith("+"))
     if names:
         yield f"# lost on the way down, unless something takes it over: {', '.join(names)}"
+    if fresh := dict.fromkeys(f.name for f in up.findings if f.said.startswith("*")):
+        yield f"# what has no way back: {', '.join(fresh)}"
 
 
 def _imports(up: Writer, down: Writer, text: str) -> Iterator[str]:

@@ -3,6 +3,9 @@
 What holds no instance of a class that is loaded anew stays as it is. An instance becomes one of the class of the same
 name by `migrate`, which knows about fields that come with a default and fields that go; what it cannot know is `TODO`,
 a name that nothing defines: a draft that somebody pastes without an answer fails, and is rolled back.
+
+What is at several places of a live state is made once, so that it is one there again, and so is what may lead back
+to itself.
 """
 
 from __future__ import annotations
@@ -14,12 +17,13 @@ from typing import Literal
 
 from relup.model.code import Code, PythonModule
 from relup.model.draft import TODO
-from relup.model.shapes import Shape, type_label
+from relup.model.shapes import Shape, merged, type_label
 from relup.planner.draft.live.annotated import classes_in, expected
 from relup.planner.draft.live.comparing import Comparison, compared
 from relup.planner.draft.live.fields import Finding, Given, Had
 from relup.planner.draft.live.fitting import Resolve
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
+from relup.planner.draft.live.members import asking, missing, told, vanished
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
 from relup.syntax.records import Field
@@ -44,6 +48,8 @@ class Writer:
     findings: dict[Finding, None] = field(default_factory=dict)
     instances: Mapping[str, Shape] = field(default_factory=dict)
     """What is live of each type, at all places inside of states."""
+    states: Sequence[Shape] = ()
+    """The states themselves."""
     retyped: frozenset[str] = frozenset()
     """Fields whose type the other direction asked about."""
     _depth: int = 0
@@ -56,7 +62,7 @@ class Writer:
 
     def value(self, held: Sequence[Shape], var: str) -> str | None:
         """Return an expression for what *var* holds; None when it stays as it is."""
-        pairs = [(s, self._one(s, var)) for s in held] if self._concerned(held) else []
+        pairs = [(s, self._one(s, var) if self._concerned([s]) else None) for s in held]
         made = [(s, text) for s, text in pairs if text is not None]
         rest = [s for s, text in pairs if text is None]
         if len(made) == 1 and all(s.type == "NoneType" for s in rest):
@@ -124,6 +130,10 @@ class Writer:
         self._depth -= 1
         if text is None and key is None:
             return None
+        made = self._contained(shape, var, element, text, key)
+        return f"once({var}, lambda: {made})" if shape.shared else made
+
+    def _contained(self, shape: Shape, var: str, element: str, text: str | None, key: str | None) -> str:
         pairs = f"{{{key or 'key'}: {text or element} for key, {element} in {var}.items()}}"
         match type_label(shape.type):
             case "list":
@@ -150,42 +160,73 @@ class Writer:
         """Return what makes an instance of the other release; None for what is no class of the release's own."""
         if python_module(self.scene.old, shape.type.rpartition(":")[0]) is None:
             return None
-        shape, kind = self.instances.get(shape.type, shape), kind_of(self.scene.new, shape.type)
+        inside = self.instances.get(shape.type, shape)
+        shape, kind = self.everywhere(shape), kind_of(self.scene.new, shape.type)
         label = type_label(shape.type)
         if kind is None:
             self.ask(Finding(label, f"{label} is not in {self.scene.after.vsn}: what becomes of it?", asks=True))
             return f"{TODO}({var})"
-        if kind.enum:
-            name = self.name(kind, self.way)
-            return f"{name}({var}.value)" if kind.enum == "flag" else f"{name}[{var}.name]"
         if shape.type in self.helpers:
-            if not self.helpers[shape.type] and not kind.frozen:
+            if not self.helpers[shape.type] and kind.style != "tuple":
                 self._circular.add(shape.type)
             return f"{self._helper(shape.type)}({var})"
-        if kind.module in self.scene.loaded and shape.count:
-            times = f"{shape.count} times" if shape.count > 1 else "once"
-            words = f"states lead {times} to {label} of {kind.module}, which is loaded anew"
-            self.ask(Finding(label, words))
+        if kind.enum:
+            return self._member(shape, kind, var)
+        if kind.module in self.scene.loaded and inside.count:
+            times = f"{inside.count} times" if inside.count > 1 else "once"
+            again = ", and more than once to the same one" if shape.shared else ""
+            self.ask(Finding(label, f"states lead {times} to {label} of {kind.module}, which is loaded anew{again}"))
         if shape.items and not kind.fields:
-            inside = self._container(Shape("list", 1, 1, items=shape.items), var) or var
-            return f"{self.name(kind, self.way)}({inside})"
+            made = self._container(Shape("list", 1, 1, items=shape.items), var) or var
+            made = f"{self.name(kind, self.way)}({made})"
+            return f"once({var}, lambda: {made})" if shape.shared else made
         return self._made(shape, kind, var)
 
+    def everywhere(self, shape: Shape) -> Shape:
+        """Return what is live of a type, also as a state; what is given where nothing is."""
+        inside = self.instances.get(shape.type)
+        return next(iter(merged(s for s in (inside, *self.states) if s and s.type == shape.type)), shape)
+
+    def _member(self, shape: Shape, kind: Kind, var: str) -> str:
+        """Return what makes a member of the other release's enum."""
+        name, before = self.name(kind, self.way), kind_of(self.scene.old, shape.type) or kind
+        make = "{}({}.value)" if kind.enum == "flag" else "{}[{}.name]"
+        gone = vanished(shape, before, kind)
+        for finding in told(gone, before, kind, self.scene.after.vsn):
+            self.ask(finding)
+        lacking = missing(gone, before, kind, self.way)
+        if not lacking:
+            return make.format(name, var)
+        up, argument = self.way == "up", self._argument
+        of, to, vsn = (before, kind, self.scene.after.vsn) if up else (kind, before, self.scene.before.vsn)
+        self.helpers[shape.type] = []
+        helper = self._helper(shape.type)
+        body = asking(lacking, of, to, vsn, argument=argument, otherwise=make.format(name, argument))
+        self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in body)]
+        return f"{helper}({var})"
+
+    @property
+    def _argument(self) -> str:
+        return "old" if self.way == "up" else "new"
+
     def _made(self, shape: Shape, kind: Kind, var: str) -> str:
-        depth, self._depth, argument = self._depth, 0, "old" if self.way == "up" else "new"
+        depth, self._depth, argument = self._depth, 0, self._argument
         self.helpers[shape.type] = []  # found while it is written by a class that holds itself
         cls = self.name(kind, self.way)
         given = self.given(shape, kind_of(self.scene.old, shape.type), kind, argument)
         self._depth = depth
-        if not given:
+        if not given and not shape.shared:
             del self.helpers[shape.type]
             return f"migrate({var}, {cls})"
         helper = self._helper(shape.type)
         if shape.type in self._circular:
-            self.helpers[shape.type] = [*_once(helper, argument, cls, given)]
+            body = [*_circular(argument, cls, given, frozen=kind.frozen)]
+        elif shape.shared:
+            *lines, last = call(f"return once({argument}, lambda: migrate", (argument, cls), given)
+            body = [*lines, f"{last})"]
         else:
-            lines = call("return migrate", (argument, cls), given)
-            self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in lines)]
+            body = call("return migrate", (argument, cls), given)
+        self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in body)]
         return f"{helper}({var})"
 
     def _helper(self, type_: str) -> str:
@@ -247,14 +288,29 @@ class Writer:
         return resolved
 
 
-def _once(helper: str, argument: str, cls: str, given: Sequence[Given]) -> Iterator[str]:
-    """Yield a function that makes one instance of each, which is there before what may lead back to it is made."""
-    made = f"{helper}s"
-    later = [g for g in given if not g.said and re.search(r"\b(newer|older)_\w+\(", g.value)]
-    yield from (f"{made} = {{}}", "", f"def {helper}({argument}):", f"    if id({argument}) not in {made}:")
-    at_once = call(f"{made}[id({argument})] = made = migrate", (argument, cls), [g for g in given if g not in later])
-    yield from (f"        {line}" for line in (*at_once, *(f"made.{g.name} = {g.value}" for g in later)))
-    yield f"    return {made}[id({argument})]"
+_ONCE = (
+    "def once(value, make):",
+    "    if id(value) not in known:",
+    "        known.setdefault(id(value), make())  # unless that led back here",
+    "    return known[id(value)]",
+    "",
+)
+_LEADS_ON = re.compile(r"\b(newer|older)_\w+\(")
+
+
+def remembering(text: str) -> Sequence[str]:
+    """Return the lines that a text needs which makes one thing of each that is at several places."""
+    return ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
+
+
+def _circular(argument: str, cls: str, given: Sequence[Given], *, frozen: bool) -> Iterator[str]:
+    """Yield the body of a function that makes one instance of each, before what may lead back to it is made."""
+    later = [g for g in given if not g.said and _LEADS_ON.search(g.value)]
+    put = "object.__setattr__(made, {0!r}, {1})" if frozen else "made.{0} = {1}"
+    at_once = call(f"known[id({argument})] = made = migrate", (argument, cls), [g for g in given if g not in later])
+    yield f"if id({argument}) not in known:"
+    yield from (f"    {line}" for line in (*at_once, *(put.format(g.name, g.value) for g in later)))
+    yield f"return known[id({argument})]"
 
 
 def call(function: str, first: Sequence[str], given: Sequence[Given]) -> list[str]:
