@@ -214,22 +214,23 @@ class CodeServer:
         """
         return all(canary() is None for canary in self._books.dropped.get(module, ()))
 
-    def counterpart(self, cls: type) -> type:
+    def counterpart(self, cls: type, name: str | None = None) -> type:
         """Return the class of the same name in the other version of its module, while an upgrade is in progress.
 
-        A class of a module that does not change is its own counterpart. LookupError without an upgrade, or when the
+        Where it is called otherwise there *name* says how: `Item`, or `shop.model:Item`. A class of a module that does
+        not change is its own counterpart. LookupError without an upgrade, or when the
         other version has no such class. Of several upgrades that exchange the class it is the last: what was swapped
         before it, and keeps its undo information until it is purged, is over.
         """
         active = [s for s in self._staged if s.active]
         for staged in reversed(active):
-            found = staged.counterpart(cls)
+            found = staged.counterpart(cls, name)
             if found is not None:
                 return found
         if not active:
             raise LookupError(f"no upgrade is in progress, so {cls.__qualname__} has no counterpart")
-        if any(s.concerns(cls.__module__) for s in active):
-            raise LookupError(f"the other version of {cls.__module__} has no class {cls.__qualname__}")
+        if name or any(s.concerns(cls.__module__) for s in active):
+            raise LookupError(f"the other version of {cls.__module__} has no class {name or cls.__qualname__}")
         return cls
 
 

@@ -128,13 +128,16 @@ class Staged:
         """Whether both versions are there: staged, or swapped and not finished."""
         return self.stage in ("staged", "swapped", "kept")
 
-    def counterpart(self, cls: type) -> type | None:
-        """Return the class of the same name in the other version of its module, None when neither has *cls*."""
-        before, after = self._prepared.previous.get(cls.__module__), self._prepared.modules.get(cls.__module__)
-        if before is None or after is None:
-            return None
-        old, new = resolve(before.module, cls.__qualname__), resolve(after, cls.__qualname__)
-        return new if cls is old else old if cls is new else None
+    def counterpart(self, cls: type, name: str | None = None) -> type | None:
+        """Return the class of the same name, or of *name*, in the version that *cls* is not of; None without one."""
+        before, after, own = self._prepared.previous, self._prepared.modules, cls.__module__
+        module, _, qualname = (name or cls.__qualname__).rpartition(":")
+        other = module or own
+        if own in before and resolve(before[own].module, cls.__qualname__) is cls:
+            return resolve(after.get(other), qualname)
+        if own in after and resolve(after[own], cls.__qualname__) is cls:
+            return resolve(before[other].module, qualname) if other in before else None
+        return None
 
     def holders(self) -> Iterator[object]:
         """Return what this upgrade itself holds of old code, which must not count as somebody's use of it."""

@@ -368,6 +368,24 @@ def test_counterpart_is_the_class_of_the_other_version(shop: Running) -> None:
         code.counterpart(old)
 
 
+def test_counterpart_finds_a_class_that_is_called_otherwise_there(shop: Running) -> None:
+    shop.boot({**V1, "shop/other.py": "class Other: ...\n", "shop/gone.py": "class Gone: ...\n"})
+    old, gone, other = shop["shop.model"].Account, shop["shop.gone"].Gone, shop["shop.other"].Other
+    text = V2.replace("class Account", "class Renamed")
+    staged = shop.stage({"shop/model.py": text, "shop/moved.py": "class Moved: ...\n"}, removed=("shop.gone",))
+    new, moved = staged.modules["shop.model"].Renamed, staged.modules["shop.moved"].Moved
+    for _ in ("staged", "swapped"):
+        assert shop.code.counterpart(new, "Account") is old
+        assert shop.code.counterpart(new, "shop.gone:Gone") is shop.code.counterpart(moved, "shop.gone:Gone") is gone
+        assert shop.code.counterpart(old, "Renamed") is new
+        assert shop.code.counterpart(old, "shop.moved:Moved") is moved
+        for cls in (new, other):
+            with pytest.raises(LookupError, match=r"the other version of .* has no class Lost"):
+                shop.code.counterpart(cls, "Lost")
+        if staged.stage == "staged":
+            staged.swap()
+
+
 def test_counterpart_leads_onwards_from_an_upgrade_that_was_not_purged(shop: Running) -> None:
     """Its undo information is still there, and the class that it replaced is not what anybody goes to now."""
     shop.boot(V1)
