@@ -19,9 +19,9 @@ def counterpart(cls: type, name: str | None = None) -> type:
     """Return the class of the same name in the other version of its module, while an upgrade is in progress.
 
     For `code_change(Down(...), ...)`, which must build instances of the old class, and for the way up alike. Where
-    the class is called otherwise there, *name* says how: `Item`, or `shop.model:Item`; of one that has gone without
-    another in its place *cls* is any of the release's. A class of a module that does not change is its own counterpart. Raises LookupError without an upgrade, without a node,
-    or when the other version has no such class.
+    the class is called otherwise there, *name* says how: `Item`, or `shop.model:Item`; where it has no other in its
+    place *cls* is any of the release's. A class of a module that does not change is its own counterpart. Raises
+    LookupError without an upgrade, without a node, or when the other version has no such class.
     """
     try:
         code = current_code.get()

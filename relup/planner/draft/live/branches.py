@@ -30,6 +30,8 @@ def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | N
             words = f"? live states are {in_words(shape)}, and begin as {kind.name} in {w.scene.after.vsn}"
             w.ask(Finding(kind.name, words, asks=True))
             return _turned(w, shape, kind) if case == "turned" else _wrapped(w, shape, kind)
+        case "mapped":
+            return _mapped_back(w, shape, states) if w.way == "down" else _mapped(w, shape, states)
         case "entered":
             return _entered(w, shape, states.now.entries or {})
         case "unknown":
@@ -70,6 +72,32 @@ def _turned(w: Writer, shape: Shape, kind: Kind) -> list[str]:
     label = type_label(shape.type)
     said = f"# {TODO}: a state was {label}; is {kind.name} what it becomes? then state, not {TODO}(state)"
     return [said, *call("return migrate", (f"{TODO}(state)", w.name(kind, "up")), given)]
+
+
+def _mapped(w: Writer, shape: Shape, states: States) -> list[str]:
+    entries, label = states.now.entries or {}, type_label(shape.type)
+    words = f"? live states are {label}, and begin with {', '.join(map(repr, entries))} in {w.scene.after.vsn}"
+    w.ask(Finding(label, words, asks=True))
+    kinds = states.was.kinds.get(shape.type) or kind_of(w.scene.old, shape.type)
+    had = [
+        Had(n, kinds.fields[n].kind if kinds and n in kinds.fields else "", held) for n, held in shape.fields.items()
+    ]
+    found = {g.name: g for g in w.compared(None, had, [*entries.values()], _reads(shape), shape.looked)}
+    given = [found.get(n) or Given(n, f"state.{n}") for n in entries]
+    said = f"# {TODO}: a state was {label}; are these its entries now? then without {TODO}"
+    return [said, f"return {TODO}({{", *lines(given), "})"]
+
+
+def _mapped_back(w: Writer, shape: Shape, states: States) -> list[str]:
+    entries, before = states.now.entries or {}, kind_of(w.scene.old, shape.type)
+    had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in entries.values()]
+    wanted = [*before.fields.values()] if before and before.fields else [Field(n, "", None, n) for n in shape.fields]
+    given = w.compared(before, had, wanted, {n: f"state[{n!r}]" for n in entries})
+    said = f"# {TODO}: the state of {w.scene.before.vsn} was {in_words(shape)}; are these entries what it became?"
+    return [
+        f"{said} then state, not {TODO}(state)",
+        *call("return migrate", (f"{TODO}(state)", w.made(shape.type)), given),
+    ]
 
 
 def _wrapped(w: Writer, shape: Shape, kind: Kind) -> list[str]:
@@ -113,6 +141,13 @@ def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:
     if shape.type == "dict":
         entries = (f"    {n!r}: {f'state.{n}' if n in kind.fields else TODO}," for n in shape.fields)
         return [f"{said}; are these its entries? then without {TODO}", f"return {TODO}({{", *entries, "})"]
+    if shape.type == "NoneType":
+        return [f"{said}; is it None?", f"return {TODO}"]
+    if before := kind_of(w.scene.old, shape.type):
+        had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in kind.fields.values()]
+        given = w.compared(before, had, [*before.fields.values()], {f.name: f"state.{f.name}" for f in had})
+        asked = f"{said}; is {kind.name} what it became? then state, not {TODO}(state)"
+        return [asked, *call("return migrate", (f"{TODO}(state)", w.made(shape.type)), given)]
     resolve = w.resolve(w.scene.new, kind.module)
     fitting = [f for f in kind.fields.values() if f.kind and not misfits([shape], f.kind, resolve)]
     guess = " or ".join(w.value([shape], read) or read for read in (f"state.{f.name}" for f in fitting))

@@ -10,9 +10,10 @@ from relup.planner.draft.live.kinds import Kind, kind_of
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
 
-Case: TypeAlias = Literal["instance", "entries", "turned", "wrapped", "entered", "unknown", "value"]
+Case: TypeAlias = Literal["instance", "entries", "turned", "mapped", "wrapped", "entered", "unknown", "value"]
 """An instance of a class that stays; a mapping that stays one; an instance or a mapping that becomes an instance of a
-class, and anything else that does, or becomes a mapping; what nobody can tell; and what stays but for its contents."""
+class; an instance that becomes a mapping; anything else that becomes either of them; what nobody can tell; and what
+stays but for its contents."""
 
 
 def case_of(scene: Scene, shape: Shape, now: Begun, *, sole: bool) -> Case:
@@ -37,4 +38,6 @@ def _of_instance(kind: Kind | None, now: Begun) -> Case:
         type_ = f"{kind.module}:{kind.name}"
         if not now.known() or any(type_ in k.bases or f"{k.module}:{k.name}" in kind.bases for k in known):
             return "instance"
+    if now.entries and not known:
+        return "mapped"
     return "turned" if len(known) == 1 else "unknown"

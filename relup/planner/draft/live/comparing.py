@@ -96,7 +96,8 @@ def _taken_over(of: Comparison, had: Had, field: Field, read: str, total: int) -
         of.ask(Finding(field.name, words, asks=True))
         guess = _guess(of, field, read, possible, possible if of.way == "up" else may_be)
         lead = "live values are" if live else f"in {of.older if of.way == 'up' else of.goal}"
-        yield retyped(field, wrong, guess, lead)
+        words = f"is it {guess}?" if guess != read else f"how is it made of {read}?"
+        yield retyped(field, wrong, words, lead)
     elif (text := of.value(merged((*possible, *_perhaps_none(of, had, field))), read)) is not None:
         yield Given(field.name, text)
     of.ask_all(in_part(had.name, had.held, total))

@@ -111,7 +111,7 @@ def asked_new(field: Field, was: Had | None, then: str, lead: str) -> Given:
 
 def retyped(wanted: Field, wrong: Sequence[str], guess: str, lead: str) -> Given:
     """Ask what becomes of values that do not fit the annotation of the other release."""
-    said = f"{TODO}: {wanted.name} is {wanted.kind} here, and {lead} {' or '.join(wrong)}: is it {guess}?"
+    said = f"{TODO}: {wanted.name} is {wanted.kind} here, and {lead} {' or '.join(wrong)}: {guess}"
     return Given(wanted.name, TODO, said)
 
 

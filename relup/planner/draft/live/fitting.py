@@ -30,7 +30,10 @@ _ACCEPTED: Mapping[str, Sequence[str]] = {
     "Tuple": ("tuple",),
     "Sequence": ("list", "tuple", "str", "bytes", "deque", "range"),
     "MutableSequence": ("list", "deque", "bytearray"),
+    "DefaultDict": ("defaultdict",),
+    "Deque": ("deque",),
     **{n: (n,) for n in ("str", "bytes", "bytearray", "bool", "list", "set", "frozenset", "tuple", "deque")},
+    **{n: (n,) for n in _DICTS[1:]},
 }
 _VALUES = frozenset({"datetime", "date", "time", "timedelta", "Decimal", "Fraction", "UUID", "Path"})
 _PASSING = frozenset({"Optional", "Union", "Annotated", "Final", "Required", "NotRequired", "ReadOnly"})
@@ -78,6 +81,8 @@ def _fits_generic(name: tuple[str, ...], value: ast.expr, inner: ast.expr, shape
         return False
     if name and name[0] in ("tuple", "Tuple") and not (len(parts) == 2 and _is_ellipsis(parts[1])):
         return True
+    if name and name[0] == "Counter":
+        return all(_fits(parts[0], key, resolve) for key in shape.keys)
     element = parts[-1] if len(parts) == 2 and not _is_ellipsis(parts[1]) else parts[0]
     return all(_fits(element, item, resolve) for item in shape.contents())
 

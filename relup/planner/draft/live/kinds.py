@@ -36,6 +36,11 @@ class Kind:
     members: tuple[str, ...] = ()
     """Of an enum."""
 
+    @property
+    def type(self) -> str:
+        """What its instances have as their type."""
+        return f"{self.module}:{self.name}"
+
 
 def kind_of(code: Code, type_: str) -> Kind | None:
     """Return the class that a type of live values, `module:Class`, is in a release; None where it has none."""

@@ -32,7 +32,7 @@ def told(gone: Sequence[str], before: Kind, after: Kind, goal: str) -> Iterator[
         yield Finding(m, words, asks=True)
     rest = [m for m in before.members if m not in after.members and m not in gone]
     yield from (Finding(m, f"- {m} of {after.name} is gone in {goal}: nothing live is one") for m in rest)
-    fresh = [m for m in after.members if m not in before.members]
+    fresh = [m for m in after.members if m not in before.members and not gone]  # else the way down asks
     yield from (
         Finding(m, f"* {m} of {after.name} is new in {goal}: what is one by then does not go back") for m in fresh
     )

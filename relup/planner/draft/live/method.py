@@ -14,6 +14,7 @@ from relup.planner.draft.live.begun import Begun, States, begun
 from relup.planner.draft.live.branches import branch
 from relup.planner.draft.live.cases import Case, case_of
 from relup.planner.draft.live.fields import Finding
+from relup.planner.draft.live.heirs import heirs
 from relup.planner.draft.live.values import Writer, remembering
 from relup.planner.draft.live.words import summary
 from relup.planner.draft.scene import Scene
@@ -33,7 +34,8 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
     states = States(begun(scene.old, old), begun(scene.new, new), named, entries(new) - entries(old))
     cases = [(s, case_of(scene, s, states.now, sole=len(live.state) == 1)) for s in live.state]
     instances = _instances(live)
-    up = Writer(scene, here, "up", instances=instances, states=live.state)
+    gone = heirs(scene, (*instances, *(s.type for s in live.state)))
+    up = Writer(scene, here, "up", instances=instances, states=live.state, heirs=gone)
     there = [(up.test(s, "state"), branch(up, s, case, states)) for s, case in cases]
     if all(lines is None for _, lines in there):
         return LiveDraft(live, tuple(summary(live)))
@@ -42,7 +44,7 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
         left = tuple(_unmentioned(scene, here, new, up.findings))
         return LiveDraft(live, looked, found, todos=left, answered=bool(found) and not left)
     retyped = frozenset(f.name for f in up.findings if f.said.startswith("~"))
-    down = Writer(scene, here, "down", instances=instances, states=live.state, retyped=retyped)
+    down = Writer(scene, here, "down", instances=instances, states=live.state, heirs=gone, retyped=retyped)
     back = [(_test_back(down, s, case, states.now), branch(down, s, case, states)) for s, case in cases]
     source = "\n".join(f"    {line}" if line else "" for line in _method(scene, up, down, there, back))
     head = f"{TODO}: {new.name} in {here.name} has no code_change; answer each {TODO} in this one, and add it:"
@@ -68,7 +70,7 @@ def _test_back(down: Writer, shape: Shape, case: Case, now: Begun) -> str:
     if case in ("turned", "wrapped"):
         (kind,) = now.kinds.values()
         return f"type(state) is {down.name(kind, 'up')}"
-    return "type(state) is dict" if case == "entered" else down.test(shape, "state")
+    return "type(state) is dict" if case in ("entered", "mapped") else down.test(shape, "state")
 
 
 # ── the text ───────────────────────────────────────────────────────────────────────────────────────────
@@ -83,9 +85,9 @@ def _method(scene: Scene, up: Writer, down: Writer, there: Sequence[Branch], bac
     yield from (f"    {line}" if line else "" for line in (*remembering(text), *functions))
     yield "    match old_vsn:"
     yield f"        case Down():  # back to {scene.before.vsn}"
-    yield from (f"            {line}" for line in (*_lost(up), *older))
+    yield from (f"            {line}" for line in (*_lost(up), *_lacking(down), *older))
     yield "        case _:"
-    yield from (f"            {line}" for line in newer)
+    yield from (f"            {line}" for line in (*_lacking(up), *newer))
 
 
 def _returning(branches: Iterable[Branch]) -> Iterator[str]:
@@ -105,6 +107,10 @@ def _lost(up: Writer) -> Iterator[str]:
         yield f"# lost on the way down, unless something takes it over: {', '.join(names)}"
     if fresh := dict.fromkeys(f.name for f in up.findings if f.said.startswith("*")):
         yield f"# what has no way back: {', '.join(fresh)}"
+
+
+def _lacking(w: Writer) -> Iterator[str]:
+    return (f"# {TODO}: {question}" for question in w.lacking)
 
 
 def _imports(up: Writer, down: Writer, text: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from relup.model.code import Code, PythonModule
@@ -46,10 +46,14 @@ class Writer:
     helpers: dict[str, list[str]] = field(default_factory=dict)
     """Functions for classes whose instances are found inside of states, by type."""
     findings: dict[Finding, None] = field(default_factory=dict)
+    lacking: dict[str, None] = field(default_factory=dict)
+    """Questions about classes that the other release has not."""
     instances: Mapping[str, Shape] = field(default_factory=dict)
     """What is live of each type, at all places inside of states."""
     states: Sequence[Shape] = ()
     """The states themselves."""
+    heirs: Mapping[str, Kind] = field(default_factory=dict)
+    """What live classes that went may be now."""
     retyped: frozenset[str] = frozenset()
     """Fields whose type the other direction asked about."""
     _depth: int = 0
@@ -97,7 +101,14 @@ class Writer:
         return self.scene.old if self.way == "up" else self.scene.new
 
     def _expected(self, module: str, annotation: str) -> tuple[Shape, ...]:
-        return expected(self._left, module, annotation) if annotation else ()
+        found = expected(self._left, module, annotation) if annotation else ()
+        return tuple(map(self._by_former_name, found)) if self.heirs else found
+
+    def _by_former_name(self, shape: Shape) -> Shape:
+        """Return a shape with the types that its instances have in the older release."""
+        former = next((t for t, kind in self.heirs.items() if kind.type == shape.type), shape.type)
+        items, keys = (tuple(map(self._by_former_name, part)) for part in (shape.items, shape.keys))
+        return replace(shape, type=former, items=items, keys=keys)
 
     def test(self, shape: Shape, var: str) -> str:
         """Return an expression that says whether *var* is of a type."""
@@ -106,10 +117,22 @@ class Writer:
             return f"{var} is None"
         if ":" not in shape.type:
             return f"type({var}) is {label}"
-        kind = kind_of(self.scene.new, shape.type)
-        if kind is None or kind_of(self.scene.old, shape.type) is None:
+        kind = self.newer(shape.type)
+        if kind is None or (self.way == "up" and shape.type in self.heirs):
             return f'type({var}).__qualname__ == "{label}"'
         return f"type({var}) is {self.name(kind, 'up' if self.way == 'down' else 'down')}"
+
+    def newer(self, type_: str) -> Kind | None:
+        """Return what a class is, or may be, in the newer release."""
+        return kind_of(self.scene.new, type_) or self.heirs.get(type_)
+
+    def made(self, type_: str) -> str:
+        """Return the class whose instances this direction makes of those of a type."""
+        kind = self.newer(type_) if self.way == "up" else kind_of(self.scene.new, type_)
+        if kind:
+            return self.name(kind, self.way)
+        module, _, name = type_.rpartition(":")
+        return f"counterpart(type(self), {name if module == self.here.name else type_!r})"
 
     def name(self, kind: Kind, of: Literal["up", "down"]) -> str:
         """Return what a class is called here: that of the newer release (`up`), or its counterpart in the older."""
@@ -158,13 +181,15 @@ class Writer:
 
     def _instance(self, shape: Shape, var: str) -> str | None:
         """Return what makes an instance of the other release; None for what is no class of the release's own."""
-        if python_module(self.scene.old, shape.type.rpartition(":")[0]) is None:
+        if not any(python_module(code, shape.type.rpartition(":")[0]) for code in (self.scene.old, self.scene.new)):
             return None
         inside = self.instances.get(shape.type, shape)
-        shape, kind = self.everywhere(shape), kind_of(self.scene.new, shape.type)
+        shape, kind = self.everywhere(shape), self.newer(shape.type)
         label = type_label(shape.type)
-        if kind is None:
-            self.ask(Finding(label, f"{label} is not in {self.scene.after.vsn}: what becomes of it?", asks=True))
+        if kind is None or kind_of(self.scene.old, shape.type) is None:
+            vsn = self.scene.after.vsn if self.way == "up" else self.scene.before.vsn
+            self.lacking[f"{label} is not in {vsn}: what becomes of it?"] = None
+            self.ask(Finding(label, f"{label} is not in {vsn}: what becomes of it?", asks=True))
             return f"{TODO}({var})"
         if shape.type in self.helpers:
             if not self.helpers[shape.type] and kind.style != "tuple":
@@ -178,7 +203,7 @@ class Writer:
             self.ask(Finding(label, f"states lead {times} to {label} of {kind.module}, which is loaded anew{again}"))
         if shape.items and not kind.fields:
             made = self._container(Shape("list", 1, 1, items=shape.items), var) or var
-            made = f"{self.name(kind, self.way)}({made})"
+            made = f"{self.made(shape.type)}({made})"
             return f"once({var}, lambda: {made})" if shape.shared else made
         return self._made(shape, kind, var)
 
@@ -189,20 +214,24 @@ class Writer:
 
     def _member(self, shape: Shape, kind: Kind, var: str) -> str:
         """Return what makes a member of the other release's enum."""
-        name, before = self.name(kind, self.way), kind_of(self.scene.old, shape.type) or kind
+        name, before = self.made(shape.type), kind_of(self.scene.old, shape.type) or kind
         make = "{}({}.value)" if kind.enum == "flag" else "{}[{}.name]"
         gone = vanished(shape, before, kind)
         for finding in told(gone, before, kind, self.scene.after.vsn):
             self.ask(finding)
         lacking = missing(gone, before, kind, self.way)
-        if not lacking:
+        asked = self._asked(shape, kind)
+        if not lacking and not asked:
             return make.format(name, var)
         up, argument = self.way == "up", self._argument
         of, to, vsn = (before, kind, self.scene.after.vsn) if up else (kind, before, self.scene.before.vsn)
         self.helpers[shape.type] = []
         helper = self._helper(shape.type)
-        body = asking(lacking, of, to, vsn, argument=argument, otherwise=make.format(name, argument))
-        self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in body)]
+        otherwise = make.format(name, f"{TODO}({argument})" if asked else argument)
+        body = (
+            asking(lacking, of, to, vsn, argument=argument, otherwise=otherwise) if lacking else [f"return {otherwise}"]
+        )
+        self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in (*asked, *body))]
         return f"{helper}({var})"
 
     @property
@@ -212,22 +241,34 @@ class Writer:
     def _made(self, shape: Shape, kind: Kind, var: str) -> str:
         depth, self._depth, argument = self._depth, 0, self._argument
         self.helpers[shape.type] = []  # found while it is written by a class that holds itself
-        cls = self.name(kind, self.way)
+        cls, asked = self.made(shape.type), self._asked(shape, kind)
         given = self.given(shape, kind_of(self.scene.old, shape.type), kind, argument)
         self._depth = depth
-        if not given and not shape.shared:
+        if not (given or shape.shared or asked):
             del self.helpers[shape.type]
             return f"migrate({var}, {cls})"
-        helper = self._helper(shape.type)
+        helper, first = self._helper(shape.type), (f"{TODO}({argument})" if asked else argument, cls)
         if shape.type in self._circular:
-            body = [*_circular(argument, cls, given, frozen=kind.frozen)]
+            body = [*_circular(argument, first, given, frozen=kind.frozen)]
         elif shape.shared:
-            *lines, last = call(f"return once({argument}, lambda: migrate", (argument, cls), given)
+            *lines, last = call(f"return once({argument}, lambda: migrate", first, given)
             body = [*lines, f"{last})"]
         else:
-            body = call("return migrate", (argument, cls), given)
-        self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in body)]
+            body = call("return migrate", first, given)
+        self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in (*asked, *body))]
         return f"{helper}({var})"
+
+    def _asked(self, shape: Shape, kind: Kind) -> Sequence[str]:
+        """Return the question whether a class that went is another one now, or was it; nothing where it stays."""
+        if shape.type not in self.heirs:
+            return ()
+        module, _, name = shape.type.rpartition(":")
+        was, is_, goal = name, kind.name, self.scene.after.vsn
+        if kind.module != module:
+            was, is_ = f"{was} of {module}", f"{is_} of {kind.module}"
+        self.ask(Finding(name, f"? {was} is not in {goal}: is it {is_} now?", asks=True))
+        words = f"{was} is not in {goal}: is it {is_}" if self.way == "up" else f"{is_} is new in {goal}: was it {was}"
+        return [f"# {TODO}: {words}? then {self._argument}, not {TODO}({self._argument})"]
 
     def _helper(self, type_: str) -> str:
         label = type_label(type_)
@@ -283,7 +324,7 @@ class Writer:
 
         def resolved(names: tuple[str, ...]) -> Kind | None:
             type_ = names[0] if ":" in names[0] else class_of(code, here, names) if here else None
-            return kind_of(code, type_) if type_ else None
+            return (self.newer(type_) if code is self.scene.new else kind_of(code, type_)) if type_ else None
 
         return resolved
 
@@ -303,11 +344,11 @@ def remembering(text: str) -> Sequence[str]:
     return ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
 
 
-def _circular(argument: str, cls: str, given: Sequence[Given], *, frozen: bool) -> Iterator[str]:
+def _circular(argument: str, first: Sequence[str], given: Sequence[Given], *, frozen: bool) -> Iterator[str]:
     """Yield the body of a function that makes one instance of each, before what may lead back to it is made."""
     later = [g for g in given if not g.said and _LEADS_ON.search(g.value)]
     put = "object.__setattr__(made, {0!r}, {1})" if frozen else "made.{0} = {1}"
-    at_once = call(f"known[id({argument})] = made = migrate", (argument, cls), [g for g in given if g not in later])
+    at_once = call(f"known[id({argument})] = made = migrate", first, [g for g in given if g not in later])
     yield f"if id({argument}) not in known:"
     yield from (f"    {line}" for line in (*at_once, *(put.format(g.name, g.value) for g in later)))
     yield f"return known[id({argument})]"
