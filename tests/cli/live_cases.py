@@ -328,7 +328,7 @@ CASES: Mapping[str, Case] = {
                 return Cart([], Item("a"))
             state: full()
         """,
-        said=["to Item of shop.shared, which is loaded anew, and more than once to the same one"],
+        said=["to Item of shop.shared, which is loaded anew, and is made once where it is at several places"],
         source=["items=once(state.items, lambda: [newer_item(item) for item in state.items])", "best=newer_item("],
         was="Cart(items=[Item(name='a'), Item(name='b'), Item(name='a')], best=Item(name='a'), "
         "shown=[Item(name='a'), Item(name='b'), Item(name='a')], tags={'b': Item(name='b')})",
@@ -848,7 +848,8 @@ CASES: Mapping[str, Case] = {
             @dataclass(frozen=True)
             class Place:
                 x: int
-            state: {"rows": {Color.RED: [Place(1)]}, "seen": {Place(2)}, number: Place(3)}
+            some = {Color.RED: 1, "x": 2}
+            state: {"rows": {Color.RED: [Place(1)]}, "seen": {Place(2)}, number: Place(3), "some": some}
         """,
         new="""
             class Color(Enum):
@@ -858,13 +859,15 @@ CASES: Mapping[str, Case] = {
             class Place:
                 x: int
                 y: int = 0
-            def fresh(): return {"rows": {}}
-            state: {"rows": {}, "seen": set()}
+            def fresh(): return {"rows": {}, "some": {}}
+            state: {"rows": {}, "seen": set(), "some": {}}
         """,
         said=["states lead 3 times to Place"],
         source=["Color[key.name]", "for item2 in item"],
-        was="{'rows': {<Color.RED: 1>: [Place(x=1)]}, 'seen': {Place(x=2)}, 0: Place(x=3)}",
-        now="{'rows': {<Color.RED: 1>: [Place(x=1, y=0)]}, 'seen': {Place(x=2, y=0)}, 0: Place(x=3, y=0)}",
+        was="{'rows': {<Color.RED: 1>: [Place(x=1)]}, 'seen': {Place(x=2)}, 0: Place(x=3), "
+        "'some': {<Color.RED: 1>: 1, 'x': 2}}",
+        now="{'rows': {<Color.RED: 1>: [Place(x=1, y=0)]}, 'seen': {Place(x=2, y=0)}, 0: Place(x=3, y=0), "
+        "'some': {<Color.RED: 1>: 1, 'x': 2}}",
     ),
     "a_code_change_that_forgets": Case(
         old="""

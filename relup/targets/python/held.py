@@ -118,17 +118,15 @@ class Replaced:
         return self._classes[cls]
 
     def _defines(self, cls: type) -> bool:
+        """Say whether a class is of replaced code; of one made in a function, or by others, its functions tell."""
         name = vars(cls).get("__module__")
-        if name in self._modules and not self._is_current(cls, name):
-            return True
+        if name in self._modules:
+            version = self._current.get(name)
+            if version is None:
+                return True
+            if "<locals>" not in cls.__qualname__:
+                return resolve(version.module, cls.__qualname__) is not cls
         return any(self._of(f.__globals__) is not None for f in vars(cls).values() if type(f) is FunctionType)
-
-    def _is_current(self, cls: type, name: str) -> bool:
-        """Say whether the version in place has this class; of one made in a function its own functions tell."""
-        version = self._current.get(name)
-        return version is not None and (
-            "<locals>" in cls.__qualname__ or resolve(version.module, cls.__qualname__) is cls
-        )
 
 
 @dataclass(frozen=True, slots=True)

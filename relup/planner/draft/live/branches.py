@@ -142,7 +142,7 @@ def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:
         entries = (f"    {n!r}: {f'state.{n}' if n in kind.fields else TODO}," for n in shape.fields)
         return [f"{said}; are these its entries? then without {TODO}", f"return {TODO}({{", *entries, "})"]
     if shape.type == "NoneType":
-        return [f"{said}; is it None?", f"return {TODO}"]
+        return [f"{said}, which no code_change returns: what else do its callbacks take?", f"return {TODO}"]
     if before := kind_of(w.scene.old, shape.type):
         had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in kind.fields.values()]
         given = w.compared(before, had, [*before.fields.values()], {f.name: f"state.{f.name}" for f in had})

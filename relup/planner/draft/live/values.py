@@ -149,7 +149,7 @@ class Writer:
     def _container(self, shape: Shape, var: str) -> str | None:
         self._depth += 1
         element = f"item{self._depth}" if self._depth > 1 else "item"
-        text, key = self.value(shape.contents(), element), self.value(shape.keys, "key")
+        text, key = self.value(shape.contents(), element), self.value(_keys(shape), "key")
         self._depth -= 1
         if text is None and key is None:
             return None
@@ -199,7 +199,7 @@ class Writer:
             return self._member(shape, kind, var)
         if kind.module in self.scene.loaded and inside.count:
             times = f"{inside.count} times" if inside.count > 1 else "once"
-            again = ", and more than once to the same one" if shape.shared else ""
+            again = ", and is made once where it is at several places" if shape.shared else ""
             self.ask(Finding(label, f"states lead {times} to {label} of {kind.module}, which is loaded anew{again}"))
         if shape.items and not kind.fields:
             made = self._container(Shape("list", 1, 1, items=shape.items), var) or var
@@ -327,6 +327,12 @@ class Writer:
             return (self.newer(type_) if code is self.scene.new else kind_of(code, type_)) if type_ else None
 
         return resolved
+
+
+def _keys(shape: Shape) -> Sequence[Shape]:
+    """Return the keys of a mapping, with a text where some of them are texts or numbers."""
+    plain = shape.fields or sum(k.count for k in shape.keys) < sum(i.count for i in shape.items)
+    return (*shape.keys, Shape("str", 0, 0)) if plain else shape.keys
 
 
 _ONCE = (
