@@ -72,7 +72,13 @@ def _record(node: ast.ClassDef) -> Record:
     fields = {f.name: f for part in node.body for f in _field(part, style, _is_partial(node))}
     if style == "plain":
         fields |= {f.name: f for f in _assigned(node) if f.name not in fields}
-    return Record(style, tuple(fields.values()), any(map(_freezes, node.decorator_list)), tuple(_members(node)))
+    own = (f._replace(name=_mangled(f.name, node.name)) for f in fields.values())
+    return Record(style, tuple(own), any(map(_freezes, node.decorator_list)), tuple(_members(node)))
+
+
+def _mangled(name: str, cls: str) -> str:
+    """Return what an attribute of a class is called outside of it."""
+    return f"_{cls.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
 
 
 def _members(node: ast.ClassDef) -> Iterator[str]:

@@ -123,9 +123,11 @@ class Looker:
 
     def _attributes(self, value: Any, kind: type) -> Iterator[tuple[str | None, Any]]:
         declared = frozenset(n for c in kind.__mro__ for n in vars(c).get("__annotations__", ()))
+        private = [f"_{c.__name__.lstrip('_')}__" for c in kind.__mro__]
         reader = dict_of(kind)
         for name, part in islice(reader.__get__(value, kind).items() if reader else (), PARTS):
-            yield name if name in declared or name in self.names else None, part
+            written = next((f"__{name[len(p) :]}" for p in private if name.startswith(p)), name)
+            yield name if name in declared or written in self.names else None, part
         for name in dict.fromkeys(slots_of(kind)):
             try:
                 yield name, object.__getattribute__(value, name)

@@ -46,7 +46,7 @@ def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | N
 
 def _instance(w: Writer, shape: Shape) -> list[str] | None:
     kind = kind_of(w.scene.new, shape.type)
-    if kind is None or kind.enum or (shape.items and not kind.fields):
+    if kind is None or kind.enum or kind.contains:
         text = w.value([shape], "state")
         return [f"return {text}"] if text else None
     given = w.given(w.everywhere(shape), kind_of(w.scene.old, shape.type), kind, "state")

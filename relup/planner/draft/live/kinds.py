@@ -20,6 +20,14 @@ _ENUMS: Mapping[str, Literal["enum", "flag"]] = {
 }
 
 
+_CONTAINERS: Mapping[str, str] = {
+    **{n: n for n in ("dict", "list", "set", "frozenset", "tuple")},
+    "OrderedDict": "dict",
+    "Counter": "dict",
+    "deque": "list",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A class, and what its instances consist of."""
@@ -35,6 +43,8 @@ class Kind:
     """Whether nothing is assigned to its instances once they are made."""
     members: tuple[str, ...] = ()
     """Of an enum."""
+    contains: str = ""
+    """The built-in container that its instances are made like, when it derives from one."""
 
     @property
     def type(self) -> str:
@@ -60,7 +70,8 @@ def kind_of(code: Code, type_: str) -> Kind | None:
     enum = next((_ENUMS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _ENUMS), None)
     frozen = style == "tuple" or any(r.frozen for _, r in known)
     members = tuple(m for _, r in known for m in r.members) if enum else ()
-    return Kind(module, name, style, fields, bases, enum, frozen, members)
+    contains = next((_CONTAINERS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _CONTAINERS), "")
+    return Kind(module, name, style, fields, bases, enum, frozen, members, contains)
 
 
 def _record(code: Code, module: PythonModule, cls: Class) -> Record:

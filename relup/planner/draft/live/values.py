@@ -201,11 +201,18 @@ class Writer:
             times = f"{inside.count} times" if inside.count > 1 else "once"
             again = ", and is made once where it is at several places" if shape.shared else ""
             self.ask(Finding(label, f"states lead {times} to {label} of {kind.module}, which is loaded anew{again}"))
-        if shape.items and not kind.fields:
-            made = self._container(Shape("list", 1, 1, items=shape.items), var) or var
-            made = f"{self.made(shape.type)}({made})"
-            return f"once({var}, lambda: {made})" if shape.shared else made
-        return self._made(shape, kind, var)
+        return self._filled(shape, kind, var) if kind.contains else self._made(shape, kind, var)
+
+    def _filled(self, shape: Shape, kind: Kind, var: str) -> str:
+        """Return what makes an instance of a class that derives from a container."""
+        if kind.fields:
+            words = f"{kind.name} is a {kind.contains} with fields of its own: how is one made of the other?"
+            self.lacking[words] = None
+            self.ask(Finding(kind.name, words, asks=True))
+            return f"{TODO}({var})"
+        contents = replace(shape, type=kind.contains, shared=0)
+        made = f"{self.made(shape.type)}({self._container(contents, var) or var})"
+        return f"once({var}, lambda: {made})" if shape.shared else made
 
     def everywhere(self, shape: Shape) -> Shape:
         """Return what is live of a type, also as a state; what is given where nothing is."""
