@@ -57,8 +57,8 @@ class Record:
     fields: tuple[Field, ...]
     frozen: bool = False
     """Whether it says that nothing is assigned to its instances."""
-    members: tuple[str, ...] = ()
-    """What its body assigns; of an enum its members are among it."""
+    assigns: tuple[str, ...] = ()
+    """What its body assigns: `__slots__`, the members of an enum."""
 
 
 def records(text: bytes) -> Mapping[str, Record]:
@@ -73,7 +73,7 @@ def _record(node: ast.ClassDef) -> Record:
     if style == "plain":
         fields |= {f.name: f for f in _assigned(node) if f.name not in fields}
     own = (f._replace(name=_mangled(f.name, node.name)) for f in fields.values())
-    return Record(style, tuple(own), any(map(_freezes, node.decorator_list)), tuple(_members(node)))
+    return Record(style, tuple(own), any(map(_freezes, node.decorator_list)), tuple(_assignments(node)))
 
 
 def _mangled(name: str, cls: str) -> str:
@@ -81,10 +81,10 @@ def _mangled(name: str, cls: str) -> str:
     return f"_{cls.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
 
 
-def _members(node: ast.ClassDef) -> Iterator[str]:
+def _assignments(node: ast.ClassDef) -> Iterator[str]:
     for part in node.body:
         stores = ast.walk(part) if not isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) else ()
-        yield from (n.id for n in stores if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id[0] != "_")
+        yield from (n.id for n in stores if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
 
 
 def _style(node: ast.ClassDef) -> Style:

@@ -10,9 +10,10 @@ HEAD = """
 from collections import deque
 from dataclasses import KW_ONLY, InitVar, dataclass, field
 from enum import Enum, Flag
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 import attrs
 from relup.runtime import Down, GenServer, Reply, counterpart, migrate
+T = TypeVar("T")
 """
 SERVER = """
 class Server(GenServer):
@@ -518,10 +519,9 @@ CASES: Mapping[str, Case] = {
             state: Cart([1])
         """,
         said=["+ self.seen = 0 of Cart is new in 2"],
-        source=["seen=0,"],
+        source=["seen=0,", "for name in ('seen',):"],
         was="Cart['items']",
         now="Cart['items', 'seen']",
-        back="Cart['items', 'seen']",
     ),
     "another_class": Case(
         old="""
@@ -781,6 +781,68 @@ CASES: Mapping[str, Case] = {
         answers={"TODO({": "dict({", "TODO(state)": "state"},
         was="Cart(rows=[Row(number=1)], owner='o', left=[])",
         now="{'rows': [Row(number=1, more=0)], 'owner': 'o', 'seen': 0}",
+    ),
+    "plain_classes_inside": Case(
+        old="""
+            class Tag:
+                def __init__(self, name):
+                    self.__name = name
+                def __repr__(self): return f"Tag{sorted(vars(self).items())}"
+            class Slotted:
+                __slots__ = ("size",)
+                def __init__(self):
+                    self.size = 1
+                def __repr__(self): return f"Slotted {hasattr(self, 'more')}"
+            class Tags(dict): ...
+            class Box(Generic[T]):
+                def __init__(self, content: T):
+                    self.content = content
+                def __repr__(self): return f"Box({self.content})"
+            @dataclass
+            class Cart:
+                tags: list[Tag]
+                named: Tags
+                box: Box[Tag]
+                first: Slotted
+            state: Cart([Tag("a")], Tags(b=Tag("b")), Box(Tag("c")), Slotted())
+        """,
+        new="""
+            class Tag:
+                def __init__(self, name):
+                    self.__name = name
+                    self.__size = 0
+                def __repr__(self): return f"Tag{sorted(vars(self).items())}"
+            class Slotted:
+                __slots__ = ("size", "more")
+                def __init__(self):
+                    self.size = 1
+                    self.more = 2
+                def __repr__(self): return f"Slotted {hasattr(self, 'more')}"
+            class Tags(dict): ...
+            class Box(Generic[T]):
+                def __init__(self, content: T):
+                    self.content = content
+                def __repr__(self): return f"Box({self.content})"
+            @dataclass
+            class Cart:
+                tags: list[Tag]
+                named: Tags
+                box: Box[Tag]
+                first: Slotted
+            state: Cart([], Tags(), Box(Tag("c")), Slotted())
+        """,
+        said=["+ self.__size = 0 of Tag is new in 2, and begins with 0"],
+        unsaid=["__name", "live values of box"],
+        source=[
+            "for name in ('_Tag__size',):",
+            "named=Tags({key: newer_tag(item) for key, item in state.named.items()})",
+            "first=migrate(state.first, counterpart(Slotted))",
+        ],
+        was="Cart(tags=[Tag[('_Tag__name', 'a')]], named={'b': Tag[('_Tag__name', 'b')]}, "
+        "box=Box(Tag[('_Tag__name', 'c')]), first=Slotted False)",
+        now="Cart(tags=[Tag[('_Tag__name', 'a'), ('_Tag__size', 0)]], "
+        "named={'b': Tag[('_Tag__name', 'b'), ('_Tag__size', 0)]}, "
+        "box=Box(Tag[('_Tag__name', 'c'), ('_Tag__size', 0)]), first=Slotted True)",
     ),
     "with_parents": Case(
         old="""

@@ -12,7 +12,7 @@ from relup.planner.draft.live.fields import Finding, Given, Had, constant_type
 from relup.planner.draft.live.fitting import in_words, misfits
 from relup.planner.draft.live.kinds import Kind, kind_of
 from relup.planner.draft.live.mappings import lines, mapping
-from relup.planner.draft.live.values import Writer, call
+from relup.planner.draft.live.values import Writer, call, made
 from relup.syntax.records import Field
 
 
@@ -56,7 +56,7 @@ def _instance(w: Writer, shape: Shape) -> list[str] | None:
     if loaded:
         label = type_label(shape.type)
         w.ask(Finding(label, f"{shape.count} live states are {label} of {kind.module}, which is loaded anew"))
-    return call("return migrate", ("state", w.name(kind, w.way)), given) if given or loaded else None
+    return made(("state", w.name(kind, w.way)), given, w.left(shape, kind)) if given or loaded else None
 
 
 # ── states that become something else ──────────────────────────────────────────────────────────────────

@@ -45,6 +45,8 @@ class Kind:
     """Of an enum."""
     contains: str = ""
     """The built-in container that its instances are made like, when it derives from one."""
+    open: bool = False
+    """Whether its instances take any attribute, and nothing says which they have."""
 
     @property
     def type(self) -> str:
@@ -69,9 +71,10 @@ def kind_of(code: Code, type_: str) -> Kind | None:
     bases = frozenset(f"{m.name}:{c.name}" for m, c in lineage)
     enum = next((_ENUMS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _ENUMS), None)
     frozen = style == "tuple" or any(r.frozen for _, r in known)
-    members = tuple(m for _, r in known for m in r.members) if enum else ()
+    members = tuple(n for _, r in known for n in r.assigns if n[0] != "_") if enum else ()
     contains = next((_CONTAINERS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _CONTAINERS), "")
-    return Kind(module, name, style, fields, bases, enum, frozen, members, contains)
+    takes_any = style == "plain" and not all("__slots__" in r.assigns for _, r in known)
+    return Kind(module, name, style, fields, bases, enum, frozen, members, contains, takes_any)
 
 
 def _record(code: Code, module: PythonModule, cls: Class) -> Record:

@@ -211,8 +211,8 @@ class Writer:
             self.ask(Finding(kind.name, words, asks=True))
             return f"{TODO}({var})"
         contents = replace(shape, type=kind.contains, shared=0)
-        made = f"{self.made(shape.type)}({self._container(contents, var) or var})"
-        return f"once({var}, lambda: {made})" if shape.shared else made
+        text = f"{self.made(shape.type)}({self._container(contents, var) or var})"
+        return f"once({var}, lambda: {text})" if shape.shared else text
 
     def everywhere(self, shape: Shape) -> Shape:
         """Return what is live of a type, also as a state; what is given where nothing is."""
@@ -250,20 +250,30 @@ class Writer:
         self.helpers[shape.type] = []  # found while it is written by a class that holds itself
         cls, asked = self.made(shape.type), self._asked(shape, kind)
         given = self.given(shape, kind_of(self.scene.old, shape.type), kind, argument)
+        left = self.left(shape, kind)
         self._depth = depth
-        if not (given or shape.shared or asked):
+        if not (given or shape.shared or asked or left):
             del self.helpers[shape.type]
             return f"migrate({var}, {cls})"
         helper, first = self._helper(shape.type), (f"{TODO}({argument})" if asked else argument, cls)
-        if shape.type in self._circular:
-            body = [*_circular(argument, first, given, frozen=kind.frozen)]
+        if shape.type in self._circular or (shape.shared and left):
+            body = [*_circular(argument, first, given, left, frozen=kind.frozen)]
         elif shape.shared:
             *lines, last = call(f"return once({argument}, lambda: migrate", first, given)
             body = [*lines, f"{last})"]
         else:
-            body = call("return migrate", first, given)
+            body = made(first, given, left)
         self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in (*asked, *body))]
         return f"{helper}({var})"
+
+    def left(self, shape: Shape, kind: Kind) -> Sequence[str]:
+        """Return what takes the attributes off that only the newer class sets, where `migrate` cannot know of them."""
+        before = kind_of(self.scene.old, shape.type)
+        had = {*shape.fields, *(before.fields if before else ())}
+        names = tuple(n for n in kind.fields if n not in had)
+        if self.way == "up" or not (kind.open and names):
+            return ()
+        return [f"for name in {names}:", "    vars(made).pop(name, None)"]
 
     def _asked(self, shape: Shape, kind: Kind) -> Sequence[str]:
         """Return the question whether a class that went is another one now, or was it; nothing where it stays."""
@@ -357,13 +367,22 @@ def remembering(text: str) -> Sequence[str]:
     return ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
 
 
-def _circular(argument: str, first: Sequence[str], given: Sequence[Given], *, frozen: bool) -> Iterator[str]:
+def made(first: Sequence[str], given: Sequence[Given], left: Sequence[str]) -> list[str]:
+    """Return the statements that return a new instance, with what it takes off once that is made."""
+    return (
+        [*call("made = migrate", first, given), *left, "return made"] if left else call("return migrate", first, given)
+    )
+
+
+def _circular(
+    argument: str, first: Sequence[str], given: Sequence[Given], left: Sequence[str], *, frozen: bool
+) -> Iterator[str]:
     """Yield the body of a function that makes one instance of each, before what may lead back to it is made."""
     later = [g for g in given if not g.said and _LEADS_ON.search(g.value)]
     put = "object.__setattr__(made, {0!r}, {1})" if frozen else "made.{0} = {1}"
     at_once = call(f"known[id({argument})] = made = migrate", first, [g for g in given if g not in later])
     yield f"if id({argument}) not in known:"
-    yield from (f"    {line}" for line in (*at_once, *(put.format(g.name, g.value) for g in later)))
+    yield from (f"    {line}" for line in (*at_once, *left, *(put.format(g.name, g.value) for g in later)))
     yield f"return known[id({argument})]"
 
 
