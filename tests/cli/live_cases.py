@@ -1041,6 +1041,41 @@ CASES: Mapping[str, Case] = {
         was="[Order(lines=None)]",
         now="[Order(lines=None)]",
     ),
+    "shared_in_a_class_that_stays": Case(
+        shared=(
+            """
+            class Wrap:
+                def __init__(self, held):
+                    self.held = held
+                def __repr__(self): return f"Wrap({self.held})"
+            """,
+        )
+        * 2,
+        old="""
+            from shop.shared_in_a_class_that_stays_model import Wrap
+            @dataclass
+            class Line:
+                qty: int
+            def full():
+                wrap = Wrap(Line(1))
+                return {"one": wrap, "other": wrap, "same": True}
+            state: full()
+        """,
+        new="""
+            from shop.shared_in_a_class_that_stays_model import Wrap
+            @dataclass
+            class Line:
+                qty: int
+                price: int = 0
+            def full():
+                return {"one": Wrap(Line(1)), "other": None, "same": False}
+            state: full()
+        """,
+        said=["+ price: int = 0 of Line"],
+        source=["return once(old, lambda: migrate(old, Wrap, held=migrate(old.held, Line)))"],
+        was="{'one': Wrap(Line(qty=1)), 'other': Wrap(Line(qty=1)), 'same': True}",
+        now="{'one': Wrap(Line(qty=1, price=0)), 'other': Wrap(Line(qty=1, price=0)), 'same': True}",
+    ),
     "another_container": Case(
         old="""
             @dataclass

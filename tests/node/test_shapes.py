@@ -73,6 +73,23 @@ def test_only_types_and_names_that_were_asked_for_are_told(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
+def test_what_is_at_several_places_and_members_that_the_text_names_are_told(tmp_path: Path) -> None:
+    worker = WORKER.replace("class Worker", "class Kind(Enum):\n        TEA, SECRET = 1, 2\n\n    class Worker")
+    worker = worker.replace('"text": ""', '"text": [Kind.TEA, Kind.SECRET], "more": ([row], row, (), ())')
+    worker = worker.replace("from dataclasses", "from enum import Enum\n    from dataclasses")
+
+    async def scenario() -> None:
+        async with served(tmp_path, 2, worker) as service:
+            live = await asked(service, ["rows", "text", "more", "TEA"])
+        fields = live.state[0].fields
+        (row,), (kind,), more = fields["rows"][0].items, fields["text"][0].items, fields["more"][0].items
+        assert (row.count, row.looked, row.shared) == (2, 2, 4)
+        assert {s.type.rpartition(":")[2]: s.shared for s in more} == {"Row": 2, "list": 0, "tuple": 0}
+        assert dict(kind.fields) == {"TEA": ()}
+
+    asyncio.run(scenario())
+
+
 def test_who_is_inside_a_callback_is_named_and_not_looked_at(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with served(tmp_path, 3) as service:

@@ -11,8 +11,9 @@ from relup.planner.draft.live.cases import Case
 from relup.planner.draft.live.fields import Finding, Given, Had, constant_type
 from relup.planner.draft.live.fitting import in_words, misfits
 from relup.planner.draft.live.kinds import Kind, kind_of
+from relup.planner.draft.live.making import call, made
 from relup.planner.draft.live.mappings import lines, mapping
-from relup.planner.draft.live.values import Writer, call, made
+from relup.planner.draft.live.values import Writer
 from relup.syntax.records import Field
 
 

@@ -15,7 +15,8 @@ from relup.planner.draft.live.branches import branch
 from relup.planner.draft.live.cases import Case, case_of
 from relup.planner.draft.live.fields import Finding
 from relup.planner.draft.live.heirs import heirs
-from relup.planner.draft.live.values import Writer, remembering
+from relup.planner.draft.live.making import remembering
+from relup.planner.draft.live.values import Writer
 from relup.planner.draft.live.words import summary
 from relup.planner.draft.scene import Scene
 from relup.planner.draft.state_keys import entries

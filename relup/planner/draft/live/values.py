@@ -11,7 +11,7 @@ to itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -23,12 +23,12 @@ from relup.planner.draft.live.comparing import Comparison, compared
 from relup.planner.draft.live.fields import Finding, Given, Had
 from relup.planner.draft.live.fitting import Resolve
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
+from relup.planner.draft.live.making import call, circular, made
 from relup.planner.draft.live.members import asking, missing, told, vanished
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
 from relup.syntax.records import Field
 
-_WIDTH = 100
 _MIGRATED = ("dataclass", "attrs", "tuple")
 """The styles whose defaults `migrate` knows."""
 
@@ -76,12 +76,16 @@ class Writer:
 
     def _concerned(self, held: Sequence[Shape]) -> bool:
         """Say whether there are instances of classes that are loaded anew, at any depth."""
-        return any(
-            s.type.rpartition(":")[0] in self.scene.loaded
-            or self._concerned((*s.keys, *s.contents()))
-            or self._may_hold(s.type)
-            for s in held
-        )
+        pending, seen = [*held], set[str]()
+        while pending:
+            shape = pending.pop()
+            if shape.type.rpartition(":")[0] in self.scene.loaded or self._may_hold(shape.type):
+                return True
+            if ":" not in shape.type or shape.type not in seen:
+                seen.add(shape.type)
+                whole = self.everywhere(shape) if ":" in shape.type else shape
+                pending += (*whole.keys, *whole.contents(), *shape.keys, *shape.contents())
+        return False
 
     def _may_hold(self, type_: str) -> bool:
         """Say whether the annotations of a class that stays lead to one that is loaded anew."""
@@ -257,7 +261,7 @@ class Writer:
             return f"migrate({var}, {cls})"
         helper, first = self._helper(shape.type), (f"{TODO}({argument})" if asked else argument, cls)
         if shape.type in self._circular or (shape.shared and left):
-            body = [*_circular(argument, first, given, left, frozen=kind.frozen)]
+            body = [*circular(argument, first, given, left, frozen=kind.frozen)]
         elif shape.shared:
             *lines, last = call(f"return once({argument}, lambda: migrate", first, given)
             body = [*lines, f"{last})"]
@@ -350,46 +354,3 @@ def _keys(shape: Shape) -> Sequence[Shape]:
     """Return the keys of a mapping, with a text where some of them are texts or numbers."""
     plain = shape.fields or sum(k.count for k in shape.keys) < sum(i.count for i in shape.items)
     return (*shape.keys, Shape("str", 0, 0)) if plain else shape.keys
-
-
-_ONCE = (
-    "def once(value, make):",
-    "    if id(value) not in known:",
-    "        known.setdefault(id(value), make())  # unless that led back here",
-    "    return known[id(value)]",
-    "",
-)
-_LEADS_ON = re.compile(r"\b(newer|older)_\w+\(")
-
-
-def remembering(text: str) -> Sequence[str]:
-    """Return the lines that a text needs which makes one thing of each that is at several places."""
-    return ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
-
-
-def made(first: Sequence[str], given: Sequence[Given], left: Sequence[str]) -> list[str]:
-    """Return the statements that return a new instance, with what it takes off once that is made."""
-    return (
-        [*call("made = migrate", first, given), *left, "return made"] if left else call("return migrate", first, given)
-    )
-
-
-def _circular(
-    argument: str, first: Sequence[str], given: Sequence[Given], left: Sequence[str], *, frozen: bool
-) -> Iterator[str]:
-    """Yield the body of a function that makes one instance of each, before what may lead back to it is made."""
-    later = [g for g in given if not g.said and _LEADS_ON.search(g.value)]
-    put = "object.__setattr__(made, {0!r}, {1})" if frozen else "made.{0} = {1}"
-    at_once = call(f"known[id({argument})] = made = migrate", first, [g for g in given if g not in later])
-    yield f"if id({argument}) not in known:"
-    yield from (f"    {line}" for line in (*at_once, *left, *(put.format(g.name, g.value) for g in later)))
-    yield f"return known[id({argument})]"
-
-
-def call(function: str, first: Sequence[str], given: Sequence[Given]) -> list[str]:
-    """Return the lines of a call, one line for each that is given when something is said of it."""
-    line = f"{function}({', '.join([*first, *(f'{g.name}={g.value}' for g in given)])})"
-    if not any(g.said for g in given) and len(line) <= _WIDTH:
-        return [line]
-    rest = (line for g in given for line in g.lines(f"{g.name}={g.value}"))
-    return [f"{function}(", *(f"    {text}," for text in first), *rest, ")"]
