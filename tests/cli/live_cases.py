@@ -10,6 +10,7 @@ HEAD = """
 from collections import deque
 from dataclasses import KW_ONLY, InitVar, dataclass, field
 from enum import Enum, Flag
+from types import NoneType
 from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 import attrs
 from relup.runtime import Down, GenServer, Reply, counterpart, migrate
@@ -55,7 +56,66 @@ def module(text: str) -> str:
     return HEAD + classes + SERVER.format(state=more[0]) + more[2]
 
 
+GRAPHS = """
+            import random
+            @dataclass
+            class Node:
+                name: str
+                kids: "list[Node | Leaf | Mark]"
+                named: dict
+                parent: Any = None{more}
+            @dataclass(frozen=True)
+            class Leaf:
+                of: Node
+                more: list{more}
+            class Mark:
+                def __init__(self, to):
+                    self.to = to{set}
+            @dataclass
+            class Graphs:
+                tops: list
+                def __repr__(self):
+                    return f"as made: {{written(self, {{}}) == written(full(), {{}})}}"
+            def written(value, seen):  # what is met again by the number of where it was met first
+                if isinstance(value, (str, int, NoneType)):
+                    return repr(value)
+                if id(value) in seen:
+                    return f"#{{seen[id(value)]}}"
+                seen[id(value)] = len(seen)
+                if isinstance(value, (list, tuple)):
+                    parts = [written(part, seen) for part in value]
+                else:
+                    pairs = value if isinstance(value, dict) else vars(value)
+                    parts = [f"{{k}}: {{written(v, seen)}}" for k, v in sorted(pairs.items()) if k != "fresh"]
+                return f"{{type(value).__name__}}({{', '.join(parts)}})"
+            def graph(draw):
+                nodes = [Node(f"node {{n}}", [], {{}}) for n in range(draw.randint(1, 5))]
+                leaves = [Leaf(draw.choice(nodes), []) for _ in range(draw.randint(1, 3))]
+                marks = [Mark(draw.choice(nodes)) for _ in range(2)]
+                lists = [n.kids for n in nodes]
+                for node in nodes:
+                    node.kids += draw.choices([*nodes, *leaves, *marks], k=draw.randint(0, 3))
+                    node.named |= {{name: draw.choice(nodes) for name in draw.choices("abc", k=2)}}
+                    node.parent = draw.choice([None, *nodes])
+                    node.kids = draw.choice([node.kids, node.kids, *lists])
+                for leaf in leaves:
+                    leaf.more.extend(draw.choices([*nodes, *leaves], k=draw.randint(0, 2)))
+                return [draw.choice(nodes), {{"x": draw.choice(nodes)}}, (draw.choice(leaves),), draw.choice(lists)]
+            def full():
+                return Graphs([graph(random.Random(seed)) for seed in range(30)])
+            state: full()
+"""
+"""Objects that lead to each other in every way, in a version without and one with something new in all of them."""
+
 CASES: Mapping[str, Case] = {
+    "graphs": Case(
+        old=GRAPHS.format(more="", set=""),
+        new=GRAPHS.format(more="\n                fresh: int = 0", set="\n                    self.fresh = 0"),
+        said=["+ fresh: int = 0 of Node", "+ fresh: int = 0 of Leaf", "+ self.fresh = 0 of Mark"],
+        source=["object.__setattr__(made, 'more', "],
+        was="as made: True",
+        now="as made: True",
+    ),
     "new_with_defaults": Case(
         old="""
             @dataclass
