@@ -413,6 +413,20 @@ CASES: Mapping[str, Case] = {
         back="{'seen': 0, 'items': [1], 'alice0@x': 1, 'note': ''}",
         count=2,
     ),
+    "renamed_entry": Case(
+        old="""
+            state: {"count": 1, "items": []}
+        """,
+        new="""
+            state: {"total": 0, "items": []}
+        """,
+        said=["? total may be what count was"],
+        source=["is it count (int)? then state['count'], else", "is it total (int)? then state['total'], else"],
+        answers={"'count': TODO": "'count': state['total']", "'total': TODO": "'total': state['count']"},
+        was="{'count': 1, 'items': []}",
+        now="{'items': [], 'total': 1}",
+        back="{'items': [], 'count': 1}",
+    ),
     "typed_entries": Case(
         old="""
             class State(TypedDict):

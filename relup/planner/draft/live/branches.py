@@ -8,7 +8,7 @@ from relup.model.draft import TODO
 from relup.model.shapes import Shape, type_label
 from relup.planner.draft.live.begun import States
 from relup.planner.draft.live.cases import Case
-from relup.planner.draft.live.fields import Finding, Given, Had, constant_type
+from relup.planner.draft.live.fields import Finding, Given, Had, constant_type, had
 from relup.planner.draft.live.fitting import in_words, misfits
 from relup.planner.draft.live.kinds import Kind, kind_of
 from relup.planner.draft.live.making import call, made
@@ -68,8 +68,8 @@ def _reads(shape: Shape) -> Mapping[str, str]:
 
 
 def _turned(w: Writer, shape: Shape, kind: Kind) -> list[str]:
-    had = [Had(n, "", held) for n, held in shape.fields.items()]
-    given = w.compared(kind, had, [*kind.fields.values()], _reads(shape), shape.looked)
+    has = [Had(n, "", held) for n, held in shape.fields.items()]
+    given = w.compared(kind, has, [*kind.fields.values()], _reads(shape), shape.looked)
     label = type_label(shape.type)
     said = f"# {TODO}: a state was {label}; is {kind.name} what it becomes? then state, not {TODO}(state)"
     return [said, *call("return migrate", (f"{TODO}(state)", w.name(kind, "up")), given)]
@@ -79,11 +79,10 @@ def _mapped(w: Writer, shape: Shape, states: States) -> list[str]:
     entries, label = states.now.entries or {}, type_label(shape.type)
     words = f"? live states are {label}, and begin with {', '.join(map(repr, entries))} in {w.scene.after.vsn}"
     w.ask(Finding(label, words, asks=True))
-    kinds = states.was.kinds.get(shape.type) or kind_of(w.scene.old, shape.type)
-    had = [
-        Had(n, kinds.fields[n].kind if kinds and n in kinds.fields else "", held) for n, held in shape.fields.items()
-    ]
-    found = {g.name: g for g in w.compared(None, had, [*entries.values()], _reads(shape), shape.looked)}
+    before = kind_of(w.scene.old, shape.type)
+    kinds = {n: f.kind for n, f in before.fields.items()} if before else {}
+    has = [Had(n, kinds.get(n, ""), held) for n, held in shape.fields.items()]
+    found = {g.name: g for g in w.compared(None, has, [*entries.values()], _reads(shape), shape.looked)}
     given = [found.get(n) or Given(n, f"state.{n}") for n in entries]
     said = f"# {TODO}: a state was {label}; are these its entries now? then without {TODO}"
     return [said, f"return {TODO}({{", *lines(given), "})"]
@@ -91,9 +90,9 @@ def _mapped(w: Writer, shape: Shape, states: States) -> list[str]:
 
 def _mapped_back(w: Writer, shape: Shape, states: States) -> list[str]:
     entries, before = states.now.entries or {}, kind_of(w.scene.old, shape.type)
-    had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in entries.values()]
+    has = [had(f, shape.fields.get(f.name, ())) for f in entries.values()]
     wanted = [*before.fields.values()] if before and before.fields else [Field(n, "", None, n) for n in shape.fields]
-    given = w.compared(before, had, wanted, {n: f"state[{n!r}]" for n in entries})
+    given = w.compared(before, has, wanted, {n: f"state[{n!r}]" for n in entries})
     said = f"# {TODO}: the state of {w.scene.before.vsn} was {in_words(shape)}; are these entries what it became?"
     return [
         f"{said} then state, not {TODO}(state)",
@@ -145,8 +144,8 @@ def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:
     if shape.type == "NoneType":
         return [f"{said}, which no code_change returns: what else do its callbacks take?", f"return {TODO}"]
     if before := kind_of(w.scene.old, shape.type):
-        had = [Had(f.name, f.kind, shape.fields.get(f.name, ())) for f in kind.fields.values()]
-        given = w.compared(before, had, [*before.fields.values()], {f.name: f"state.{f.name}" for f in had})
+        has = [had(f, shape.fields.get(f.name, ())) for f in kind.fields.values()]
+        given = w.compared(before, has, [*before.fields.values()], {f.name: f"state.{f.name}" for f in has})
         asked = f"{said}; is {kind.name} what it became? then state, not {TODO}(state)"
         return [asked, *call("return migrate", (f"{TODO}(state)", w.made(shape.type)), given)]
     resolve = w.resolve(w.scene.new, kind.module)

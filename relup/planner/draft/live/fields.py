@@ -27,6 +27,11 @@ class Had(NamedTuple):
         return " or ".join(map(in_words, self.held)) or self.kind or "of any type"
 
 
+def had(field: Field, held: Sequence[Shape] = ()) -> Had:
+    """Return a field as one that values have; what begins with a constant is of its type."""
+    return Had(field.name, field.kind or constant_type(field.default or ""), held)
+
+
 class Given(NamedTuple):
     """A value that a new instance is given, as text, and what is said of it."""
 

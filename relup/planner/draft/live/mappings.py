@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from relup.model.draft import TODO
 from relup.model.shapes import Shape
 from relup.planner.draft.live.begun import Begun, States
-from relup.planner.draft.live.fields import Given, Had
+from relup.planner.draft.live.fields import Given, Had, had
 from relup.planner.draft.live.values import Writer
 from relup.syntax.records import Field
 
@@ -22,9 +22,9 @@ def mapping(w: Writer, shape: Shape, states: States) -> list[str] | None:
         gone = [n for n in live if n not in newer]
         part = [Given(n, f.default) for n, f in newer.items() if n in live and f.default and _in_part(shape, n)]
         return _text(gone, [*part, *_begun(given)], *_rest(w, shape, given))
-    had = [Had(n, f.kind, shape.fields.get(n, ())) for n, f in newer.items()]
+    has = [had(f, shape.fields.get(n, ())) for n, f in newer.items()]
     before = states.was.entries or {}
-    given = w.compared(None, had, [before.get(n, _named(n)) for n in live], reads)
+    given = w.compared(None, has, [before.get(n, _named(n)) for n in live], reads)
     return _text([n for n in newer if n not in live], [*_begun(given)], *_rest(w, shape, given))
 
 

@@ -20,7 +20,7 @@ from relup.model.draft import TODO
 from relup.model.shapes import Shape, merged, type_label
 from relup.planner.draft.live.annotated import classes_in, expected
 from relup.planner.draft.live.comparing import Comparison, compared
-from relup.planner.draft.live.fields import Finding, Given, Had
+from relup.planner.draft.live.fields import Finding, Given, Had, had
 from relup.planner.draft.live.fitting import Resolve
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
 from relup.planner.draft.live.making import call, circular, made
@@ -311,12 +311,12 @@ class Writer:
         live = {n: h for n, h in shape.fields.items() if not declared or n in declared or n in after.fields}
         reads = {n: f"{var}.{n}" for n in (*declared, *live, *after.fields)}
         if self.way == "up":
-            had = [Had(n, declared[n].kind if n in declared else "", h) for n, h in live.items()]
-            had = had or [Had(f.name, f.kind) for f in declared.values()]
-            return self.compared(after, had, [*after.fields.values()], reads, shape.looked)
-        had = [Had(f.name, f.kind, live.get(f.name, ())) for f in after.fields.values()]
+            has = [Had(n, declared[n].kind if n in declared else "", h) for n, h in live.items()]
+            has = has or [had(f) for f in declared.values()]
+            return self.compared(after, has, [*after.fields.values()], reads, shape.looked)
+        has = [had(f, live.get(f.name, ())) for f in after.fields.values()]
         wanted = [*declared.values()] or [Field(n, "", None, "") for n in live]
-        return self.compared(before or after, had, wanted, reads)
+        return self.compared(before or after, has, wanted, reads)
 
     def compared(
         self, kind: Kind | None, had: Sequence[Had], wanted: Sequence[Field], reads: Mapping[str, str], total: int = 0
