@@ -11,7 +11,7 @@ from relup.planner.draft.live.cases import Case
 from relup.planner.draft.live.fields import Finding, Given, Had, constant_type, had
 from relup.planner.draft.live.fitting import in_words, misfits
 from relup.planner.draft.live.kinds import Kind, kind_of
-from relup.planner.draft.live.making import call, made
+from relup.planner.draft.live.making import call, returning
 from relup.planner.draft.live.mappings import lines, mapping
 from relup.planner.draft.live.values import Writer
 from relup.syntax.records import Field
@@ -32,7 +32,8 @@ def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | N
             w.ask(Finding(kind.name, words, asks=True))
             return _turned(w, shape, kind) if case == "turned" else _wrapped(w, shape, kind)
         case "mapped":
-            return _mapped_back(w, shape, states) if w.way == "down" else _mapped(w, shape, states)
+            entries = states.now.entries or {}
+            return _mapped_back(w, shape, entries) if w.way == "down" else _mapped(w, shape, entries)
         case "entered":
             return _entered(w, shape, states.now.entries or {})
         case "unknown":
@@ -57,7 +58,7 @@ def _instance(w: Writer, shape: Shape) -> list[str] | None:
     if loaded:
         label = type_label(shape.type)
         w.ask(Finding(label, f"{shape.count} live states are {label} of {kind.module}, which is loaded anew"))
-    return made(("state", w.name(kind, w.way)), given, w.left(shape, kind)) if given or loaded else None
+    return returning(("state", w.name(kind, w.way)), given, w.left(shape, kind)) if given or loaded else None
 
 
 # ── states that become something else ──────────────────────────────────────────────────────────────────
@@ -75,11 +76,10 @@ def _turned(w: Writer, shape: Shape, kind: Kind) -> list[str]:
     return [said, *call("return migrate", (f"{TODO}(state)", w.name(kind, "up")), given)]
 
 
-def _mapped(w: Writer, shape: Shape, states: States) -> list[str]:
-    entries, label = states.now.entries or {}, type_label(shape.type)
+def _mapped(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[str]:
+    label, before = type_label(shape.type), kind_of(w.scene.old, shape.type)
     words = f"? live states are {label}, and begin with {', '.join(map(repr, entries))} in {w.scene.after.vsn}"
     w.ask(Finding(label, words, asks=True))
-    before = kind_of(w.scene.old, shape.type)
     kinds = {n: f.kind for n, f in before.fields.items()} if before else {}
     has = [Had(n, kinds.get(n, ""), held) for n, held in shape.fields.items()]
     found = {g.name: g for g in w.compared(None, has, [*entries.values()], _reads(shape), shape.looked)}
@@ -88,8 +88,8 @@ def _mapped(w: Writer, shape: Shape, states: States) -> list[str]:
     return [said, f"return {TODO}({{", *lines(given), "})"]
 
 
-def _mapped_back(w: Writer, shape: Shape, states: States) -> list[str]:
-    entries, before = states.now.entries or {}, kind_of(w.scene.old, shape.type)
+def _mapped_back(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[str]:
+    before = kind_of(w.scene.old, shape.type)
     has = [had(f, shape.fields.get(f.name, ())) for f in entries.values()]
     wanted = [*before.fields.values()] if before and before.fields else [Field(n, "", None, n) for n in shape.fields]
     given = w.compared(before, has, wanted, {n: f"state[{n!r}]" for n in entries})

@@ -23,7 +23,7 @@ def remembering(text: str) -> Sequence[str]:
     return ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
 
 
-def made(first: Sequence[str], given: Sequence[Given], left: Sequence[str]) -> list[str]:
+def returning(first: Sequence[str], given: Sequence[Given], left: Sequence[str]) -> list[str]:
     """Return the statements that return a new instance, with what it takes off once that is made."""
     if not left:
         return call("return migrate", first, given)

@@ -14,8 +14,8 @@ from relup.planner.draft.live.kinds import Kind
 
 def vanished(shape: Shape, before: Kind, after: Kind) -> Sequence[str]:
     """Return the members that are live and that the newer release has not; where no names were told, all may be."""
-    told = shape.fields or before.members if shape.count else ()
-    return [m for m in told if m not in after.members]
+    live = shape.fields or before.members if shape.count else ()
+    return [m for m in live if m not in after.members]
 
 
 def missing(gone: Sequence[str], before: Kind, after: Kind, way: Literal["up", "down"]) -> Sequence[str]:

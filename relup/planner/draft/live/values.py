@@ -23,7 +23,7 @@ from relup.planner.draft.live.comparing import Comparison, compared
 from relup.planner.draft.live.fields import Finding, Given, Had, had
 from relup.planner.draft.live.fitting import Resolve
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
-from relup.planner.draft.live.making import call, circular, made
+from relup.planner.draft.live.making import call, circular, returning
 from relup.planner.draft.live.members import asking, missing, told, vanished
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
@@ -266,7 +266,7 @@ class Writer:
             *lines, last = call(f"return once({argument}, lambda: migrate", first, given)
             body = [*lines, f"{last})"]
         else:
-            body = made(first, given, left)
+            body = returning(first, given, left)
         self.helpers[shape.type] = [f"def {helper}({argument}):", *(f"    {line}" for line in (*asked, *body))]
         return f"{helper}({var})"
 
