@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from relup.targets.python.differing import MOST, Beyond, Then, differences
+from relup.targets.python.differing import MOST, Beyond, Then, clearly_same, differences
 from relup.targets.python.snapshot import Memory
 
 
@@ -90,15 +90,19 @@ def then(state: Any) -> Then:
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_first_difference_of_two_states_is_told_with_its_path(name: str) -> None:
     old, new, first = PAIRS[name]
-    before = then(old())
-    assert not before.clearly_is(new())
+    state = old()
+    snapshot = MEMORY.remember(state)
+    assert not clearly_same(state, snapshot, new())
+    before = Then(state, snapshot)
+    assert not before.clearly_alike(state, new())
     assert next(differences(before, then(new()), exact=True)) == first
     assert list(differences(before, then(old()), exact=True)) == []
 
 
 def test_a_state_is_compared_as_it_was_whatever_has_become_of_it_since() -> None:
     state: Any = {"rows": [1], "blob": bytearray(b"a"), "cart": Cart({"a": 1})}
-    before = then(state)
+    snapshot = MEMORY.remember(state)
+    before = Then(state, snapshot)
     state["rows"].append(2)
     state["blob"][0] = 0x62
     state["cart"].items["a"] = 2
@@ -107,7 +111,8 @@ def test_a_state_is_compared_as_it_was_whatever_has_become_of_it_since() -> None
         "state['blob']{…}: b'a' → b'b'",
         "state['cart'].items['a']: 1 → 2",
     ]
-    assert not before.clearly_is(state)
+    assert not before.clearly_alike(state, state)
+    assert not clearly_same(state, snapshot, state)
 
 
 def rows(count: int, **last: int) -> dict[str, Any]:

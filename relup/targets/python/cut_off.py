@@ -17,7 +17,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from importlib import import_module
@@ -169,8 +169,8 @@ def shared_memory() -> Iterator[tuple[int, int]]:
             yield begin, end
 
 
-def refuse_effects() -> None:
-    """Refuse what would change something outside, from here on."""
+def refuse_effects(unseen: Iterable[dict[str, Any]]) -> None:
+    """Refuse what would change something outside, from here on, also in modules that `sys.modules` has not."""
 
     def refuse(what: str) -> NoReturn:
         effects.note(f"it would have done something outside: {what}")
@@ -180,22 +180,20 @@ def refuse_effects() -> None:
         if _has_effect(event, arguments):
             refuse(_in_words(event, arguments))
 
-    _exchange_unheard(refuse)
+    _exchange_unheard([*(getattr(m, "__dict__", None) for m in list(sys.modules.values())), *unseen], refuse)
     sys.addaudithook(hook)
 
 
-def _exchange_unheard(refuse: Callable[[str], NoReturn]) -> None:
+def _exchange_unheard(namespaces: Iterable[Any], refuse: Callable[[str], NoReturn]) -> None:
     """Give all modules that have one of these functions, by whatever name, one that refuses."""
     instead: dict[Any, Any] = {}
     for module, names in _UNHEARD.items():
         for name in names:
             with suppress(ImportError, AttributeError):
                 instead[getattr(import_module(module), name)] = lambda *_, f=f"{module}.{name}", **__: refuse(f)
-    gc.unfreeze()  # what is frozen is not looked at
-    for holder in gc.get_referrers(*instead):
-        if type(holder) is dict and "__name__" in holder:
-            found = [(n, v) for n, v in holder.items() if type(v) is BuiltinFunctionType and v in instead]
-            holder.update((n, instead[v]) for n, v in found)
+    for namespace in (n for n in namespaces if type(n) is dict):  # anything may stand in the place of a module
+        found = [(n, v) for n, v in namespace.items() if type(v) is BuiltinFunctionType and v in instead]
+        namespace.update((n, instead[v]) for n, v in found)
 
 
 def _in_words(event: str, arguments: tuple[Any, ...]) -> str:

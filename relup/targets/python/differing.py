@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
+from operator import is_
 from reprlib import Repr
 from typing import Any
 
@@ -63,6 +64,42 @@ class Beyond(str):
     __slots__ = ()
 
 
+def clearly_same(state: Any, snapshot: Snapshot, value: Any) -> bool:
+    """Say, at once, whether *value* is what a small state was by its snapshot; no, where a closer look is needed."""
+    kind = type(state)
+    if type(value) is not kind:
+        return False
+    if kind in _IMMUTABLE:
+        return bool(state == value)
+    if len(snapshot) != 1 or snapshot[0][0] is not state:
+        return False
+    contents = snapshot[0][1]
+    if kind is dict:
+        return _flatly_same(contents, value)
+    if type(contents) is not tuple:
+        return False
+    layout, fields, held = contents
+    return (
+        layout.kind is kind
+        and layout.is_all
+        and _flatly_same(fields, layout.attributes(value))
+        and (not layout.slots or _flatly_same(held, layout.filled(value)))
+    )
+
+
+def _flatly_same(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
+    """Say whether two mappings have the same, in the same order, and nothing that may change."""
+    values = old.values()
+    return _IMMUTABLE.issuperset(map(type, values)) and _same_things(old, new) and _same_things(values, new.values())
+
+
+def _same_things(old: Collection[Any], new: Collection[Any]) -> bool:
+    """Say whether two collections have the same objects, or equal ones of the same types, in the same order."""
+    return len(old) == len(new) and (
+        all(map(is_, old, new)) or ([*map(type, old)] == [*map(type, new)] and [*old] == [*new])
+    )
+
+
 class Then:
     """A state as its snapshot has it, whatever has become of its objects since."""
 
@@ -88,13 +125,6 @@ class Then:
         for container, contents, _ in self._snapshot():
             held.setdefault(id(container), []).append(contents)
         return held
-
-    def clearly_is(self, value: Any) -> bool:
-        """Say, fast, whether *value* is the same; no, where a closer look is needed."""
-        state, snapshot = self.state, self._snapshot()
-        if len(snapshot) == 1 and snapshot[0][0] is state and type(value) is type(state):
-            return self._holds(snapshot[0][1], value, DEEP)
-        return self.clearly_alike(state, value)
 
     def clearly_alike(self, old: Any, new: Any, levels: int = DEEP) -> bool:
         """Say, fast, whether *new* is what a part of the state was, all that it leads to included."""
@@ -128,20 +158,12 @@ class Then:
         )
 
     def _alike_fields(self, old: Mapping[Any, Any], new: Mapping[Any, Any], levels: int) -> bool:
-        kinds = [*map(type, old), *map(type, old.values())]
-        if kinds != [*map(type, new), *map(type, new.values())] or list(old) != list(new):
-            return False
-        if _IMMUTABLE.issuperset(kinds):
-            return old == new
-        return all(self.clearly_alike(a, b, levels - 1) for a, b in zip(old.values(), new.values(), strict=True))
+        return _same_things(old, new) and self._alike_members(old.values(), new.values(), levels)
 
-    def _alike_members(self, old: Sequence[Any], new: Sequence[Any], levels: int) -> bool:
-        kinds = list(map(type, old))
-        if kinds != list(map(type, new)):
-            return False
-        if _IMMUTABLE.issuperset(kinds):
-            return old == new
-        return all(self.clearly_alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
+    def _alike_members(self, old: Collection[Any], new: Collection[Any], levels: int) -> bool:
+        if _IMMUTABLE.issuperset(map(type, old)):
+            return _same_things(old, new)
+        return len(old) == len(new) and all(self.clearly_alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
 
     def parts(self, value: Any) -> Parts | None:
         """Return what a value was and what it consisted of; None for what is one thing."""

@@ -22,23 +22,27 @@ import signal
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from relup.targets.python.cut_off import STACK, cut_off, refuse_effects
 
 Say: TypeAlias = Callable[[Any], None]
 """Tells the parent something, as JSON."""
+Item = TypeVar("Item")
 Work: TypeAlias = "Callable[[Say, Place], Coroutine[Any, Any, None]]"
 
 BROKEN, NO_MEMORY = 99, 98
 """Exit codes of a child that could not do what relup itself does there; it is at its own work then."""
 LOOK = 0.05
 """Seconds between two looks at whether the child gets on."""
+BATCH = 1000
+"""Items that are worked on before the child says that it gets on."""
 AT_OWN_WORK = 60.0
 """Seconds that the child may be at work of relup's own."""
 LAST_WORDS = 0.3
@@ -85,9 +89,20 @@ class Place:
         numbers[0] = number
         numbers[1] += 1
 
-    def seen(self) -> tuple[int, int, float]:
-        """Return the number, how many there were before, and how long it may take."""
-        return self._numbers[0], self._numbers[1], self._seconds[2] or AT_OWN_WORK
+    def next(self, number: int) -> None:
+        """Be at another number, for as long as at the one before."""
+        self._numbers[0] = number
+
+    def batches(self, items: Iterable[Item]) -> Iterator[Sequence[Item]]:
+        """Yield items, many at a time, and be at work of relup's own with each of these."""
+        left = iter(items)
+        while batch := tuple(islice(left, BATCH)):
+            self.be()
+            yield batch
+
+    def seen(self) -> tuple[tuple[int, int], float]:
+        """Return where the child is, which is told from any other place by that, and how long it may be there."""
+        return (self._numbers[0], self._numbers[1]), self._seconds[2] or AT_OWN_WORK
 
 
 @dataclass(slots=True)
@@ -147,10 +162,10 @@ def room() -> str:
     return ""
 
 
-async def in_child(work: Work) -> Ended:
+async def in_child(work: Work, unseen: Iterable[dict[str, Any]] = ()) -> Ended:
     """Do *work* in a child of this process, in a loop of its own; end it when it does not get on.
 
-    Raises OSError when there can be no child.
+    *unseen* are the namespaces of modules that `sys.modules` has not. Raises OSError when there can be no child.
     """
     place, parent = Place(), os.getpid()
     with ExitStack() as ours, ExitStack() as theirs:
@@ -162,7 +177,7 @@ async def in_child(work: Work) -> Ended:
             pid = os.fork()
         if not pid:
             ours.close()
-            _be_the_child(work, place, says, stacks, parent)
+            _be_the_child(work, unseen, place, (says, stacks), parent)
         began = time.perf_counter()
         theirs.close()
         child = _Child(pid, said, stack)
@@ -179,7 +194,7 @@ async def in_child(work: Work) -> Ended:
                 child.hear()
                 status = child.status()
         took = time.perf_counter() - began
-        return Ended(child.lines(), (began - before) * 1000, took, hung, status, place.seen()[0], child.stack())
+        return Ended(child.lines(), (began - before) * 1000, took, hung, status, place.seen()[0][0], child.stack())
 
 
 def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
@@ -215,11 +230,11 @@ def _noticing(child: _Child) -> Iterator[None]:
 
 async def _hangs(place: Place, child: _Child) -> bool:
     """Wait until the child has died; say whether it did not get on, or says too much, instead."""
-    last, since = -1, time.monotonic()
+    last, since = (-1, -1), time.monotonic()
     while not child.died.is_set():
-        _, steps, patience = place.seen()
-        if steps != last:
-            last, since = steps, time.monotonic()
+        at, patience = place.seen()
+        if at != last:
+            last, since = at, time.monotonic()
         elif time.monotonic() - since > patience:
             return True
         if len(child.heard) > MOST_SAID:
@@ -240,12 +255,15 @@ async def _last_words(child: _Child) -> None:
 # ── in the child ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _be_the_child(work: Work, place: Place, says: int, stacks: int, parent: int) -> NoReturn:
+def _be_the_child(
+    work: Work, unseen: Iterable[dict[str, Any]], place: Place, pipes: tuple[int, int], parent: int
+) -> NoReturn:
+    says, stacks = pipes
     code = BROKEN
     try:
         cut_off(place.shared, says, stacks, parent)
         loop = asyncio.new_event_loop()
-        refuse_effects()
+        refuse_effects(unseen)
         try:
             loop.run_until_complete(work(partial(_say, says), place))
             code = 0

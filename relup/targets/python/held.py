@@ -280,10 +280,8 @@ async def still_held(
 ) -> list[Diagnostic]:
     """Return one warning for each kind of server, by class of what its new states hold of the replaced code."""
     search = _Search(replaced)
-    for process in processes:
-        if search.is_worth_it(process.state):
-            await search.search(_of_process(process, "rebuild it in code_change"))
-        await search.courtesy.turn()
+    for process in [p for p in processes if search.is_worth_it(p.state)]:
+        await search.search(_of_process(process, "rebuild it in code_change"))
     return _found(search, places, "its code_change left it as it is, and it goes on with the old code")
 
 

@@ -44,6 +44,7 @@ Step: TypeAlias = tuple[str, Any]
 ATOMS: frozenset[type] = frozenset(
     {int, float, complex, bool, str, bytes, bytearray, NoneType, range, slice, Pid, BuiltinFunctionType}
 )
+_COLLECTIONS: frozenset[type] = frozenset({list, tuple, set, frozenset, deque})
 WORLD = (
     type,
     ModuleType,
@@ -70,7 +71,7 @@ def plain(value: Any) -> bool:
         return True
     if kind is dict:
         return ATOMS.issuperset(map(type, value.values())) and ATOMS.issuperset(map(type, value))
-    return kind in (list, tuple, set, frozenset, deque) and ATOMS.issuperset(map(type, value))
+    return kind in _COLLECTIONS and ATOMS.issuperset(map(type, value))
 
 
 def parts(value: Any) -> Iterator[Step]:

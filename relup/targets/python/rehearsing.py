@@ -32,7 +32,7 @@ async def rehearse(script: Script, parts: Sequence[Segment]) -> Rehearsal:
         return _not_begun(why)
     shares = any(True for _ in shared_memory())
     try:
-        ended = await forked.in_child(work)
+        ended = await forked.in_child(work, script.stage.namespaces())
     except OSError as error:
         return _not_begun(in_words(error))
     return _judged(script, ended, shares=shares)

@@ -224,6 +224,10 @@ class Stage:
         swapped = (staged for _, staged in self._staged if staged.stage == "swapped")
         return {name: version for staged in swapped for name, version in staged.versions.items()}
 
+    def namespaces(self) -> Iterator[dict[str, Any]]:
+        """Yield what the modules consist of that the windows will load."""
+        yield from (version.namespace for _, staged in self._staged for version in staged.versions.values())
+
     def variables(self) -> Iterator[tuple[str, str, Any]]:
         """Yield the module, name and value of what modules that no window touches go on with as it is."""
         replaced = self.replaced

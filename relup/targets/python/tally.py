@@ -22,9 +22,8 @@ _MOST = 100_000
 class Tally:
     """What was counted so far."""
 
-    went_well: list[Process] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    """How long each of these took."""
+    took: dict[Process, float] = field(default_factory=dict)
+    """How many seconds each took that went well."""
     failed: int = 0
     mutates: bool = False
     refused: bool = False
@@ -33,10 +32,10 @@ class Tally:
     """Mutable parts of the states that they were given."""
     samples: list[Sample] = field(default_factory=list)
 
-    def sample(self, new: Any, lines: Iterator[str]) -> None:
-        """Keep what became of the last one."""
-        process, seconds = self.went_well[-1], self.seconds[-1]
-        self.samples.append(Sample(process.label, seconds * 1000, sum(_sizes([new])), tuple(lines)))
+    def sample(self, process: Process, lines: Iterator[str]) -> None:
+        """Keep what became of the state of one."""
+        size = sum(_sizes([process.state]))
+        self.samples.append(Sample(process.label, self.took[process] * 1000, size, tuple(lines)))
 
     def sum(self, module: str, way: Way, states: Sequence[Any]) -> ModuleRehearsal:
         """Return all of it; *states* are the new ones."""
@@ -44,16 +43,15 @@ class Tally:
         for kind, count in Counter(map(type, states)).items():
             types[type_name(kind)] += count
         sizes = [*_sizes(states[:SIZED])]
-        longest = max(self.seconds, default=0.0)
-        slowest = self.went_well[self.seconds.index(longest)].label if self.seconds else ""
+        slowest = max(self.took, key=self.took.__getitem__, default=None)
         return ModuleRehearsal(
             module,
             way,
             len(states),
             self.failed,
-            sum(self.seconds) * 1000,
-            longest * 1000,
-            slowest,
+            sum(self.took.values()) * 1000,
+            self.took[slowest] * 1000 if slowest else 0.0,
+            slowest.label if slowest else "",
             self.mutates,
             round(sum(sizes) / len(sizes) * len(states)) if sizes else 0,
             tuple(name for name, _ in types.most_common(5)),

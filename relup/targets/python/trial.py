@@ -9,7 +9,6 @@ neither can what OTP's own modules do with processes. A process that was busy wh
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -22,7 +21,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, in_words
 from relup.executor import EffectFailed, Limits, Side, taking_back
-from relup.executor.rehearsal import Way, round_trip_differs
+from relup.executor.rehearsal import Way
 from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange, Suspension, Verify
 from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
@@ -32,12 +31,13 @@ from relup.runtime.context import inside
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
 from relup.targets.python.cut_off import effects
-from relup.targets.python.differing import Beyond, Then, differences
+from relup.targets.python.differing import Then, differences
 from relup.targets.python.excuses import Unanswered, excuse
 from relup.targets.python.failing import changed_not, no_state
 from relup.targets.python.forked import Place, Say
 from relup.targets.python.held import Replaced, still_held
-from relup.targets.python.snapshot import Memory, Snapshot, holds
+from relup.targets.python.origins import Origins
+from relup.targets.python.snapshot import Memory, holds
 from relup.targets.python.stage import Stage
 from relup.targets.python.tally import SAMPLES, Tally
 from relup.targets.python.timing import DEFAULT_TIMEOUT, said
@@ -45,7 +45,7 @@ from relup.targets.python.wire import diagnostic_to_data
 
 LONGEST = 30.0
 """Seconds for one `code_change` or call, also where an appup lets it take as long as it likes."""
-LINES, FAILURES, COMPARED, LENGTH = 12, 5, 1000, 2000
+LINES, FAILURES, LENGTH = 12, 5, 2000
 Tried: TypeAlias = tuple[BaseException | None, Any]
 """What was raised, or else what was returned."""
 NO_STATES = frozenset({NoneType, Reply, NoReply, Stop, GeneratorType, type})
@@ -89,12 +89,13 @@ class Trial:
     parts: Sequence[Segment]
     say: Say
     place: Place
-    before: dict[Process, tuple[Any, Snapshot]] = field(default_factory=dict)
-    """The state of each process before the first change, and what it held."""
-    modules: dict[Process, str] = field(default_factory=dict)
+    origins: Origins = field(init=False)
     idle: Mapping[Process, bool] = field(default_factory=dict)
     """Who was there when the node was copied, and whether it stood between two messages."""
     failed: bool = False
+
+    def __post_init__(self) -> None:
+        self.origins = Origins(self.script.memory, self.place)
 
     async def run(self) -> None:
         """Run the script, then its inverse, as far as both go well."""
@@ -216,18 +217,22 @@ class Trial:
 
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────
 
+    def _concerned(self, window: Window) -> list[Process]:
+        """Return the processes of a window that were there when the node was copied."""
+        return [p for p in self.script.census(window.suspensions) if p.alive and p in self.idle]
+
     def _remember(self, window: Window) -> None:
         """Write states down before instances in them become those of other classes."""
-        for process in self.script.census(window.suspensions):
-            if process.alive and self.idle.get(process):
-                self.before.setdefault(process, (process.state, self.script.memory.remember(process.state)))
-                self.modules.setdefault(process, process.reference.module)
+        idle = [p for p in self._concerned(window) if self.idle[p]]
+        self.origins.write_down(idle)
+        for process in idle:
+            self.origins.modules.setdefault(process, process.reference.module)
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
         if not changes:
             return not self.failed
-        found = [p for p in self.script.census(window.suspensions) if p.alive and p in self.idle]
+        found = self._concerned(window)
         idle = [p for p in found if self.idle[p]]
         if len(idle) < len(found) and way == "there":
             busy = shortened([p.label for p in found if not self.idle[p]])
@@ -245,38 +250,49 @@ class Trial:
     async def _change(
         self, members: Sequence[Process], part: ModuleChange, way: Way, old_vsn: Any, limit: float
     ) -> Tally:
-        """Change the states of the processes of a module.
+        """Change the states of the processes of a module, and look whether they are changed in place.
 
-        On the way back some of many, and no large ones, are looked at for changes in place: only what is reported
-        depends on it.
+        On the way back not all are looked at: only what is reported depends on it.
         """
-        tally, extra, remember = Tally(), deepcopy(part.extra), self.script.memory.remember
+        origins = self.origins
+        looked_at = members if way == "there" else origins.looked_at(members)
+        old = [(p, p.state) for p in looked_at[:SAMPLES]] if way == "there" else []
+        snapshots = origins.write_down(looked_at)
+        origins.modules |= dict.fromkeys(members, part.module)
+        tally = Tally(containers=sum(map(len, snapshots)))
+        await self._change_each(members, part, old_vsn, limit, tally)
+        tally.mutates = not all(all(map(holds, batch)) for batch in self.place.batches(snapshots))
+        remember = self.script.memory.remember
+        for (process, state), snapshot in zip(old, snapshots, strict=False):
+            if process in tally.took:
+                then, now = Then(state, snapshot), Then(process.state, partial(remember, process.state))
+                tally.sample(process, islice(differences(then, now), LINES))
+        return tally
+
+    async def _change_each(
+        self, members: Sequence[Process], part: ModuleChange, old_vsn: Any, limit: float, tally: Tally
+    ) -> None:
+        """Call `code_change` for each; everything in this loop is done as often as there are processes."""
+        extra, tried = deepcopy(part.extra), effects.listen()
         shared = extra.__class__ not in (dict, list)
-        self.modules |= dict.fromkeys(members, part.module)
-        be, before, tried = self.place.be, self.before, effects.listen()
-        for number, process in enumerate(members):
-            state = process.state
-            snapshot: Snapshot = ()
-            if way == "there" or process not in before or (number < COMPARED and len(before[process][1]) < COMPARED):
-                snapshot = remember(state)
-                before.setdefault(process, (state, snapshot))
-                tally.containers += len(snapshot)
-            be(process.pid, limit)
+        at, took, usual = self.place.next, tally.took, set[type]()
+        self.place.be(seconds=limit)
+        for process in members:
+            at(process.pid)
+            error, new = None, None
             began = perf_counter()
-            error, new = _changed(process, part, old_vsn, extra if shared else extra.copy())
-            if hasattr(new, "__await__"):
-                error, new = await _tried(new, limit)
-            took = perf_counter() - began
-            be()
-            tally.mutates = tally.mutates or not holds(snapshot)
-            if error is None and (new.__class__ not in NO_STATES or (new is None and state is None)):
-                tally.went_well.append(process)
-                tally.seconds.append(took)
-                if way == "there" and len(tally.samples) < SAMPLES:
-                    then, now = Then(state, snapshot), Then(new, partial(remember, new))
-                    tally.sample(new, islice(differences(then, now), LINES))
-                if tried and not tally.refused:
-                    self._note("effect_refused", f"code_change of {part.module!r} went well, although {tried[0]}")
+            try:
+                new = process.change_code(part.module, old_vsn, extra if shared else extra.copy())
+                if type(new) not in usual:
+                    if hasattr(new, "__await__"):
+                        new = await _within(limit, new)
+                    else:
+                        usual.add(type(new))
+            except BaseException as raised:
+                error = raised
+            seconds = perf_counter() - began
+            if error is None and (type(new) not in NO_STATES or new is process.state is None):
+                took[process] = seconds
                 process.state = new
             else:
                 tally.failed += 1
@@ -284,8 +300,10 @@ class Trial:
                     wrong = no_state(process, part, new) if error is None else changed_not(process, part, error)
                     self._failure(wrong, error, tried)
             if tried:
+                if error is None and not tally.refused:
+                    self._note("effect_refused", f"code_change of {part.module!r} went well, although {tried[0]}")
                 tally.refused, tried = True, effects.listen()
-        return tally
+        self.place.be()
 
     def _failure(self, diagnostic: Diagnostic, error: BaseException | None, tried: Sequence[str]) -> None:
         """Say what failed, or that it cannot be tried here."""
@@ -301,39 +319,15 @@ class Trial:
         """Name what new states still hold of the code that was replaced."""
         stage = self.script.stage
         places = {code.module: code.location for w in self.parts if isinstance(w, Window) for code in w.code}
-        for found in await still_held(self.before, Replaced(stage.replaced, current=stage.current), places):
+        for found in await still_held(self.origins.states, Replaced(stage.replaced, current=stage.current), places):
             self.say({"note": diagnostic_to_data(found)})
 
     def _compare(self) -> None:
-        """Say whose state is another one after the way there and back; a great many differ in the same way."""
-        differing = defaultdict[str, list[str]](list)
-        same, unlike = Counter[str](), Counter[str]()
-        for process, (state, snapshot) in self.before.items():
-            self.place.be()
-            module, then = self.modules[process], Then(state, snapshot)
-            first = None
-            if not then.clearly_is(process.state):
-                first = self._difference(then, process.state, closely=len(differing[module]) < COMPARED)
-            if first is None:
-                same[module] += 1
-            elif isinstance(first, Beyond):
-                unlike[module] += 1
-            else:
-                differing[module].append(f"in {process.label}: {first}")
-        for module, found in differing.items():
-            more = f"{unlike[module]} were not compared as closely" if unlike[module] else ""
-            if found:
-                self.say({"note": diagnostic_to_data(round_trip_differs(module, found, more and f"; {more}"))})
-            elif more:
-                message = f"not all states of {module} are known to be the same after the way there and back: {more}"
-                self._note("round_trip_not_compared", message)
-        self.say({"same": {module: same[module] for module in dict.fromkeys(self.modules.values())}})
-
-    def _difference(self, then: Then, state: Any, *, closely: bool) -> str | None:
-        """Return where a state is another one by now; `Beyond` where that is not known."""
-        if not closely:
-            return Beyond()
-        return next(differences(then, Then(state, partial(self.script.memory.remember, state)), exact=True), None)
+        """Say whose state is another one after the way there and back."""
+        same, found = self.origins.compare()
+        for difference in found:
+            self.say({"note": diagnostic_to_data(difference)})
+        self.say({"same": same})
 
     def _begin(self, way: Way, what: str, location: Location | None) -> None:
         self.say({"begin": diagnostic_to_data(Diagnostic(way, what, location))})
@@ -342,16 +336,13 @@ class Trial:
         self.say({"note": diagnostic_to_data(Diagnostic(code, message, severity="note"))})
 
 
-def _changed(process: Process, part: ModuleChange, old_vsn: Any, extra: Any) -> Tried:
-    """Call a `code_change`."""
-    try:
-        return None, process.change_code(part.module, old_vsn, extra)
-    except BaseException as error:
-        return error, None
-
-
 async def _tried(work: Awaitable[Any], limit: float) -> Tried:
     try:
-        return None, await asyncio.wait_for(work, limit * 0.8)
+        return None, await _within(limit, work)
     except BaseException as error:
         return error, None
+
+
+async def _within(limit: float, work: Awaitable[Any]) -> Any:
+    """Wait for *work*, and end it before the parent does."""
+    return await asyncio.wait_for(work, limit * 0.8)
