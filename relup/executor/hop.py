@@ -116,7 +116,8 @@ async def apply_hop(
             await _fold(run, parts)
         except BaseException as error:
             status, diagnostics = await _undone(run, _as_failure(error))
-            failed = replace(outcome, status=status, diagnostics=diagnostics, windows=tuple(run.windows))
+            rehearsed = (d for r in outcome.rehearsals for d in r.said(strict))
+            failed = replace(outcome, status=status, diagnostics=(*diagnostics, *rehearsed), windows=tuple(run.windows))
             if cause := stops.asked if isinstance(error, Exception) else error:
                 raise Interrupted(failed) from cause
             return failed

@@ -17,6 +17,7 @@ from relup.model.windows import Segment, Window, segments
 
 VERDICTS = {
     "ready": "ready: everything that can be checked beforehand holds; nothing was touched",
+    "ready_unrehearsed": "ready, but for the rehearsal, which could not be done; nothing was touched",
     "refused": "refused: nothing was touched",
     "failed_rehearsal": "refused: the rehearsal failed, nothing was touched",
     "done": "done: every process runs {goal}",
@@ -98,6 +99,8 @@ def _verdict(outcome: Outcome) -> str:
         return "migrated_back"
     if outcome.status == "refused" and any(r.verdict == "failed" for r in outcome.rehearsals):
         return "failed_rehearsal"
+    if outcome.status == "ready" and any(r.verdict == "not_rehearsable" for r in outcome.rehearsals):
+        return "ready_unrehearsed"
     return outcome.status
 
 
@@ -107,10 +110,9 @@ def _rehearsal_lines(rehearsal: Rehearsal, *, whole: bool) -> Iterator[str]:
     well = "went well" if states else "had nothing to try"
     verdict = {"ok": well, "failed": "failed", "not_rehearsable": "could not be done"}[rehearsal.verdict]
     stood = f", which stood still for {rehearsal.stall:.1f} ms" if rehearsal.stall else ""
-    yield (
-        f"rehearsal of {states} state(s) {verdict}: {rehearsal.milliseconds:.0f} ms in a copy of the node{stood}; "
-        f"predicted window {rehearsal.window:.1f} ms"
-    )
+    took = f"{rehearsal.milliseconds:.0f} ms in a copy of the node{stood}"
+    window = f"; predicted window {rehearsal.window:.1f} ms" if rehearsal.verdict == "ok" else ""
+    yield f"rehearsal of {states} state(s) {verdict}: {took}{window}"
     for m in rehearsal.modules if whole else ():
         well = f"{m.processes - m.failed} of {m.processes} well"
         more = ", changes in place what it is given" if m.mutates else ""

@@ -50,6 +50,7 @@ WORKER = """
         def code_change(self, old_vsn, state, extra):
 """
 LIB = """
+    import os
     import attrs
     from relup.runtime import current_node, sys
 
@@ -72,6 +73,12 @@ LIB = """
 
     def broken():
         raise ValueError("no such table")
+
+    def forgets():
+        try:
+            os.remove("/tmp/never")
+        except OSError:
+            pass
 
     def sold_out():
         return False
@@ -212,6 +219,13 @@ CASES: Mapping[str, Case] = {
         r"w0 .*state\['number'\]: 0 → '0', and 2 more",
     ),
     "a call that goes well": Case(OK, "ok", call="\n      - apply: {module: shop.lib, function: cached}"),
+    "a call that tries, and goes on": Case(
+        OK,
+        "ok",
+        "effect_refused",
+        "apply shop.lib:forgets.* went well, although it would have done something outside: os.remove",
+        call="\n      - apply: {module: shop.lib, function: forgets}",
+    ),
     "a call that raises": Case(
         OK,
         "failed",
@@ -519,6 +533,7 @@ def test_the_commands_rehearse_say_so_and_can_be_told_not_to(commands: Commands,
     old = release(tmp_path / "1", "1")
     good, bad = release(tmp_path / "2", "2", OK), release(tmp_path / "bad", "2", "raise ValueError('no')")
     unclear = release(tmp_path / "unclear", "2", "open('/tmp/never', 'w')\nreturn state")
+    neither = release(tmp_path / "neither", "2", "open('/dev/full', 'w').write('x' * 10 ** 6)\nreturn state")
     with commands.node(old, "--name", "shop"):
         told = commands.run("rehearse", "shop", good).stdout
         assert re.search(r"rehearsal of 3 state\(s\) went well: \d+ ms in a copy of the node, which stood still", told)
@@ -528,7 +543,15 @@ def test_the_commands_rehearse_say_so_and_can_be_told_not_to(commands: Commands,
         data = json.loads(commands.run("rehearse", "shop", bad, "--json", exit_code=4).stdout)
         assert (data["status"], data["rehearsals"][0]["verdict"]) == ("refused", "failed")
         assert data["diagnostics"][0]["location"]["line"] == 6
+        assert data["rehearsals"][0]["modules"][0]["types"] == []
         assert "rehearsal" not in commands.run("apply", "shop", bad, "--yes", "--no-rehearse", exit_code=5).stdout
+        told = commands.run("rehearse", "shop", unclear).stdout
+        assert re.search(
+            r"rehearsal of 3 state\(s\) could not be done: \d+ ms in a copy of the node, .* ms$", told, re.M
+        )
+        assert told.endswith("\nready, but for the rehearsal, which could not be done; nothing was touched\n")
+        rolled_back = commands.run("apply", "shop", neither, "--yes", exit_code=5).stdout
+        assert rolled_back.index("[code_change_failed]") < rolled_back.index("[not_rehearsable]")
         strict = ["--yes", "--strict"]
         refused = commands.run("apply", "shop", unclear, *strict, exit_code=4).stdout
         assert "[not_rehearsable]" in refused

@@ -37,8 +37,9 @@ class Tally:
         size = sum(_sizes([process.state]))
         self.samples.append(Sample(process.label, self.took[process] * 1000, size, tuple(lines)))
 
-    def sum(self, module: str, way: Way, states: Sequence[Any]) -> ModuleRehearsal:
-        """Return all of it; *states* are the new ones."""
+    def sum(self, module: str, way: Way) -> ModuleRehearsal:
+        """Return all of it."""
+        states = [process.state for process in self.took]
         types = Counter[str]()
         for kind, count in Counter(map(type, states)).items():
             types[type_name(kind)] += count
@@ -47,7 +48,7 @@ class Tally:
         return ModuleRehearsal(
             module,
             way,
-            len(states),
+            len(states) + self.failed,
             self.failed,
             sum(self.took.values()) * 1000,
             self.took[slowest] * 1000 if slowest else 0.0,

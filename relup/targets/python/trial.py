@@ -181,8 +181,9 @@ class Trial:
 
     async def _exchange(self, window: Window, exchange: Callable[[Window], Awaitable[None]], way: Way) -> bool:
         """Exchange the code of a window, for which functions of the program may migrate instances."""
+        what = f"the exchange of {shortened(window.modules())}"
         if window.code:
-            self._begin(way, f"the exchange of {shortened(window.modules())}", window.code[0].location)
+            self._begin(way, what, window.code[0].location)
         tried = effects.listen()
         self.place.be(Place.CALL, self.script.call_limit(inside=True))
         try:
@@ -190,6 +191,8 @@ class Trial:
         except EffectFailed as failure:
             for found in failure.diagnostics:
                 self._failure(found, failure.__cause__, tried)
+        else:
+            self._note_refused(what, tried)
         self.place.be()
         return not self.failed
 
@@ -210,6 +213,8 @@ class Trial:
                 elif isinstance(step, Verify) and answer is False:
                     found = Diagnostic("verify_failed", f"{describe(step)} returned False", step.location)
                     self._failure(found, None, tried)
+                else:
+                    self._note_refused(describe(step), tried)
             case _:
                 message = f"not rehearsed, for it is done with running processes: {describe(step)}"
                 self._note("call_not_rehearsed", message)
@@ -244,7 +249,7 @@ class Trial:
                 self._begin(way, f"code_change of {part.module!r}", part.location)
                 limit = self.script.limit(window, part.module)
                 tally = await self._change(members, part, way, Down(vsn) if change.mode == "down" else vsn, limit)
-                self.say({"module": asdict(tally.sum(part.module, way, [p.state for p in members]))})
+                self.say({"module": asdict(tally.sum(part.module, way))})
         return not self.failed
 
     async def _change(
@@ -301,7 +306,7 @@ class Trial:
                     self._failure(wrong, error, tried)
             if tried:
                 if error is None and not tally.refused:
-                    self._note("effect_refused", f"code_change of {part.module!r} went well, although {tried[0]}")
+                    self._note_refused(f"code_change of {part.module!r}", tried)
                 tally.refused, tried = True, effects.listen()
         self.place.be()
 
@@ -331,6 +336,11 @@ class Trial:
 
     def _begin(self, way: Way, what: str, location: Location | None) -> None:
         self.say({"begin": diagnostic_to_data(Diagnostic(way, what, location))})
+
+    def _note_refused(self, what: str, tried: Sequence[str]) -> None:
+        """Say that something went well all the same."""
+        if tried:
+            self._note("effect_refused", f"{what} went well, although {tried[0]}")
 
     def _note(self, code: str, message: str) -> None:
         self.say({"note": diagnostic_to_data(Diagnostic(code, message, severity="note"))})
