@@ -189,17 +189,18 @@ def test_messages_sent_all_through_the_window_arrive_once_and_in_order(tmp_path:
     asyncio.run(scenario())
 
 
+def with_extra(goal: Path) -> Path:
+    """Add an application to a release, with one server of its own."""
+    app = supervised(1, "extra").replace('"w', '"x').replace("top", "xtop")
+    write_release(goal, "2", {"app": app, "worker": SERVER.format(vsn=7)}, name="extra")
+    both = 'name: shop\nvsn: "2"\napplications:\n  - {name: shop, vsn: "2", start: "shop.app:App"}\n'
+    (goal / "release.yaml").write_text(both + '  - {name: extra, vsn: "1", start: "extra.app:App"}\n')
+    return goal
+
+
 def test_an_application_is_added_and_removed(tmp_path: Path) -> None:
     async def scenario() -> None:
-        old, goal = shop(tmp_path / "1", "1"), shop(tmp_path / "2", "2", appup(UPDATE))
-        write_release(
-            goal,
-            "2",
-            {"app": supervised(1, "extra").replace('"w', '"x').replace("top", "xtop"), "worker": SERVER.format(vsn=7)},
-            name="extra",
-        )
-        both = 'name: shop\nvsn: "2"\napplications:\n  - {name: shop, vsn: "2", start: "shop.app:App"}\n'
-        (goal / "release.yaml").write_text(both + '  - {name: extra, vsn: "1", start: "extra.app:App"}\n')
+        old, goal = shop(tmp_path / "1", "1"), with_extra(shop(tmp_path / "2", "2", appup(UPDATE)))
         async with running(old, tmp_path / "home") as service:
             assert (await apply(service, goal)).status == "done"
             assert await service.node.call("x0", "get") == [7]
@@ -207,6 +208,25 @@ def test_an_application_is_added_and_removed(tmp_path: Path) -> None:
             assert service.node.whereis("x0") is None
             assert not service.node.code.loaded("extra.worker")
             assert await service.node.call("w0", "get") == [1, "up", "down"]
+
+    asyncio.run(scenario())
+
+
+def test_an_added_application_is_gone_again_when_what_comes_after_it_fails(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bad, good = (with_extra(shop(tmp_path / name, "2", appup(UPDATE))) for name in ("bad", "good"))
+        worker = bad / "shop" / "worker.py"
+        worker.write_text(worker.read_text().replace("[*state", "[1 / 0, *state"))
+        async with running(shop(tmp_path / "1", "1"), tmp_path / "home") as service:
+            for _ in range(2):
+                outcome = await apply(service, bad)
+                assert outcome.status == "rolled_back", outcome
+                assert service.node.whereis("x0") is None
+                assert not service.node.code.loaded("extra.worker")
+                assert await service.node.call("w0", "get") == [1]
+            assert (await apply(service, good)).status == "done"
+            assert await service.node.call("x0", "get") == [7]
+            assert await service.node.call("w0", "get") == [1, "up"]
 
     asyncio.run(scenario())
 

@@ -8,7 +8,7 @@ run releases with different module names at the same time, and releases with the
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -131,7 +131,8 @@ class CodeServer:
         still be there: the swap refuses it. StagingError, with everything undone.
         """
         staged = prepare(self._books, order(sources, removed, known or {}, optional), after)
-        self._staged = [s for s in self._staged if s.active] + [staged]
+        self._end(lambda earlier: after is None and not earlier.previous)
+        self._staged.append(staged)
         return staged
 
     def differing(self, known: Mapping[str, Path]) -> list[str]:
@@ -170,11 +171,12 @@ class CodeServer:
         return True
 
     def purge(self, modules: Iterable[str]) -> None:
-        """Drop the old code of *modules*; upgrades that replaced any of them cannot be undone any more.
+        """Drop the old code of *modules*; upgrades that replaced any of them, or nothing, cannot be undone any more.
 
         Python cannot kill what still runs there: it keeps its objects until it lets go of them, see `lingering`.
         """
         self.drop(modules)
+        self._end(lambda staged: not staged.previous)
         self.tidy()
 
     def drop(self, modules: Iterable[str]) -> None:
@@ -182,13 +184,17 @@ class CodeServer:
         books = self._books
         gone = [books.old.pop(n) for n in modules if n in books.old]
         names = {v.source.name for v in gone}
+        self._end(lambda staged: bool(names & staged.previous.keys()))
+        books.bury(gone)
+        self._untidied += gone
+
+    def _end(self, over: Callable[[Staged], bool]) -> None:
+        """Give up the way back of those upgrades that are *over*, and leave the rest of it to `tidy`."""
         for staged in self._staged:
-            if names & staged.previous.keys() or not books.old.keys() & staged.previous.keys():
+            if over(staged):
                 staged.give_up()
         self._given_up += [s for s in self._staged if not s.active]
         self._staged = [s for s in self._staged if s.active]
-        books.bury(gone)
-        self._untidied += gone
 
     def tidy(self) -> None:
         """Forget the texts, tables and cached annotations of what was dropped; harmless when nothing was."""

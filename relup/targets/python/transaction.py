@@ -142,7 +142,9 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def rehearse(self, segments: Sequence[Segment]) -> Rehearsal:
         """Run the script, and its inverse, in a fork of the node."""
         node, stage, memory = self._node, self._stage, self._memory
-        script = Script(node, self._relup, stage, memory, self._limits, self._census, self.load, self.unload)
+        script = Script(
+            node, self._relup, stage, memory, self._limits, self._census, self.load, self.unload, self._calls.make
+        )
         self._remembering.about_to_rehearse(self._users)
         found = await rehearse(script, segments)
         self._remembering.rehearsed(found.unspoilt)

@@ -2,8 +2,9 @@
 
 Every `code_change` is called with the state that its process has, as in the window; what it returns is the state for
 what follows, so the inverse finds what the script left. Functions of the program that an appup wants called are called
-as well. Nobody else runs in a copy: who is asked for an answer does not give one, so whatever asks cannot be tried, and
-neither can what OTP's own modules do with processes. A process that was busy when the node was copied is left out.
+as well, and applications that are added are started. Of those who were there when the node was copied nobody runs: who
+is asked for an answer does not give one, so whatever asks cannot be tried, and neither can what OTP's own modules do
+with them. A process that was busy when the node was copied is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange
 from relup.model.naming import describe, shortened
 from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, inverse
-from relup.runtime import Down, Node, NoReply, Process, Reply, Stop
+from relup.runtime import Down, Node, NoProcess, NoReply, Process, Reply, Stop
 from relup.runtime.context import inside
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
@@ -46,6 +47,7 @@ from relup.targets.python.wire import diagnostic_to_data
 LONGEST = 30.0
 """Seconds for one `code_change` or call, also where an appup lets it take as long as it likes."""
 LINES, FAILURES, LENGTH = 12, 5, 2000
+Ask: TypeAlias = Callable[..., Awaitable[Any]]
 Tried: TypeAlias = tuple[BaseException | None, Any]
 """What was raised, or else what was returned."""
 NO_STATES = frozenset({NoneType, Reply, NoReply, Stop, GeneratorType, type})
@@ -64,6 +66,7 @@ class Script:
     census: Callable[[Sequence[Suspension]], Mapping[Process, object]]
     load: Callable[[Window], Awaitable[None]]
     unload: Callable[[Window], Awaitable[None]]
+    make: Callable[[Cut, Side], Awaitable[None]]
 
     def limit(self, window: Window, module: str) -> float:
         """Return how many seconds a `code_change` of *module* may take."""
@@ -92,6 +95,10 @@ class Trial:
     origins: Origins = field(init=False)
     idle: Mapping[Process, bool] = field(default_factory=dict)
     """Who was there when the node was copied, and whether it stood between two messages."""
+    begun: list[Apply] = field(default_factory=list)
+    """What began an application in the copy."""
+    left_out: list[str] = field(default_factory=list)
+    """Why what is called later may fail here alone."""
     failed: bool = False
 
     def __post_init__(self) -> None:
@@ -106,13 +113,21 @@ class Trial:
         for process in self.idle:
             process.holds += 1  # what is sent to it is handled by nobody
         for name, stand_in in {"call": self._unanswered, "stop": self._unanswered, "system": self._at_once}.items():
-            setattr(node, name, stand_in)
+            setattr(node, name, partial(self._asked, getattr(node, name), stand_in))
         with inside(node):
             if await self._there():
                 await self._look_for_old_objects()
                 if await self._back():
                     self._compare()
         self.say({"end": True})
+
+    async def _asked(self, really: Ask, stand_in: Ask, server: Any, *args: Any, **named: Any) -> Any:
+        """Ask who was born in the copy; *stand_in* answers for others, and for who would be there but for this."""
+        try:
+            was_there = self.script.node.process(server) in self.idle
+        except NoProcess:
+            was_there = bool(self.left_out)
+        return await (stand_in if was_there else really)(server, *args, **named)
 
     async def _unanswered(self, server: Any, *_: Any, **__: Any) -> NoReturn:
         who = f"it asks {server!r} for an answer"
@@ -157,9 +172,7 @@ class Trial:
                 case Window():
                     well = await self._window_back(part)
                 case _:
-                    with suppress(EffectFailed):  # that nothing takes it back was said with the plan
-                        await self._call(taking_back(part), "back", self.script.call_limit(inside=False))
-                    well = not self.failed
+                    well = await self._call_back(part, self.script.call_limit(inside=False))
             if not well:
                 return False
         return True
@@ -173,6 +186,8 @@ class Trial:
         if wrong := self.script.stage.prepare_way_back(window, undoing):
             self._note("way_back_not_rehearsed", f"the way back was not rehearsed: {wrong[0].message}")
             return False
+        for call in reversed(window.calls):
+            await self._call_back(call, self.script.call_limit(inside=True))
         if not await self._changes(undoing, undoing.before, "back", "base"):
             return False
         if not await self._exchange(window, self.script.unload, "back"):
@@ -198,27 +213,51 @@ class Trial:
 
     # ── calls ──────────────────────────────────────────────────────────────────────────────────────────
 
+    async def _call_back(self, step: Cut, limit: float) -> bool:
+        """Call what takes a call back."""
+        with suppress(EffectFailed):  # that nothing does was said with the plan
+            await self._call(taking_back(step), "back", limit)
+        return not self.failed
+
     async def _call(self, step: Cut | Verify, way: Way, limit: float) -> bool:
-        """Call a function of the program; what is done with processes is left out, and said."""
+        """Call a function; what is done with processes that do not run here is left out, and said."""
         match step:
             case Apply(Call(module) as call) | Verify(Call(module) as call) if module not in OTP_MODULES:
-                self._begin(way, describe(step), step.location)
-                tried = effects.listen()
-                self.place.be(Place.CALL, limit)
-                error, answer = await _tried(called(call), limit)
-                self.place.be()
-                if error is not None:
-                    message = f"{describe(step)} failed: {in_words(error)}{place_of(error)}"
-                    self._failure(Diagnostic("call_failed", message, step.location), error, tried)
-                elif isinstance(step, Verify) and answer is False:
-                    found = Diagnostic("verify_failed", f"{describe(step)} returned False", step.location)
-                    self._failure(found, None, tried)
-                else:
-                    self._note_refused(describe(step), tried)
+                await self._try(step, way, called(call), limit)
+            case Apply(Call("application", "start" | "load")) if way == "there" and not self.left_out:
+                if await self._try(step, way, self.script.make(step, "goal"), limit):
+                    self.begun.append(step)
+            case Apply(undo=Call() as begun) if way == "back" and begun in [b.call for b in self.begun]:
+                await self._try(step, way, self.script.make(step, "base"), limit)
             case _:
-                message = f"not rehearsed, for it is done with running processes: {describe(step)}"
-                self._note("call_not_rehearsed", message)
+                self._leave_out(step, "it is done with running processes")
         return not self.failed
+
+    async def _try(self, step: Apply | Verify, way: Way, work: Awaitable[Any], limit: float) -> bool:
+        """Wait for a call; say whether it went well."""
+        self._begin(way, describe(step), step.location)
+        tried = effects.listen()
+        self.place.be(Place.CALL, limit)
+        error, answer = await _tried(work, limit)
+        self.place.be()
+        if isinstance(error, EffectFailed):
+            error = error.__cause__
+        why = tried[0] if tried else excuse(error)
+        if error is not None and why and step.call.module in OTP_MODULES:
+            self._leave_out(step, why)
+        elif error is not None:
+            message = f"{describe(step)} failed: {in_words(error)}{place_of(error)}"
+            self._failure(Diagnostic("call_failed", message, step.location), error, tried or self.left_out)
+        elif isinstance(step, Verify) and answer is False:
+            found = Diagnostic("verify_failed", f"{describe(step)} returned False", step.location)
+            self._failure(found, None, tried or self.left_out)
+        else:
+            self._note_refused(describe(step), tried)
+        return error is None
+
+    def _leave_out(self, step: Cut | Verify, why: str) -> None:
+        self.left_out.append(f"it comes after what is not rehearsed: {describe(step)}")
+        self._note("call_not_rehearsed", f"not rehearsed, for {why}: {describe(step)}")
 
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────
 
