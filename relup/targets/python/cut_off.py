@@ -20,13 +20,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import BuiltinFunctionType
 from typing import Any, NoReturn
 
-MORE_MEMORY = 1 << 30
-"""Bytes that the child may take beyond what there was when it was forked."""
 STACK = signal.SIGUSR1
 """Tells a child to say where it stands."""
 _DEATH_SIGNAL = 1
@@ -117,8 +116,23 @@ class Effect(OSError):
     """Refused in the child: it would have changed something outside."""
 
 
-def cut_off(place: mmap.mmap, says: int, stacks: int, parent: int) -> None:
-    """Share nothing with the parent but *place* and two descriptors, and end when it does."""
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What a child has to do with its parent."""
+
+    parent: int
+    """Its pid."""
+    place: mmap.mmap
+    """The memory that both share."""
+    says: int
+    """The pipe that it speaks into, and the one for stacks."""
+    stacks: int
+    memory: int
+    """Bytes that it may take beyond what the parent has."""
+
+
+def cut_off(ties: Ties) -> None:
+    """Share nothing with the parent but these *ties*, and end when it does."""
     gc.disable()
     os.setsid()
     asyncio._set_running_loop(None)
@@ -127,20 +141,20 @@ def cut_off(place: mmap.mmap, says: int, stacks: int, parent: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
+    if os.getppid() != ties.parent:
         os._exit(1)
     logging.disable(logging.CRITICAL)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-    _exchange_files(says, stacks)
-    _share_no_memory(place)
+    _exchange_files(ties.says, ties.stacks)
+    _share_no_memory(ties.place)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     with suppress(OSError, ValueError):
         size = int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
-        resource.setrlimit(resource.RLIMIT_AS, (size + MORE_MEMORY, most))
-    faulthandler.enable(stacks, all_threads=False)
-    faulthandler.register(STACK, stacks, all_threads=False)
+        resource.setrlimit(resource.RLIMIT_AS, (size + ties.memory, most))
+    faulthandler.enable(ties.stacks, all_threads=False)
+    faulthandler.register(STACK, ties.stacks, all_threads=False)
 
 
 def _exchange_files(*kept: int) -> None:

@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Iterator
 
-from relup.targets.python.cut_off import MORE_MEMORY, Effect
+from relup.targets.python.cut_off import Effect
 
 _OTHER_LOOP = re.compile("different (event )?loop|attached to a different")
 
@@ -31,7 +31,7 @@ def _excuse(error: BaseException) -> str:
         case Unanswered() | Effect():
             return str(error)
         case MemoryError():
-            return f"it takes more than {MORE_MEMORY >> 20} MB beside what the node has"
+            return "it takes more memory than a copy may have beside what the node has"
         case TimeoutError():
             return "it waits for somebody"
         case OSError(errno=errno.EBADF):

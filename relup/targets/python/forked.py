@@ -30,7 +30,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from relup.targets.python.cut_off import STACK, cut_off, refuse_effects
+from relup.targets.python.cut_off import STACK, Ties, cut_off, refuse_effects
 
 Say: TypeAlias = Callable[[Any], None]
 """Tells the parent something, as JSON."""
@@ -41,6 +41,8 @@ BROKEN, NO_MEMORY = 99, 98
 """Exit codes of a child that could not do what relup itself does there; it is at its own work then."""
 LOOK = 0.05
 """Seconds between two looks at whether the child gets on."""
+LEAST_MEMORY = 1 << 30
+"""Bytes that the child may take at least beside what the parent has; else as much again."""
 BATCH = 1000
 """Items that are worked on before the child says that it gets on."""
 AT_OWN_WORK = 60.0
@@ -67,6 +69,8 @@ class Ended:
     """Its exit code, negative for the signal that ended it; None when somebody else has taken it."""
     at: int
     """The number that it was at."""
+    memory: int
+    """Bytes that it might take beside what this process has."""
     stack: str
     """Where it stood when it died of a signal or hung, as faulthandler writes it; the innermost call first."""
 
@@ -156,10 +160,14 @@ def room() -> str:
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
         left = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
-        has = int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
-        if has > left:
+        if (has := _resident()) > left:
             return f"the node has {has >> 20} MB, and the machine {left >> 20} MB left"
     return ""
+
+
+def _resident() -> int:
+    """Return how many bytes this process has in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 async def in_child(work: Work, unseen: Iterable[dict[str, Any]] = ()) -> Ended:
@@ -167,17 +175,18 @@ async def in_child(work: Work, unseen: Iterable[dict[str, Any]] = ()) -> Ended:
 
     *unseen* are the namespaces of modules that `sys.modules` has not. Raises OSError when there can be no child.
     """
-    place, parent = Place(), os.getpid()
+    place, memory = Place(), max(LEAST_MEMORY, _resident())
     with ExitStack() as ours, ExitStack() as theirs:
         said, says = _pipe(ours, theirs)
         stack, stacks = _pipe(ours, theirs)
+        ties = Ties(os.getpid(), place.shared, says, stacks, memory)
         before = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads is known, and what follows
             pid = os.fork()
         if not pid:
             ours.close()
-            _be_the_child(work, unseen, place, (says, stacks), parent)
+            _be_the_child(work, unseen, place, ties)
         began = time.perf_counter()
         theirs.close()
         child = _Child(pid, said, stack)
@@ -194,7 +203,8 @@ async def in_child(work: Work, unseen: Iterable[dict[str, Any]] = ()) -> Ended:
                 child.hear()
                 status = child.status()
         took = time.perf_counter() - began
-        return Ended(child.lines(), (began - before) * 1000, took, hung, status, place.seen()[0][0], child.stack())
+        stall, at = (began - before) * 1000, place.seen()[0][0]
+        return Ended(child.lines(), stall, took, hung, status, at, memory, child.stack())
 
 
 def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
@@ -255,27 +265,24 @@ async def _last_words(child: _Child) -> None:
 # ── in the child ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _be_the_child(
-    work: Work, unseen: Iterable[dict[str, Any]], place: Place, pipes: tuple[int, int], parent: int
-) -> NoReturn:
-    says, stacks = pipes
+def _be_the_child(work: Work, unseen: Iterable[dict[str, Any]], place: Place, ties: Ties) -> NoReturn:
     code = BROKEN
     try:
-        cut_off(place.shared, says, stacks, parent)
+        cut_off(ties)
         loop = asyncio.new_event_loop()
         refuse_effects(unseen)
         try:
-            loop.run_until_complete(work(partial(_say, says), place))
+            loop.run_until_complete(work(partial(_say, ties.says), place))
             code = 0
         except MemoryError:
             code = NO_MEMORY
         except BaseException:
-            _say(says, {"broken": traceback.format_exc()})
+            _say(ties.says, {"broken": traceback.format_exc()})
         finally:
             place.be()
     except BaseException:
         with suppress(BaseException):
-            os.write(stacks, traceback.format_exc().encode())
+            os.write(ties.stacks, traceback.format_exc().encode())
     finally:
         os._exit(code)
 

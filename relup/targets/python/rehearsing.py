@@ -14,7 +14,7 @@ from relup.diagnostics import Diagnostic, in_words
 from relup.executor.rehearsal import Failure, Rehearsal, verdict_of
 from relup.model.windows import Segment
 from relup.targets.python import forked
-from relup.targets.python.cut_off import MORE_MEMORY, shared_memory
+from relup.targets.python.cut_off import shared_memory
 from relup.targets.python.forked import Ended, Place, Say
 from relup.targets.python.outcomes import module_from_data
 from relup.targets.python.stacks import of_the_program
@@ -71,7 +71,7 @@ def _death(script: Script, said: Sequence[tuple[str, Any]], ended: Ended, *, sha
     if broken := next((v for k, v in said if k == "broken"), ""):
         unfit = "the rehearsal broke"
     elif own and ended.status == forked.NO_MEMORY:
-        unfit = f"the rehearsal itself takes more than {MORE_MEMORY >> 20} MB beside what the node has"
+        unfit = f"the rehearsal itself takes more than {ended.memory >> 20} MB beside what the node has"
     elif own and ended.status == forked.BROKEN:
         unfit = "the copy could not say how it went" if begun else "the copy could not be cut off from the node"
     elif ended.hung and own:
