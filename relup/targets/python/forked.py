@@ -41,8 +41,8 @@ BROKEN, NO_MEMORY = 99, 98
 """Exit codes of a child that could not do what relup itself does there; it is at its own work then."""
 LOOK = 0.05
 """Seconds between two looks at whether the child gets on."""
-LEAST_MEMORY = 1 << 30
-"""Bytes that the child may take at least beside what the parent has; else as much again."""
+LEAST_MEMORY, TIMES = 1 << 30, 4
+"""Bytes that the child may take at least; so many times what the parent has, where the machine has twice that left."""
 BATCH = 1000
 """Items that are worked on before the child says that it gets on."""
 AT_OWN_WORK = 60.0
@@ -158,11 +158,16 @@ class _Child:
 def room() -> str:
     """Return why there is no room for a copy of this process; nothing where there is."""
     with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        left = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
-        if (has := _resident()) > left:
+        if (has := _resident()) > (left := _left()):
             return f"the node has {has >> 20} MB, and the machine {left >> 20} MB left"
     return ""
+
+
+def _allowance() -> int:
+    """Return how many bytes the child may take: what it writes down, and states there and back, are as much each."""
+    with suppress(OSError, ValueError, StopIteration):
+        return max(LEAST_MEMORY, min(TIMES * _resident(), _left() // 2))
+    return LEAST_MEMORY
 
 
 def _resident() -> int:
@@ -170,12 +175,18 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
+def _left() -> int:
+    """Return how many bytes the machine has left."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+
+
 async def in_child(work: Work, unseen: Iterable[dict[str, Any]] = ()) -> Ended:
     """Do *work* in a child of this process, in a loop of its own; end it when it does not get on.
 
     *unseen* are the namespaces of modules that `sys.modules` has not. Raises OSError when there can be no child.
     """
-    place, memory = Place(), max(LEAST_MEMORY, _resident())
+    place, memory = Place(), _allowance()
     with ExitStack() as ours, ExitStack() as theirs:
         said, says = _pipe(ours, theirs)
         stack, stacks = _pipe(ours, theirs)
