@@ -15,7 +15,7 @@ from reprlib import Repr
 from typing import Any
 
 from relup.targets.python.reach import ATOMS, Step
-from relup.targets.python.snapshot import Layout, Snapshot, holds, python_made
+from relup.targets.python.snapshot import Layout, Memory, Snapshot, holds, python_made
 
 MOST = 20_000
 """Parts that are compared of those of which it is not clear at once that they are the same."""
@@ -103,28 +103,30 @@ def _same_things(old: Collection[Any], new: Collection[Any]) -> bool:
 class Then:
     """A state as its snapshot has it, whatever has become of its objects since."""
 
-    def __init__(self, state: Any, snapshot: Snapshot | Callable[[], Snapshot]) -> None:
-        """Know a state by its *snapshot*; one that is of this moment is taken when it is needed."""
+    def __init__(self, state: Any, snapshot: Snapshot) -> None:
+        """Know a state by its *snapshot*."""
         self.state = state
-        self._taken = snapshot
-
-    def _snapshot(self) -> Snapshot:
-        if callable(self._taken):
-            self._taken = self._taken()
-        return self._taken
+        self._snapshot = snapshot
 
     @cached_property
     def _unchanged(self) -> bool:
         """Whether no object of the state has changed since."""
-        return holds(self._snapshot())
+        return holds(self._snapshot)
 
     @cached_property
-    def _held(self) -> Mapping[int, Sequence[Any]]:
-        """What each container held, by its identity; an instance that is a container as well has two entries."""
+    def _held(self) -> Mapping[int, Any]:
+        """What each container held, by its identity; of several entries of one the last."""
+        return {id(container): contents for container, contents, _ in self._snapshot}
+
+    @cached_property
+    def _several(self) -> Mapping[int, Sequence[Any]]:
+        """What those held that have several entries, as an instance that is a container as well has."""
+        if len(self._held) == len(self._snapshot):
+            return {}
         held: dict[int, list[Any]] = {}
-        for container, contents, _ in self._snapshot():
+        for container, contents, _ in self._snapshot:
             held.setdefault(id(container), []).append(contents)
-        return held
+        return {key: found for key, found in held.items() if len(found) > 1}
 
     def clearly_alike(self, old: Any, new: Any, levels: int = DEEP) -> bool:
         """Say, fast, whether *new* is what a part of the state was, all that it leads to included."""
@@ -135,19 +137,15 @@ class Then:
             return bool(old == new)
         if new is old and self._unchanged:
             return True
-        held = self._held.get(id(old))
-        if held is None:
+        key = id(old)
+        if key not in self._held:
             return old is new or (issubclass(kind, tuple) and self._alike_members(_tuple(old), _tuple(new), levels))
-        return len(held) == 1 and self._holds(held[0], new, levels)
-
-    def _holds(self, contents: Any, new: Any, levels: int) -> bool:
-        """Say whether a container of the same kind holds what was written down of one."""
-        kind = type(new)
+        contents = self._held[key]
         if kind is dict:
-            return self._alike_fields(contents, new, levels)
+            return _flatly_same(contents, new) or self._alike_fields(contents, new, levels)
         if kind is list:
             return self._alike_members(contents, new, levels)
-        if type(contents) is not tuple:
+        if type(contents) is not tuple or key in self._several:
             return False
         layout, fields, held = contents
         return (
@@ -167,26 +165,44 @@ class Then:
 
     def parts(self, value: Any) -> Parts | None:
         """Return what a value was and what it consisted of; None for what is one thing."""
-        held = self._held.get(id(value))
-        was: type = type(value)
-        if held is None:
-            return _of_tuple(value) if isinstance(value, tuple) else None
-        found = _of_tuple(value) if isinstance(value, tuple) else Parts(was)
-        base: Any = next(kind for kind in was.__mro__ if not python_made(kind))
-        if base.__eq__ is not object.__eq__ and not issubclass(base, _IN_PARTS):
-            found.named[f" as {base.__name__}"] = _As(base, value)
-        for contents in held:
-            if isinstance(contents, tuple) and contents and isinstance(contents[0], Layout):
-                layout, fields, filled = contents
-                found.kind = layout.kind
-                found.named |= {f".{key}": v for key, v in {**fields, **filled}.items()}
-            elif isinstance(contents, dict):
-                found.entries |= {(type(key), key): v for key, v in contents.items()}
-            elif isinstance(contents, set | bytearray):
-                found.named["{…}"] = frozenset(contents) if isinstance(contents, set) else bytes(contents)
-            else:
-                found.items = contents
-        return found
+        key = id(value)
+        return _parts(value, self._several.get(key) or ([self._held[key]] if key in self._held else ()))
+
+
+class Now:
+    """A state as it is."""
+
+    def __init__(self, state: Any, memory: Memory) -> None:
+        """Look at a state as *memory* writes states down."""
+        self.state = state
+        self._memory = memory
+
+    def parts(self, value: Any) -> Parts | None:
+        """Return what a value is and what it consists of; None for what is one thing."""
+        return _parts(value, self._memory.contents(value))
+
+
+def _parts(value: Any, held: Sequence[Any]) -> Parts | None:
+    """Return what a value consists of that *held* that."""
+    was: type = type(value)
+    if not held:
+        return _of_tuple(value) if isinstance(value, tuple) else None
+    found = _of_tuple(value) if isinstance(value, tuple) else Parts(was)
+    base: Any = next(kind for kind in was.__mro__ if not python_made(kind))
+    if base.__eq__ is not object.__eq__ and not issubclass(base, _IN_PARTS):
+        found.named[f" as {base.__name__}"] = _As(base, value)
+    for contents in held:
+        if isinstance(contents, tuple) and contents and isinstance(contents[0], Layout):
+            layout, fields, filled = contents
+            found.kind = layout.kind
+            found.named |= {f".{key}": v for key, v in {**fields, **filled}.items()}
+        elif isinstance(contents, dict):
+            found.entries |= {(type(key), key): v for key, v in contents.items()}
+        elif isinstance(contents, set | bytearray):
+            found.named["{…}"] = frozenset(contents) if isinstance(contents, set) else bytes(contents)
+        else:
+            found.items = contents
+    return found
 
 
 @dataclass(slots=True)
@@ -230,7 +246,7 @@ def _of_tuple(value: tuple[Any, ...]) -> Parts:
     return Parts(type(value), items=items)
 
 
-def differences(before: Then, after: Then, *, exact: bool = False) -> Iterator[str]:
+def differences(before: Then, after: Then | Now, *, exact: bool = False) -> Iterator[str]:
     """Yield where *after* differs, and how, the shallow parts first: `state['rows'][0]: 3 → '3'`.
 
     Classes of two versions are the same to it if they are called the same, unless it is to be *exact*. What is clearly

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from relup.diagnostics import Diagnostic
 from relup.executor.rehearsal import round_trip_differs
 from relup.runtime import Process
-from relup.targets.python.differing import Beyond, Then, clearly_same, differences
+from relup.targets.python.differing import Beyond, Now, Then, clearly_same, differences
 from relup.targets.python.forked import Place
 from relup.targets.python.snapshot import Memory, Snapshot
 
@@ -85,8 +84,7 @@ class Origins:
             return None
         if not closely:
             return Beyond()
-        now = Then(process.state, partial(self.memory.remember, process.state))
-        return next(differences(then, now, exact=True), None)
+        return next(differences(then, Now(process.state, self.memory), exact=True), None)
 
 
 def _said(module: str, differing: list[str], unlike: int) -> Iterator[Diagnostic]:

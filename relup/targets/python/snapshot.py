@@ -17,7 +17,7 @@ import asyncio
 import threading
 from array import array
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from itertools import groupby
 from types import (
@@ -35,7 +35,7 @@ from relup.runtime.migrate import dict_of, slots_of
 Entry: TypeAlias = tuple[Any, Any, Callable[[Any, Any], None]]
 """A container, what it held, and how that is put back."""
 Snapshot: TypeAlias = tuple[Entry, ...]
-_Recorder: TypeAlias = Callable[[Any, list[Entry]], list[Any]]
+_Recorder: TypeAlias = Callable[[Any, list[Entry]], Sequence[Any]]
 """Writes a value down if it is mutable, and returns what is to be walked next."""
 
 _ATOMS: frozenset[type] = frozenset(
@@ -115,8 +115,14 @@ class Memory:
             return ()
         entries: list[Entry] = []
         if pending := (self._recorders.get(kind) or self._learn(kind))(state, entries):
-            self._walk(pending, {id(state)}, entries)
+            self._walk([*pending], {id(state)}, entries)
         return tuple(entries)
+
+    def contents(self, value: Any) -> list[Any]:
+        """Return what one mutable container holds now: one thing, or several for an instance that contains as well."""
+        entries: list[Entry] = []
+        (self._recorders.get(type(value)) or self._learn(type(value)))(value, entries)
+        return [contents for _, contents, _ in entries]
 
     def remember_instances(self, instances: Collection[Any], others: Collection[Any] = ()) -> Snapshot:
         """Return what these instances hold, whatever class they have, and what they and *others* reach.
@@ -133,12 +139,14 @@ class Memory:
         return tuple(entries)
 
     def _walk(self, pending: list[Any], seen: set[int], entries: list[Entry]) -> None:
+        known, learn, enter = self._recorders.get, self._learn, seen.add
         while pending:
             value = pending.pop()
-            if id(value) not in seen:
-                seen.add(id(value))
+            key = id(value)
+            if key not in seen:
+                enter(key)
                 kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
-                pending += (self._recorders.get(kind) or self._learn(kind))(value, entries)
+                pending += (known(kind) or learn(kind))(value, entries)
 
     def _learn(self, kind: type) -> _Recorder:
         """Return how values of a type are written down, from here on."""
@@ -231,13 +239,13 @@ def _instances_of(kind: type) -> _Recorder:
     layout = Layout.of(kind)
     contents = _contents_of(kind) if issubclass(kind, _WITH_CONTENTS) else _by_reference
 
-    def record(instance: Any, entries: list[Entry]) -> list[Any]:
+    def record(instance: Any, entries: list[Entry]) -> Sequence[Any]:
         fields = dict(layout.attributes(instance))
         held = layout.filled(instance)
         entries.append((instance, (layout, fields, held), _restore_instance))
-        return _walkable(fields.values()) + _walkable(held.values()) + contents(instance, entries)
+        return [*_walkable(fields.values()), *_walkable(held.values()), *contents(instance, entries)]
 
-    def record_fields(instance: Any, entries: list[Entry]) -> list[Any]:
+    def record_fields(instance: Any, entries: list[Entry]) -> Sequence[Any]:
         fields = dict(read(instance))
         entries.append((instance, (layout, fields, _NONE), _restore_instance))
         return _walkable(fields.values())
@@ -259,10 +267,12 @@ def _instance_holds(instance: Any, contents: Attributes) -> bool:
 
 def _contents_of(kind: type) -> _Recorder:
     """Return how the contents of a container are written down; one that extends another is treated as that."""
+    if kind is dict:
+        return _record_mapping
     read, put_back, walk = _WAYS.get(kind) or next(way for base, way in _WAYS.items() if issubclass(kind, base))
     read = _AT_ONCE.get(kind, read)
 
-    def record(value: Any, entries: list[Entry]) -> list[Any]:
+    def record(value: Any, entries: list[Entry]) -> Sequence[Any]:
         contents = read(value)
         if put_back is not None:
             entries.append((value, contents, put_back))
@@ -271,8 +281,17 @@ def _contents_of(kind: type) -> _Recorder:
     return record
 
 
-def _by_reference(value: Any, entries: list[Entry]) -> list[Any]:
-    return []
+def _record_mapping(value: dict[Any, Any], entries: list[Entry]) -> Sequence[Any]:
+    """Write a plain mapping down: what there is most of in states."""
+    contents = value.copy()
+    entries.append((value, contents, _restore_mapping))
+    if _ATOMS.issuperset(map(type, contents.values())) and _ATOMS.issuperset(map(type, contents)):
+        return ()
+    return _walkable_entries(contents)
+
+
+def _by_reference(value: Any, entries: list[Entry]) -> Sequence[Any]:
+    return ()
 
 
 def _walkable(values: Collection[Any]) -> list[Any]:
@@ -391,5 +410,5 @@ _WAYS: Mapping[type, _Way] = {
     bytearray: (_read_bytes, _restore_bytes, _nothing),
     array: (_read_array, _restore_array, _nothing),
 }
-_AT_ONCE: Mapping[type, Callable[[Any], Any]] = {dict: dict.copy, deque: deque.copy, set: set.copy}
+_AT_ONCE: Mapping[type, Callable[[Any], Any]] = {deque: deque.copy, set: set.copy}
 """What copies the contents of exactly these."""

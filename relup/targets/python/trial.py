@@ -32,7 +32,7 @@ from relup.runtime.context import inside
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
 from relup.targets.python.cut_off import effects
-from relup.targets.python.differing import Then, differences
+from relup.targets.python.differing import Now, Then, differences
 from relup.targets.python.excuses import Unanswered, excuse
 from relup.targets.python.failing import changed_not, no_state
 from relup.targets.python.forked import Place, Say
@@ -306,11 +306,10 @@ class Trial:
         tally = Tally(containers=sum(map(len, snapshots)))
         await self._change_each(members, part, old_vsn, limit, tally)
         tally.mutates = not all(all(map(holds, batch)) for batch in self.place.batches(snapshots))
-        remember = self.script.memory.remember
         for (process, state), snapshot in zip(old, snapshots, strict=False):
             if process in tally.took:
-                then, now = Then(state, snapshot), Then(process.state, partial(remember, process.state))
-                tally.sample(process, islice(differences(then, now), LINES))
+                found = differences(Then(state, snapshot), Now(process.state, self.script.memory))
+                tally.sample(process, islice(found, LINES))
         return tally
 
     async def _change_each(
