@@ -32,8 +32,8 @@ from relup.runtime.code import CodeError
 from relup.runtime.context import inside
 from relup.targets.python.bounded import within
 from relup.targets.python.held import Replaced, still_held
+from relup.targets.python.script import limit_of
 from relup.targets.python.stage import Stage
-from relup.targets.python.trial import limit_of
 from relup.targets.python.watchdog import Watchdog
 from relup.testing.ways import read
 

@@ -14,8 +14,9 @@ from operator import is_
 from reprlib import Repr
 from typing import Any
 
+from relup.targets.python.layouts import Layout, python_made
 from relup.targets.python.reach import ATOMS, Step
-from relup.targets.python.snapshot import Layout, Memory, Snapshot, holds, python_made
+from relup.targets.python.snapshot import Memory, Snapshot, holds
 
 MOST = 20_000
 """Parts that are compared of those of which it is not clear at once that they are the same."""

@@ -17,8 +17,9 @@ from relup.targets.python import forked
 from relup.targets.python.cut_off import shared_memory
 from relup.targets.python.forked import Ended, Place, Say
 from relup.targets.python.outcomes import module_from_data
+from relup.targets.python.script import Script
 from relup.targets.python.stacks import of_the_program
-from relup.targets.python.trial import Script, Trial
+from relup.targets.python.trial import Trial
 from relup.targets.python.wire import diagnostic_from_data
 
 

@@ -15,22 +15,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from array import array
-from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
+from collections import UserDict, UserList, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from itertools import groupby
 from types import (
-    BuiltinFunctionType,
-    FunctionType,
     MappingProxyType,
     ModuleType,
-    NoneType,
     SimpleNamespace,
 )
 from typing import Any, TypeAlias
 
 from relup.runtime.migrate import dict_of, slots_of
+from relup.targets.python.containers import (
+    ARGS,
+    ATOMS,
+    CONTAINERS,
+    WITH_CONTENTS,
+    restore_args,
+    restore_mapping,
+    walkable,
+    walkable_entries,
+    way_of,
+)
+from relup.targets.python.layouts import Layout
 
 Entry: TypeAlias = tuple[Any, Any, Callable[[Any, Any], None]]
 """A container, what it held, and how that is put back."""
@@ -38,61 +46,9 @@ Snapshot: TypeAlias = tuple[Entry, ...]
 _Recorder: TypeAlias = Callable[[Any, list[Entry]], Sequence[Any]]
 """Writes a value down if it is mutable, and returns what is to be walked next."""
 
-_ATOMS: frozenset[type] = frozenset(
-    {int, float, complex, bool, str, bytes, NoneType, type, range, FunctionType, BuiltinFunctionType}
-)
-_CONTAINERS: frozenset[type] = frozenset(
-    {dict, defaultdict, OrderedDict, Counter, list, deque, set, bytearray, array, tuple, frozenset}
-)
 _PLAIN: frozenset[type] = frozenset({SimpleNamespace, UserDict, UserList})
-_ALL = slice(None)
-_ARGS: Any = vars(BaseException)["args"]
-"""What reads and writes the arguments of an error, whatever its class makes of that name."""
-_WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
-_OF_PYTHON = 1 << 9
-"""The flag of classes that were made by a class statement (`Py_TPFLAGS_HEAPTYPE`)."""
 _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thread)
 """Kinds whose instances have a life of their own, whoever defined their class."""
-
-
-def python_made(kind: type) -> bool:
-    """Say whether a class was made by a class statement, not in C."""
-    return bool(kind.__flags__ & _OF_PYTHON)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where instances of a class keep their attributes: in a `__dict__`, in slots, or in both."""
-
-    kind: type
-    slots: tuple[str, ...]
-    reader: Any
-    """What reads the `__dict__`, whatever the class makes of that name; None when there is none."""
-    is_all: bool
-    """Whether there is nothing else in an instance, such as what a number or a tuple is beside its attributes."""
-
-    @classmethod
-    def of(cls, kind: type) -> Layout:
-        """Return that of a class."""
-        is_all = all(base is object or python_made(base) for base in kind.__mro__)
-        return cls(kind, tuple(slots_of(kind)), dict_of(kind), is_all)
-
-    def attributes(self, instance: Any) -> dict[str, Any]:
-        """Return the `__dict__` of an instance, not a copy."""
-        found: dict[str, Any] = {} if self.reader is None else self.reader.__get__(instance)
-        return found
-
-    def filled(self, instance: Any) -> dict[str, Any]:
-        """Return what the slots hold, without asking `__getattr__` for the empty ones."""
-        found = {}
-        for name in self.slots:
-            try:
-                found[name] = object.__getattribute__(instance, name)
-            except AttributeError:
-                continue
-        return found
-
-
 Attributes: TypeAlias = tuple[Layout, dict[str, Any], Mapping[str, Any]]
 """What an instance's own attributes held: its layout, a copy of its `__dict__`, its slots that were filled."""
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -111,7 +67,7 @@ class Memory:
     def remember(self, state: Any) -> Snapshot:
         """Return what every mutable container that *state* reaches holds now."""
         kind = type(state)
-        if kind in _ATOMS:
+        if kind in ATOMS:
             return ()
         entries: list[Entry] = []
         if pending := (self._recorders.get(kind) or self._learn(kind))(state, entries):
@@ -154,7 +110,7 @@ class Memory:
 
     def _recorder(self, kind: type) -> _Recorder:
         """Return how values of a type are written down; one that is no state is kept by reference."""
-        if kind not in _CONTAINERS:
+        if kind not in CONTAINERS:
             state = kind in _PLAIN or is_dataclass(kind) or self._owned(kind)
             if state and not issubclass(kind, _WORLD) and not _is_bare_tuple(kind):
                 return _instances_of(kind)
@@ -176,8 +132,8 @@ def holds(snapshot: Snapshot) -> bool:
             if put_back is _restore_instance:
                 if not _instance_holds(container, contents):
                     return False
-            elif put_back is _restore_args:
-                if _ARGS.__get__(container) != contents:
+            elif put_back is restore_args:
+                if ARGS.__get__(container) != contents:
                     return False
             elif type(container) is type(contents):
                 if container != contents:
@@ -193,7 +149,7 @@ def _differs(container: Any, contents: Any) -> bool:
     """Compare as the base type does, not as a class that extends it."""
     base: Any = type(contents)
     if base is deque:  # which compares what iterators yield, unlike all others
-        return bool(_read_deque(container) != contents)
+        return bool(deque(deque.__iter__(container)) != contents)
     return base.__ne__(container, contents) is not False
 
 
@@ -226,7 +182,7 @@ def becoming(kind: type) -> Callable[[Any, Any], None]:
 
 def _is_bare(kind: type) -> bool:
     """Say whether instances are their `__dict__` and nothing else."""
-    return bool(kind.__dictoffset__) and not any(slots_of(kind)) and not issubclass(kind, _WITH_CONTENTS)
+    return bool(kind.__dictoffset__) and not any(slots_of(kind)) and not issubclass(kind, WITH_CONTENTS)
 
 
 def _is_bare_tuple(kind: type) -> bool:
@@ -237,18 +193,18 @@ def _is_bare_tuple(kind: type) -> bool:
 def _instances_of(kind: type) -> _Recorder:
     """Return how instances of a class are written down: their attributes, and what they contain."""
     layout = Layout.of(kind)
-    contents = _contents_of(kind) if issubclass(kind, _WITH_CONTENTS) else _by_reference
+    contents = _contents_of(kind) if issubclass(kind, WITH_CONTENTS) else _by_reference
 
     def record(instance: Any, entries: list[Entry]) -> Sequence[Any]:
         fields = dict(layout.attributes(instance))
         held = layout.filled(instance)
         entries.append((instance, (layout, fields, held), _restore_instance))
-        return [*_walkable(fields.values()), *_walkable(held.values()), *contents(instance, entries)]
+        return [*walkable(fields.values()), *walkable(held.values()), *contents(instance, entries)]
 
     def record_fields(instance: Any, entries: list[Entry]) -> Sequence[Any]:
         fields = dict(read(instance))
         entries.append((instance, (layout, fields, _NONE), _restore_instance))
-        return _walkable(fields.values())
+        return walkable(fields.values())
 
     if layout.slots or layout.reader is None or contents is not _by_reference:
         return record
@@ -269,8 +225,7 @@ def _contents_of(kind: type) -> _Recorder:
     """Return how the contents of a container are written down; one that extends another is treated as that."""
     if kind is dict:
         return _record_mapping
-    read, put_back, walk = _WAYS.get(kind) or next(way for base, way in _WAYS.items() if issubclass(kind, base))
-    read = _AT_ONCE.get(kind, read)
+    read, put_back, walk = way_of(kind)
 
     def record(value: Any, entries: list[Entry]) -> Sequence[Any]:
         contents = read(value)
@@ -284,101 +239,14 @@ def _contents_of(kind: type) -> _Recorder:
 def _record_mapping(value: dict[Any, Any], entries: list[Entry]) -> Sequence[Any]:
     """Write a plain mapping down: what there is most of in states."""
     contents = value.copy()
-    entries.append((value, contents, _restore_mapping))
-    if _ATOMS.issuperset(map(type, contents.values())) and _ATOMS.issuperset(map(type, contents)):
+    entries.append((value, contents, restore_mapping))
+    if ATOMS.issuperset(map(type, contents.values())) and ATOMS.issuperset(map(type, contents)):
         return ()
-    return _walkable_entries(contents)
+    return walkable_entries(contents)
 
 
 def _by_reference(value: Any, entries: list[Entry]) -> Sequence[Any]:
     return ()
-
-
-def _walkable(values: Collection[Any]) -> list[Any]:
-    """Return the members that may hold something mutable; nothing, at C speed, for a flat container."""
-    if _ATOMS.issuperset(map(type, values)):
-        return []
-    return [v for v in values if type(v) not in _ATOMS]
-
-
-def _walkable_entries(contents: dict[Any, Any]) -> list[Any]:
-    found = _walkable(contents.values())
-    return found if _ATOMS.issuperset(map(type, contents)) else found + _walkable(contents)
-
-
-def _read_mapping(value: dict[Any, Any]) -> dict[Any, Any]:
-    """Return a copy, at C speed and without asking keys for their hashes, unless the class iterates in its own way."""
-    return dict.copy(value) if type(value).__iter__ is dict.__iter__ else dict(dict.items(value))
-
-
-def _read_ordered(value: OrderedDict[Any, Any]) -> OrderedDict[Any, Any]:
-    return OrderedDict(OrderedDict.items(value))
-
-
-def _read_deque(value: deque[Any]) -> deque[Any]:
-    return deque(deque.__iter__(value))
-
-
-def _read_set(value: set[Any]) -> set[Any]:
-    return set(set.__iter__(value))
-
-
-def _read_tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    return value if type(value) is tuple else tuple(tuple.__iter__(value))
-
-
-def _read_frozen(value: frozenset[Any]) -> list[Any]:
-    return list(frozenset.__iter__(value))
-
-
-def _read_bytes(value: bytearray) -> bytearray:
-    return bytearray.__getitem__(value, _ALL)
-
-
-def _read_array(value: array[Any]) -> array[Any]:
-    return array.__getitem__(value, _ALL)
-
-
-def _nothing(contents: Any) -> list[Any]:
-    return []
-
-
-def _restore_mapping(container: dict[Any, Any], contents: dict[Any, Any]) -> None:
-    dict.clear(container)
-    dict.update(container, contents)
-
-
-def _restore_ordered(container: OrderedDict[Any, Any], contents: OrderedDict[Any, Any]) -> None:
-    OrderedDict.clear(container)
-    for key, value in contents.items():  # its `update` would call the `__setitem__` of a class that extends it
-        OrderedDict.__setitem__(container, key, value)
-
-
-def _restore_list(container: list[Any], contents: list[Any]) -> None:
-    list.clear(container)
-    list.extend(container, contents)
-
-
-def _restore_deque(container: deque[Any], contents: deque[Any]) -> None:
-    deque.clear(container)
-    deque.extend(container, contents)
-
-
-def _restore_set(container: set[Any], contents: set[Any]) -> None:
-    set.clear(container)
-    set.update(container, contents)
-
-
-def _restore_args(error: BaseException, args: tuple[Any, ...]) -> None:
-    _ARGS.__set__(error, args)
-
-
-def _restore_bytes(container: bytearray, contents: bytearray) -> None:
-    bytearray.__setitem__(container, _ALL, contents)
-
-
-def _restore_array(container: array[Any], contents: array[Any]) -> None:
-    array.__setitem__(container, _ALL, contents)
 
 
 def _restore_instance(instance: Any, contents: Attributes) -> None:
@@ -394,21 +262,3 @@ def _restore_instance(instance: Any, contents: Attributes) -> None:
             object.__setattr__(instance, name, held[name])
         elif name in there:
             object.__delattr__(instance, name)
-
-
-_Way: TypeAlias = tuple[Callable[[Any], Any], Callable[[Any, Any], None] | None, Callable[[Any], list[Any]]]
-"""What copies the contents, what puts them back (None where they never change), and what of the copy is walked."""
-_WAYS: Mapping[type, _Way] = {
-    OrderedDict: (_read_ordered, _restore_ordered, _walkable_entries),  # before what it extends
-    dict: (_read_mapping, _restore_mapping, _walkable_entries),
-    list: (list.copy, _restore_list, _walkable),
-    deque: (_read_deque, _restore_deque, _walkable),
-    set: (_read_set, _restore_set, _walkable),
-    tuple: (_read_tuple, None, _walkable),
-    frozenset: (_read_frozen, None, _walkable),
-    BaseException: (_ARGS.__get__, _restore_args, _walkable),
-    bytearray: (_read_bytes, _restore_bytes, _nothing),
-    array: (_read_array, _restore_array, _nothing),
-}
-_AT_ONCE: Mapping[type, Callable[[Any], Any]] = {deque: deque.copy, set: set.copy}
-"""What copies the contents of exactly these."""

@@ -40,12 +40,13 @@ from relup.targets.python.journal import Called, Changed, Decided, Entry, States
 from relup.targets.python.probes import STANDING_STILL, ask, patience
 from relup.targets.python.rehearsing import rehearse
 from relup.targets.python.remembering import Remembering
+from relup.targets.python.script import Script, Steps
 from relup.targets.python.snapshot import Memory
 from relup.targets.python.snapshot import changed as spoilt
 from relup.targets.python.stage import Stage
 from relup.targets.python.threads import is_cancelled
 from relup.targets.python.timing import DEFAULT_TIMEOUT, Timing, said
-from relup.targets.python.trial import NO_STATES, Script
+from relup.targets.python.trial import NO_STATES
 from relup.targets.python.watchdog import Overrun, Step, Watchdog
 
 Decide: TypeAlias = Callable[[Release], Callable[[], None]]
@@ -141,10 +142,8 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
 
     async def rehearse(self, segments: Sequence[Segment]) -> Rehearsal:
         """Run the script, and its inverse, in a fork of the node."""
-        node, stage, memory = self._node, self._stage, self._memory
-        script = Script(
-            node, self._relup, stage, memory, self._limits, self._census, self.load, self.unload, self._calls.make
-        )
+        steps = Steps(self._census, self.load, self.unload, self._calls.make)
+        script = Script(self._node, self._relup, self._stage, self._memory, self._limits, steps)
         self._remembering.about_to_rehearse(self._users)
         found = await rehearse(script, segments)
         self._remembering.rehearsed(found.unspoilt)

@@ -21,13 +21,12 @@ from types import GeneratorType, NoneType
 from typing import Any, NoReturn, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, in_words
-from relup.executor import EffectFailed, Limits, Side, taking_back
+from relup.executor import EffectFailed, Side, taking_back
 from relup.executor.rehearsal import Way
-from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange, Suspension, Verify
+from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange, Verify
 from relup.model.naming import describe, shortened
-from relup.model.relup import Relup
 from relup.model.windows import Cut, Segment, Window, inverse
-from relup.runtime import Down, Node, NoProcess, NoReply, Process, Reply, Stop
+from relup.runtime import Down, NoProcess, NoReply, Process, Reply, Stop
 from relup.runtime.context import inside
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
@@ -38,50 +37,17 @@ from relup.targets.python.failing import changed_not, no_state
 from relup.targets.python.forked import Place, Say
 from relup.targets.python.held import Replaced, still_held
 from relup.targets.python.origins import Origins
-from relup.targets.python.snapshot import Memory, holds
-from relup.targets.python.stage import Stage
+from relup.targets.python.script import Script
+from relup.targets.python.snapshot import holds
 from relup.targets.python.tally import SAMPLES, Tally
-from relup.targets.python.timing import DEFAULT_TIMEOUT, said
 from relup.targets.python.wire import diagnostic_to_data
 
-LONGEST = 30.0
-"""Seconds for one `code_change` or call, also where an appup lets it take as long as it likes."""
 LINES, FAILURES, LENGTH = 12, 5, 2000
 Ask: TypeAlias = Callable[..., Awaitable[Any]]
 Tried: TypeAlias = tuple[BaseException | None, Any]
 """What was raised, or else what was returned."""
 NO_STATES = frozenset({NoneType, Reply, NoReply, Stop, GeneratorType, type})
 """What a `code_change` returns by mistake."""
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """What a transaction has ready."""
-
-    node: Node
-    relup: Relup
-    stage: Stage
-    memory: Memory
-    limits: Limits
-    census: Callable[[Sequence[Suspension]], Mapping[Process, object]]
-    load: Callable[[Window], Awaitable[None]]
-    unload: Callable[[Window], Awaitable[None]]
-    make: Callable[[Cut, Side], Awaitable[None]]
-
-    def limit(self, window: Window, module: str) -> float:
-        """Return how many seconds a `code_change` of *module* may take."""
-        return limit_of(window, module) if self.limits.code_change is None else min(self.limits.code_change, LONGEST)
-
-    def call_limit(self, *, inside: bool) -> float:
-        """Return how many seconds a call may take."""
-        otherwise = DEFAULT_TIMEOUT if inside else LONGEST
-        return min(LONGEST, otherwise if self.limits.code_change is None else self.limits.code_change)
-
-
-def limit_of(window: Window, module: str) -> float:
-    """Return how many seconds the appup gives a `code_change` of *module*."""
-    seconds = next((said(s) for s in window.suspensions if s.module == module), DEFAULT_TIMEOUT)
-    return LONGEST if seconds is None else min(seconds, LONGEST)
 
 
 @dataclass(slots=True)
@@ -155,7 +121,7 @@ class Trial:
         if any(isinstance(c, Load) and c.instances for c in window.code):
             self._remember(window)
         loading = perf_counter()
-        if not await self._exchange(window, self.script.load, "there"):
+        if not await self._exchange(window, self.script.steps.load, "there"):
             return False
         self.say({"load": (perf_counter() - loading) * 1000})
         if not await self._changes(window, window.after, "there", "goal"):
@@ -190,7 +156,7 @@ class Trial:
             await self._call_back(call, self.script.call_limit(inside=True))
         if not await self._changes(undoing, undoing.before, "back", "base"):
             return False
-        if not await self._exchange(window, self.script.unload, "back"):
+        if not await self._exchange(window, self.script.steps.unload, "back"):
             return False
         return await self._changes(undoing, undoing.after, "back", "base")
 
@@ -225,10 +191,10 @@ class Trial:
             case Apply(Call(module) as call) | Verify(Call(module) as call) if module not in OTP_MODULES:
                 await self._try(step, way, called(call), limit)
             case Apply(Call("application", "start" | "load")) if way == "there" and not self.left_out:
-                if await self._try(step, way, self.script.make(step, "goal"), limit):
+                if await self._try(step, way, self.script.steps.make(step, "goal"), limit):
                     self.begun.append(step)
             case Apply(undo=Call() as begun) if way == "back" and begun in [b.call for b in self.begun]:
-                await self._try(step, way, self.script.make(step, "base"), limit)
+                await self._try(step, way, self.script.steps.make(step, "base"), limit)
             case _:
                 self._leave_out(step, "it is done with running processes")
         return not self.failed
@@ -263,7 +229,7 @@ class Trial:
 
     def _concerned(self, window: Window) -> list[Process]:
         """Return the processes of a window that were there when the node was copied."""
-        return [p for p in self.script.census(window.suspensions) if p.alive and p in self.idle]
+        return [p for p in self.script.steps.census(window.suspensions) if p.alive and p in self.idle]
 
     def _remember(self, window: Window) -> None:
         """Write states down before instances in them become those of other classes."""

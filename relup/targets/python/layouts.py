@@ -1,0 +1,49 @@
+"""Where instances of a class keep their attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from relup.runtime.migrate import dict_of, slots_of
+
+_OF_PYTHON = 1 << 9
+"""The flag of classes that were made by a class statement (`Py_TPFLAGS_HEAPTYPE`)."""
+
+
+def python_made(kind: type) -> bool:
+    """Say whether a class was made by a class statement, not in C."""
+    return bool(kind.__flags__ & _OF_PYTHON)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where instances of a class keep their attributes: in a `__dict__`, in slots, or in both."""
+
+    kind: type
+    slots: tuple[str, ...]
+    reader: Any
+    """What reads the `__dict__`, whatever the class makes of that name; None when there is none."""
+    is_all: bool
+    """Whether there is nothing else in an instance, such as what a number or a tuple is beside its attributes."""
+
+    @classmethod
+    def of(cls, kind: type) -> Layout:
+        """Return that of a class."""
+        is_all = all(base is object or python_made(base) for base in kind.__mro__)
+        return cls(kind, tuple(slots_of(kind)), dict_of(kind), is_all)
+
+    def attributes(self, instance: Any) -> dict[str, Any]:
+        """Return the `__dict__` of an instance, not a copy."""
+        found: dict[str, Any] = {} if self.reader is None else self.reader.__get__(instance)
+        return found
+
+    def filled(self, instance: Any) -> dict[str, Any]:
+        """Return what the slots hold, without asking `__getattr__` for the empty ones."""
+        found = {}
+        for name in self.slots:
+            try:
+                found[name] = object.__getattribute__(instance, name)
+            except AttributeError:
+                continue
+        return found
