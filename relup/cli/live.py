@@ -11,8 +11,8 @@ import click
 from relup.cli.output import Output
 from relup.cli.reach import base, connect, home_of
 from relup.diagnostics import RelupError
-from relup.model.naming import shortened
-from relup.report.text import history_lines, status_lines
+from relup.model.shortened import shortened
+from relup.report.status import history_lines, status_lines
 from relup.targets.beam.running import running_names
 from relup.targets.python.client import node_names, wait_until_gone
 from relup.targets.python.home import UNPACKED

@@ -24,11 +24,11 @@ from relup.document.route import route_to_data
 from relup.executor import Limits
 from relup.model.appup import Appup
 from relup.model.instructions import Direction
-from relup.model.naming import shortened
 from relup.model.otp_relup import OtpRelup
 from relup.model.release import Application, Release
 from relup.model.relup import Relup
 from relup.model.route import Route
+from relup.model.shortened import shortened
 from relup.planner import find_route
 from relup.planner.emulator import losing_all
 from relup.planner.lint import check_route

@@ -9,6 +9,9 @@ import os
 import shutil
 from pathlib import Path
 
+UNFINISHED = ".unfinished-"
+"""How the folder is called in which wheels are being unpacked; one that stays was left by a crash."""
+
 
 def private(path: str, flags: int) -> int:
     """Open a file, and make it one that nobody else may read when it is new; `open` takes this as its opener."""

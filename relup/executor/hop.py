@@ -21,9 +21,10 @@ from relup.executor.rehearsal import Rehearsal
 from relup.executor.stops import Stops
 from relup.executor.target import EffectFailed, Side, Target, Transaction, taking_back
 from relup.model.instructions import Apply, Call, CodeChange, Stop
-from relup.model.naming import describe, describe_call, shortened
+from relup.model.naming import describe, describe_call
 from relup.model.release import Release
 from relup.model.relup import Relup
+from relup.model.shortened import shortened
 from relup.model.windows import Segment, Window, inverse, segments
 
 Tell: TypeAlias = Callable[[Phase, str], None]

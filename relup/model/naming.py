@@ -37,6 +37,7 @@ from relup.model.instructions import (
     Update,
     Verify,
 )
+from relup.model.shortened import shortened
 
 
 def describe(instruction: Instruction) -> str:
@@ -124,9 +125,3 @@ def describe_change(change: ModuleChange) -> str:
 def describe_call(call: Call) -> str:
     """Return a call as `module:function(arguments)`."""
     return f"{call.module}:{call.function}({', '.join(map(repr, call.args))})"
-
-
-def shortened(names: Sequence[str], most: int = 8) -> str:
-    """Return the names, or the first of them and how many more there are."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -10,7 +10,7 @@ import networkx as nx
 
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import Direction
-from relup.model.naming import shortened
+from relup.model.shortened import shortened
 from relup.model.release import Release
 from relup.planner.legs import entry, lacking, pairs
 from relup.planner.ways import Way, Ways, direction_by_number

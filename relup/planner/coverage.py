@@ -27,8 +27,8 @@ from relup.model.instructions import (
     RestartNewEmulator,
     Update,
 )
-from relup.model.naming import shortened
 from relup.model.release import Application, Release
+from relup.model.shortened import shortened
 from relup.planner.legs import Leg
 from relup.planner.names import keyword
 from relup.planner.sameness import only_comments

@@ -17,7 +17,7 @@ import networkx as nx
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.instructions import Direction
-from relup.model.naming import shortened
+from relup.model.shortened import shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.route import Route

@@ -34,8 +34,9 @@ from relup.model.instructions import (
     SupervisorChange,
     Update,
 )
-from relup.model.naming import describe, shortened
+from relup.model.naming import describe
 from relup.model.release import Release
+from relup.model.shortened import shortened
 from relup.planner.names import keyword
 
 _SIGNS: dict[Mark, str] = {"kept": " ", "new": "+", "moved": "~"}

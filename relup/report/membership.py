@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from relup.model.membership import Member, Members
-from relup.model.naming import shortened
+from relup.model.shortened import shortened
 
 _ROWS = {"changed": "changed", "new": "new", "gone": "gone", "comments": "comments only"}
 _MOST = 40

@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from relup.model.release import Release
 from relup.targets.framed import framed, only_record
+
+if TYPE_CHECKING:
+    from relup.model.release import Release
 
 
 @dataclass(frozen=True, slots=True)

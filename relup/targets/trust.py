@@ -15,15 +15,11 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relup.diagnostics import Diagnostic, Refused, in_words
-from relup.document import read_extensions, source_path
-from relup.document.erlang.layout import places
-from relup.document.text import is_file
-from relup.model.release import Release
+from relup.diagnostics import Diagnostic, Refused
 
 TRUST = "RELUP_TRUST"
 """The environment variable that names who else is trusted: users, and groups with an @, with commas between them."""
@@ -72,69 +68,24 @@ def trusted(environ: Mapping[str, str], *more: int) -> Trusted:
     return Trusted(frozenset(users), frozenset(groups))
 
 
-def check_releases(releases: Iterable[Release], whom: Trusted) -> list[Diagnostic]:
-    """Return where others could change the code of *releases*. It looks at every file: call it in a worker thread."""
-    seen = set[Path]()
-    return _most([d for release in releases for d in _of_release(release, whom, seen)])
-
-
 def check_file(path: Path, whom: Trusted) -> list[Diagnostic]:
     """Return where others could change one file."""
-    return _most(list(_above(path, None, whom, set())))
+    return most(list(others_above(path, None, whom, set())))
 
 
-def refuse_unsafe(releases: Iterable[Release], *users: int) -> None:
-    """Raise `Refused` when anybody beside those who are trusted, and *users*, could change the code of *releases*."""
-    try:
-        found = check_releases(releases, trusted(os.environ, *users))
-    except (OSError, ValueError) as error:  # a path that is too long, or none
-        raise Refused([Diagnostic("unreadable_release", f"the files of a release: {in_words(error)}")]) from error
-    if found:
-        raise Refused(found)
-
-
-# ── what a release is made of ────────────────────────────────────────────────────────────────────────────────
-
-
-def _of_release(release: Release, whom: Trusted, seen: set[Path]) -> Iterator[Diagnostic]:
-    root = Path(release.root)
-    files = _of_beam(release) if release.kind == "beam" else _of_python(release, root)
-    for file in (root, *files):
-        yield from _above(file, root, whom, seen)
-
-
-def _of_python(release: Release, root: Path) -> Iterator[Path]:
-    if release.location and is_file(release.location.file):
-        yield Path(release.location.file)
-    for application in release.applications:
-        yield from filter(None, (source_path(root, module) for module in application.modules))
-        if application.appup and application.appup.location:
-            yield Path(application.appup.location.file)
-    yield from read_extensions(release).values()
-
-
-def _of_beam(release: Release) -> Iterator[Path]:
-    """Yield what lies in the folder of the version, and with the modules of each application."""
-    if release.location is None:
-        return
-    rel = Path(release.location.file)
-    there = places(rel)
-    folders = [rel.parent]
-    for application in release.applications:
-        ebins = there.ebins(application.name, application.vsn)
-        folders += [e for e in ebins if is_file(e / f"{application.name}.app")][:1]
-    for folder in folders:
-        try:
-            yield from sorted(folder.iterdir())
-        except OSError:
-            continue
+def most(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Return the first findings, and how many more there are."""
+    if len(found) <= MOST:
+        return found
+    more = Diagnostic("writable_by_others", f"and {len(found) - MOST:,} more files and folders")
+    return [*found[:MOST], more]
 
 
 # ── who may write ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _above(path: Path, root: Path | None, whom: Trusted, seen: set[Path]) -> Iterator[Diagnostic]:
-    """Look at a file and at every folder above it, and, where there is a link, at what it leads to."""
+def others_above(path: Path, root: Path | None, whom: Trusted, seen: set[Path]) -> Iterator[Diagnostic]:
+    """Yield who else may write a file, any folder above it, and what links there lead to; nothing twice."""
     pending = [path.absolute()]
     while pending:
         here = pending.pop()
@@ -175,13 +126,6 @@ def _who(path: Path, found: os.stat_result, whom: Trusted, *, within: bool) -> s
 def _finding(path: Path, who: str) -> Diagnostic:
     hint = f"`chmod go-w`, or give it to the user of the node; {TRUST} names users (and @groups) that may write it"
     return Diagnostic("writable_by_others", f"{path} can be written by {who}", hint=hint)
-
-
-def _most(found: list[Diagnostic]) -> list[Diagnostic]:
-    if len(found) <= MOST:
-        return found
-    more = Diagnostic("writable_by_others", f"and {len(found) - MOST:,} more files and folders")
-    return [*found[:MOST], more]
 
 
 def _has_list(path: Path) -> bool:

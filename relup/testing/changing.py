@@ -21,9 +21,9 @@ from relup.diagnostics import Diagnostic, InvalidInput, Refused, in_words
 from relup.document import read_extensions, read_sources
 from relup.executor import Side
 from relup.model.instructions import Load
-from relup.model.naming import shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
+from relup.model.shortened import shortened
 from relup.model.windows import Window, inverse, segments
 from relup.planner import plan
 from relup.planner.children import processes

@@ -17,7 +17,7 @@ from relup.document.route import route_to_data
 from relup.executor import Options
 from relup.model.route import Route
 from relup.planner import plan
-from relup.report.text import history_lines, status_lines
+from relup.report.status import history_lines, status_lines
 from relup.targets.python.client import connect
 from relup.targets.python.found import look_back
 from relup.targets.python.home import Home

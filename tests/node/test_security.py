@@ -18,7 +18,8 @@ from relup.document import read_release
 from relup.targets.beam.standing import beam_home
 from relup.targets.python.client import connect
 from relup.targets.python.wire import short_address
-from relup.targets.trust import TRUST, check_file, check_releases, refuse_unsafe, trusted
+from relup.targets.release_files import check_releases, refuse_unsafe
+from relup.targets.trust import TRUST, check_file, trusted
 from tests.document.erlang.releases import build, shop
 from tests.support import PATIENCE, Commands, supervised, write_release
 from tests.users import ANOTHER, OTHER, as_user, open_folder, require_root

@@ -23,7 +23,7 @@ from zipfile import BadZipFile, ZipFile
 
 from relup.diagnostics import Diagnostic, InvalidInput, Location
 from relup.document import reader
-from relup.document.private import copy_private, private_folder, write_private
+from relup.document.private import UNFINISHED, copy_private, private_folder, write_private
 from relup.document.python import record
 from relup.document.python.archive import CHUNK, Limits, fault, unreadable
 from relup.document.python.installed import read_installed
@@ -33,8 +33,6 @@ from relup.document.text import is_file, is_folder, reason
 from relup.model.release import Release
 
 SUFFIX, APPUP, MARK = ".whl", ".appup.yaml", ".wheels.json"
-UNFINISHED = ".unfinished-"
-"""How the folder is called in which wheels are being unpacked; one that stays was left by a crash."""
 _SOURCES = (".tar.gz", ".tar.bz2", ".zip", ".tgz")
 _STRANGE = re.compile(r"[^A-Za-z0-9.+!_-]")
 

@@ -8,7 +8,7 @@ from relup.model.code import BeamModule
 from relup.model.draft import TODO, Drafted
 from relup.model.functions import Functions, reached
 from relup.model.instructions import Advanced, LoadModule, Soft, SupervisorChange, Update
-from relup.model.naming import shortened
+from relup.model.shortened import shortened
 from relup.planner.draft.beam_stub import beam_stub, is_elixir, version
 from relup.planner.draft.scene import Scene
 from relup.planner.draft.states import INIT, changed, code_change, differing, has_own, in_words, reasons

@@ -14,9 +14,9 @@ from relup.diagnostics import Diagnostic, InvalidInput, errors
 from relup.model.code import Code
 from relup.model.draft import TODO, Draft, Drafted
 from relup.model.instructions import Advanced, ModuleInstruction, Update
-from relup.model.naming import shortened
 from relup.model.release import Application, Release
 from relup.model.shapes import LiveStates
+from relup.model.shortened import shortened
 from relup.planner.collection import uncollected
 from relup.planner.coverage import check_unversioned
 from relup.planner.draft.changes import Change, changes

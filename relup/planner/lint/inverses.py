@@ -31,7 +31,7 @@ from relup.model.instructions import (
     RestartNewEmulator,
     Update,
 )
-from relup.model.naming import shortened
+from relup.model.shortened import shortened
 from relup.planner.lint.table import finding
 
 State: TypeAlias = Literal["runs", "ended"]

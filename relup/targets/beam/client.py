@@ -44,7 +44,7 @@ from relup.targets.beam.where import Where
 from relup.targets.limits import limits_from_data
 from relup.targets.python.outcomes import outcome_to_data
 from relup.targets.records import Installed, Records
-from relup.targets.trust import refuse_unsafe
+from relup.targets.release_files import refuse_unsafe
 
 PATIENCE = 2.0
 """Seconds for those who merely look at a node, until what is done with it is noted here."""

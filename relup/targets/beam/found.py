@@ -8,7 +8,7 @@ from signal import SIGKILL, Signals
 
 from relup.diagnostics import Diagnostic
 from relup.executor.rehearsal import Failure, ModuleRehearsal, Sample, Way
-from relup.model.naming import shortened
+from relup.model.shortened import shortened
 from relup.targets.beam.peer import BROKEN, PeerLost
 from relup.targets.beam.saying import misunderstood, raised, words
 from relup.targets.beam.terms import Term

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from relup.diagnostics import Diagnostic, Refused, RelupError
 from relup.model.instructions import Load
-from relup.model.naming import shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
+from relup.model.shortened import shortened
 from relup.model.windows import Window
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.asking import applications, booted

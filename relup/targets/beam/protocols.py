@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from relup.diagnostics import Diagnostic
-from relup.model.naming import shortened
 from relup.model.release import Release
+from relup.model.shortened import shortened
 from relup.model.windows import Window
 from relup.targets.beam.files import Beam, consolidated_folder, read_beams
 

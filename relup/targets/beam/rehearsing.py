@@ -16,9 +16,10 @@ from relup.diagnostics import Diagnostic, RelupError
 from relup.executor import EffectFailed, Limits, Side
 from relup.executor.rehearsal import Failure, ModuleRehearsal, Rehearsal, Way, round_trip_differs, verdict_of
 from relup.model.instructions import CodeChange
-from relup.model.naming import describe, shortened
+from relup.model.naming import describe
 from relup.model.release import Release
 from relup.model.relup import Relup
+from relup.model.shortened import shortened
 from relup.model.windows import Segment, Window, inverse
 from relup.targets.beam.agent import Agent
 from relup.targets.beam.configuration import Change, turned

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from relup.diagnostics import Diagnostic, Location
 from relup.executor import EffectFailed
 from relup.model.instructions import StateFunction, Suspension, Verify
-from relup.model.naming import describe, shortened
+from relup.model.naming import describe
+from relup.model.shortened import shortened
 from relup.targets.beam.requests import limit_of
 from relup.targets.beam.terms import Term
 

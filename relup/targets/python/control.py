@@ -31,7 +31,7 @@ from relup.targets.python.shapes import shapes
 from relup.targets.python.standing_in import StandIn
 from relup.targets.python.threads import in_daemon_thread
 from relup.targets.python.wire import encode, error_to_data, peer, short_address
-from relup.targets.trust import refuse_unsafe
+from relup.targets.release_files import refuse_unsafe
 
 log = logging.getLogger("relup.node")
 

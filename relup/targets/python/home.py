@@ -27,8 +27,7 @@ from shutil import rmtree
 from typing import IO, Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
-from relup.document.private import private, private_folder
-from relup.document.python.unpack import UNFINISHED
+from relup.document.private import UNFINISHED, private, private_folder
 from relup.targets.durable import REAL, Disk, left_over, replace_file
 from relup.targets.history import History
 from relup.targets.records import Records, records_from_bytes, records_to_bytes

@@ -13,8 +13,8 @@ from typing import Any
 
 from relup.diagnostics import Diagnostic, InvalidInput, Refused, in_words
 from relup.document import read_extensions, source_path
-from relup.model.naming import shortened
 from relup.model.release import Release
+from relup.model.shortened import shortened
 from relup.runtime import Node, Process
 from relup.runtime.context import inside
 from relup.targets.python.handler import ReleaseHandler

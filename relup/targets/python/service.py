@@ -27,7 +27,7 @@ from relup.targets.python.handler import Clocks, ReleaseHandler
 from relup.targets.python.home import UNPACKED, Home, base_folder, changed_in_place
 from relup.targets.python.watchdog import Watchdog
 from relup.targets.records import Installed, Records
-from relup.targets.trust import refuse_unsafe
+from relup.targets.release_files import refuse_unsafe
 
 log = logging.getLogger("relup.node")
 ALREADY_LOADED = "already_loaded"

@@ -16,9 +16,9 @@ from relup.diagnostics import Diagnostic, Location, Refused, Severity, errors
 from relup.document import read_extensions
 from relup.executor import Side
 from relup.model.instructions import Direction, Load
-from relup.model.naming import shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
+from relup.model.shortened import shortened
 from relup.model.windows import Window, inverse, segments
 from relup.runtime import GenServer, Process, Supervisor
 from relup.runtime.code import Carry, ClassReference, CodeServer, Source, Staged, StagingError

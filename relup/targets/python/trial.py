@@ -24,7 +24,8 @@ from relup.diagnostics import Diagnostic, Location, in_words
 from relup.executor import EffectFailed, Side, taking_back
 from relup.executor.rehearsal import Way
 from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange, Verify
-from relup.model.naming import describe, shortened
+from relup.model.naming import describe
+from relup.model.shortened import shortened
 from relup.model.windows import Cut, Segment, Window, inverse
 from relup.runtime import Down, NoProcess, NoReply, Process, Reply, Stop
 from relup.runtime.context import inside

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from relup.model.naming import shortened
 from relup.model.shapes import Form, LiveStates, type_label
+from relup.model.shortened import shortened
 
 
 def summary(live: LiveStates) -> Iterator[str]:
