@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise, permutations
 
-import networkx as nx
-
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import Direction
-from relup.model.shortened import shortened
 from relup.model.release import Release
+from relup.model.shortened import shortened
 from relup.planner.legs import entry, lacking, pairs
+from relup.planner.networks import nx
 from relup.planner.ways import Way, Ways, direction_by_number
 
 

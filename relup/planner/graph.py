@@ -12,8 +12,6 @@ from dataclasses import replace
 from itertools import groupby, permutations
 from typing import get_args
 
-import networkx as nx
-
 from relup.diagnostics import Diagnostic
 from relup.model.explanation import Explanation, OrderedComponent
 from relup.model.graph import Edge, Graph, Vertex
@@ -33,6 +31,7 @@ from relup.model.relup import Relup
 from relup.planner.cost import hop_cost
 from relup.planner.explain import explain
 from relup.planner.names import keyword
+from relup.planner.networks import nx
 from relup.planner.ways import Way, Ways, direction_by_number
 
 _WIDEST = 8

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, overload
 
-import networkx as nx
-
 from relup.diagnostics import Diagnostic
 from relup.model.instructions import (
     ApplicationInstruction,
@@ -22,6 +20,7 @@ from relup.model.instructions import (
     ModuleInstruction,
 )
 from relup.planner.names import did_you_mean, keyword
+from relup.planner.networks import nx
 
 Rank: TypeAlias = Mapping[str, int]
 Expanded: TypeAlias = ModuleInstruction | LowLevel
@@ -110,6 +109,8 @@ def _components(instructions: Sequence[ModuleInstruction], rank: Rank | None) ->
     by_module: dict[str, ModuleInstruction] = {}
     for i in instructions:
         by_module.setdefault(i.module, i)
+    if not any(i.depends for i in instructions):
+        return {i.module: (i,) for i in by_module.values()}
     connected = nx.utils.UnionFind(by_module)
     for i in instructions:
         if i.depends:

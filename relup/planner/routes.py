@@ -13,19 +13,18 @@ from dataclasses import replace
 from itertools import chain, groupby, islice, pairwise, product
 from typing import TypeAlias
 
-import networkx as nx
-
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.instructions import Direction
-from relup.model.shortened import shortened
 from relup.model.release import Release
 from relup.model.relup import Relup
 from relup.model.route import Route
+from relup.model.shortened import shortened
 from relup.model.versions import natural
 from relup.planner.absence import no_route
 from relup.planner.cost import Cost, hop_cost, route_cost
 from relup.planner.legs import FILE_PROBLEM, NO_RELUP, lacking
 from relup.planner.names import did_you_mean
+from relup.planner.networks import nx
 from relup.planner.planning import plan
 from relup.planner.ways import Way, Ways, ambiguous, direction_by_number
 

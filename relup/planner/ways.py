@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import get_args
 
-import networkx as nx
-
 from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.instructions import Direction
 from relup.model.release import Release
@@ -21,6 +19,7 @@ from relup.model.relup import Relup
 from relup.model.versions import natural
 from relup.planner.cost import hop_cost
 from relup.planner.legs import lacking
+from relup.planner.networks import nx
 from relup.planner.planning import plan
 
 

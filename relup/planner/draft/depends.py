@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-import networkx as nx
-
 from relup.model.code import BeamModule, Code
+from relup.planner.networks import nx
 from relup.planner.resolution import imported
 
 

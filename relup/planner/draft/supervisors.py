@@ -10,14 +10,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-import networkx as nx
-
 from relup.model.draft import TODO, Drafted
 from relup.model.instructions import Apply, Call
 from relup.model.release import Release
 from relup.planner.children import Place, Turnover, registered, turnover, unnamed
 from relup.planner.closure import dependants
 from relup.planner.draft.scene import Scene
+from relup.planner.networks import nx
 from relup.planner.roles import Role, roles
 
 

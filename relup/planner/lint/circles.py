@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import networkx as nx
-
 from relup.diagnostics import Diagnostic
 from relup.model.code import BeamModule
 from relup.model.instructions import Load, LoadModule, Update
@@ -13,6 +11,7 @@ from relup.planner.lint.classes import Classes
 from relup.planner.lint.scene import Scene, where
 from relup.planner.lint.table import finding
 from relup.planner.names import keyword
+from relup.planner.networks import nx
 from relup.syntax.callbacks import called, started
 
 _CALLS = {("gen_server", "call"), ("gen_statem", "call"), ("Elixir.GenServer", "call")}
@@ -24,6 +23,8 @@ def check_circles(scene: Scene) -> Iterator[Diagnostic]:
     if len(updates) < 2 or scene.leg.direction == "down":
         return
     edges = dict(_edges(scene.after, list(updates)))
+    if len(edges) < 2:
+        return
     graph: nx.DiGraph[str] = nx.DiGraph(list(edges))
     for circle in sorted(sorted(c) for c in nx.strongly_connected_components(graph) if len(c) > 1):
         told = [f"{a} calls {b}{at}" for (a, b), at in edges.items() if a in circle and b in circle]
