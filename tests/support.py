@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from relup.document import read_release
 from relup.model.code import NoCode
 from relup.model.release import Release
+from tests.warm import UNBUFFERED, run_warm
 
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting for an event."""
@@ -72,17 +73,18 @@ class Commands:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {**os.environ, "RELUP_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, "RELUP_HOME": str(self.home), **UNBUFFERED}
 
     def argv(self, *arguments: object) -> list[str]:
+        return [sys.executable, "-m", "relup", *self._typed(arguments)]
+
+    def _typed(self, arguments: Sequence[object]) -> list[str]:
         plain = arguments[:1] in {("apply",), ("downgrade",)} and not self.rehearses
-        return [sys.executable, "-m", "relup", *map(str, arguments), *(["--no-rehearse"] if plain else [])]
+        return [*map(str, arguments), *(["--no-rehearse"] if plain else [])]
 
     def run(self, *arguments: object, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; it must end with *exit_code* and without a traceback."""
-        done = subprocess.run(
-            self.argv(*arguments), env=self.environ, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_warm(self._typed(arguments), self.environ)
         assert "Traceback" not in done.stderr + done.stdout, done.stderr
         assert done.returncode == exit_code, f"exit code {done.returncode}: {done.stdout}{done.stderr}"
         return done
