@@ -6,13 +6,17 @@ import sys
 import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from relup.diagnostics import Diagnostic, Location
 from relup.document.source_tree import source_path
 from relup.model.code import PythonModule
 from relup.syntax.imports import Import
-from relup.syntax.outline import outline
+from relup.syntax.outline import Outline, outline
 from relup.syntax.scan import every_import, heads
+
+_OUTLINES: WeakValueDictionary[bytes, Outline] = WeakValueDictionary()
+"""What texts say, as long as some release has it: most modules of two releases are the same, and are outlined once."""
 
 
 class PythonCode:
@@ -87,10 +91,17 @@ class PythonCode:
 
     def _outlined(self, name: str) -> PythonModule | None:
         found = self._read(name)
-        outlined = outline(found[1]) if found else None
+        outlined = _outline(found[1]) if found else None
         if found is None or outlined is None:
             return None
         return PythonModule(name, str(found[0]), found[0].name == "__init__.py", outlined)
+
+
+def _outline(text: bytes) -> Outline | None:
+    found = _OUTLINES.get(text)
+    if found is None and (found := outline(text)):
+        _OUTLINES[text] = found
+    return found
 
 
 def _compiled(name: str, path: Path, text: bytes) -> Diagnostic | None:

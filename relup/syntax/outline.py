@@ -65,7 +65,7 @@ class Class:
     """The child specs in it, when it has an `init`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Outline:
     """What the text of one module says."""
 

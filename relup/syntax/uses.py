@@ -19,6 +19,8 @@ from relup.syntax.imports import bindings, blocks, is_type_checking
 from relup.syntax.parsed import parsed
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_NAMELESS = (ast.Constant, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+"""Most of what an expression consists of, and no name is in it: a table of data has thousands."""
 PLAIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property", "override", "overload", "final"})
 
 
@@ -102,7 +104,8 @@ class _Reader:
         if isinstance(node, ast.Call):
             yield from self.called([node.func])
         for child in ast.iter_child_nodes(node):
-            yield from self.expression(child)
+            if not isinstance(child, _NAMELESS):
+                yield from self.expression(child)
 
     def called(self, functions: list[ast.expr]) -> Iterator[Use]:
         """Return what functions of this module read when they are called now, on the line of the call."""
