@@ -47,6 +47,8 @@ Serve = fun S() ->
 Serve().
 """
 
+RESTS = {"ERL_ZFLAGS": "+sbwt none +sbwtdcpu none +sbwtdio none"}
+"""Lets an Erlang that has nothing to do rest: it would spin for a while, at the cost of the other tests."""
 LOADED = """[M || {M, _} <- code:all_loaded(), lists:prefix("relup_", atom_to_list(M))]"""
 """Asks for the modules of relup's that the node has loaded."""
 GONE = f"""
@@ -103,7 +105,7 @@ def asker(node: str, cookie: str) -> Iterator[Asker]:
     """Start an Erlang that asks *node*, and end it."""
     # the cookie of nobody: without one, Erlang writes a file for it
     command = ["erl", "-noshell", "-setcookie", "nobody", "-kernel", "logger_level", "none", "-eval", _SERVER]
-    environment = {**os.environ, "ERL_CRASH_DUMP_SECONDS": "0"}
+    environment = {**os.environ, "ERL_CRASH_DUMP_SECONDS": "0", **RESTS}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin is not None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.beam.asking import Asker, asker
+from tests.beam.asking import RESTS, Asker, asker
 from tests.beam.builds import anemone_releases, depot_releases, zoo_releases
 from tests.support import PATIENCE, NodeProcess
 
@@ -197,7 +197,7 @@ def _running(who: Identity, command: Sequence[str], said: Mapping[str, str], lin
     process = subprocess.Popen(
         [who.root / command[0], *command[1:]],
         # a home of its own: no cookie of the user's is read, none is written
-        env={**os.environ, "ERL_CRASH_DUMP_SECONDS": "0", "HOME": str(who.root), **said},
+        env={**os.environ, "ERL_CRASH_DUMP_SECONDS": "0", "HOME": str(who.root), **RESTS, **said},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
