@@ -14,6 +14,7 @@ import pytest
 
 from relup.document import read_release
 from relup.document.route import route_to_data
+from relup.model.release import Release
 from relup.planner import find_route
 from tests.packages.pairs import PAIRS, Pair
 from tests.packages.wheels import fetch, make_release
@@ -83,8 +84,7 @@ def releases(pair: Pair, wheels: Path, folder: Path) -> dict[str, Path]:
     return {vsn: folder / f"shop-{vsn}" for vsn in "123"}
 
 
-def plans(folders: Mapping[str, Path]) -> dict[str, Any]:
-    read = {vsn: read_release(path) for vsn, path in folders.items()}
+def plans(read: Mapping[str, Release]) -> dict[str, Any]:
     found = {}
     for name, old, new in (("up", "1", "2"), ("down", "2", "1"), ("fails", "2", "3")):
         found[name] = route_to_data(find_route(read[old], read[new]))
@@ -93,12 +93,13 @@ def plans(folders: Mapping[str, Path]) -> dict[str, Any]:
 
 def live(pair: Pair, wheels: Path, folder: Path) -> dict[str, Any]:
     folders = releases(pair, wheels, folder)
+    read = {vsn: read_release(path) for vsn, path in folders.items()}
     spec = {
         "release": str(folders["1"]),
         "large": pair.large,
-        "plans": plans(folders),
+        "plans": plans(read),
         "distributions": [n for n, v in pair.distributions().items() if len(v) > 1],
-        "modules": sorted({m for f in folders.values() for a in read_release(f).applications for m in a.modules}),
+        "modules": sorted({m for r in read.values() for a in r.applications for m in a.modules}),
     }
     (folder / "spec.json").write_text(json.dumps(spec))
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
