@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from relup.model.draft import TODO
-from relup.model.naming import shortened
 from relup.model.shapes import Shape
+from relup.model.shortened import shortened
 from relup.planner.draft.live.fields import Finding, Given
 from relup.planner.draft.live.kinds import Kind
 
