@@ -27,21 +27,19 @@ class Origins:
 
     memory: Memory
     place: Place
-    states: dict[Process, tuple[Any, Snapshot]] = field(default_factory=dict)
-    """The state of each process before the first change, and what it held."""
-    modules: dict[Process, str] = field(default_factory=dict)
-    """The module that changed each of them last."""
+    states: dict[Process, tuple[Any, Snapshot, str]] = field(default_factory=dict)
+    """The state of each process before the first change, what it held, and the module that changed it first."""
 
-    def write_down(self, processes: Collection[Process]) -> list[Snapshot]:
-        """Return what the states of these hold now; the first time is what they were."""
+    def write_down(self, processes: Collection[Process], module: str | None = None) -> list[Snapshot]:
+        """Return what the states of these hold, which *module* is about to change; the first time is what they were."""
         snapshots = list[Snapshot]()
         remember, first = self.memory.remember, self.states.setdefault
         for batch in self.place.batches(processes):
             states = [p.state for p in batch]
             taken = [*map(remember, states)]
             snapshots += taken
-            for process, was in zip(batch, zip(states, taken, strict=True), strict=True):
-                first(process, was)
+            for process, state, snapshot in zip(batch, states, taken, strict=True):
+                first(process, (state, snapshot, module or process.reference.module))
         return snapshots
 
     def looked_at(self, processes: Collection[Process]) -> list[Process]:
@@ -57,11 +55,11 @@ class Origins:
         """Return, by module, how many states are what they were, and say how others differ."""
         same, others = Counter[str](), defaultdict[str, list[Process]](list)
         for batch in self.place.batches(self.states.items()):
-            for process, (state, snapshot) in batch:
+            for process, (state, snapshot, module) in batch:
                 if clearly_same(state, snapshot, process.state):
-                    same[self.modules[process]] += 1
+                    same[module] += 1
                 else:
-                    others[self.modules[process]].append(process)
+                    others[module].append(process)
         found = list[Diagnostic]()
         for module, processes in others.items():
             differing, unlike = list[str](), 0
@@ -75,12 +73,13 @@ class Origins:
                     case first:
                         differing.append(f"in {process.label}: {first}")
             found += _said(module, differing, unlike)
-        return {module: same[module] for module in dict.fromkeys(self.modules.values())}, found
+        return dict.fromkeys(others, 0) | same, found
 
     def _difference(self, process: Process, *, closely: bool) -> str | None:
         """Return where a state is another one by now; `Beyond` where that is not known."""
-        then = Then(*self.states[process])
-        if then.clearly_alike(then.state, process.state):
+        state, snapshot, _ = self.states[process]
+        then = Then(state, snapshot)
+        if then.clearly_alike(state, process.state):
             return None
         if not closely:
             return Beyond()

@@ -62,6 +62,8 @@ class Trial:
     origins: Origins = field(init=False)
     idle: Mapping[Process, bool] = field(default_factory=dict)
     """Who was there when the node was copied, and whether it stood between two messages."""
+    concerned: dict[tuple[str, ...], list[Process]] = field(default_factory=dict)
+    """Who of them stands still in a window that suspends these modules."""
     begun: list[Apply] = field(default_factory=list)
     """What began an application in the copy."""
     left_out: list[str] = field(default_factory=list)
@@ -120,7 +122,8 @@ class Trial:
         if not await self._changes(window, window.before, "there", "goal"):
             return False
         if any(isinstance(c, Load) and c.instances for c in window.code):
-            self._remember(window)
+            # before instances in them become those of other classes
+            self.origins.write_down([p for p in self._concerned(window) if self.idle[p]])
         loading = perf_counter()
         if not await self._exchange(window, self.script.steps.load, "there"):
             return False
@@ -229,15 +232,11 @@ class Trial:
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _concerned(self, window: Window) -> list[Process]:
-        """Return the processes of a window that were there when the node was copied."""
-        return [p for p in self.script.steps.census(window.suspensions) if p.alive and p in self.idle]
-
-    def _remember(self, window: Window) -> None:
-        """Write states down before instances in them become those of other classes."""
-        idle = [p for p in self._concerned(window) if self.idle[p]]
-        self.origins.write_down(idle)
-        for process in idle:
-            self.origins.modules.setdefault(process, process.reference.module)
+        """Return the processes of a window that were there when the node was copied, and are still."""
+        modules = tuple(suspension.module for suspension in window.suspensions)
+        if modules not in self.concerned:
+            self.concerned[modules] = [p for p in self.script.steps.census(window.suspensions) if p in self.idle]
+        return [p for p in self.concerned[modules] if p.alive]
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
@@ -268,8 +267,7 @@ class Trial:
         origins = self.origins
         looked_at = members if way == "there" else origins.looked_at(members)
         old = [(p, p.state) for p in looked_at[:SAMPLES]] if way == "there" else []
-        snapshots = origins.write_down(looked_at)
-        origins.modules |= dict.fromkeys(members, part.module)
+        snapshots = origins.write_down(looked_at, part.module)
         tally = Tally(containers=sum(map(len, snapshots)))
         await self._change_each(members, part, old_vsn, limit, tally)
         tally.mutates = not all(all(map(holds, batch)) for batch in self.place.batches(snapshots))
