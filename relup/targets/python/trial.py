@@ -211,7 +211,7 @@ class Trial:
         error, answer = await _tried(work, limit)
         self.place.be()
         if isinstance(error, EffectFailed):
-            error = error.__cause__
+            error = error.__cause__ or error
         why = tried[0] if tried else excuse(error)
         if error is not None and why and step.call.module in OTP_MODULES:
             self._leave_out(step, why)
