@@ -172,7 +172,7 @@ class _Search:
 
     def is_worth_it(self, value: Any) -> bool:
         """Say, fast, whether a search of *value* may find something: it is of replaced code, or it leads to others."""
-        return not plain(value) and (self.replaced.of(value) is not None or bool(self.read(value)))
+        return not plain(value) and (self.replaced.of(value) is not None or self.read.leads_on(value))
 
     async def search(self, holder: _Holder) -> None:
         """Search one value: all of it is looked at but what was looked through before."""

@@ -120,6 +120,12 @@ class Reader:
             found = _carefully(value)
         return [part for part in found if type(part) not in ATOMS]
 
+    def leads_on(self, value: Any) -> bool:
+        """Say whether *value* has parts that are no atoms."""
+        if self._is_simple(type(value)):
+            return not ATOMS.issuperset(map(type, object.__getattribute__(value, "__dict__").values()))
+        return bool(self(value))
+
     def _is_simple(self, kind: type) -> bool:
         """Say whether instances of a class consist of their `__dict__` alone."""
         known = self._simple.get(kind)
