@@ -52,10 +52,11 @@ RESTS = {"ERL_ZFLAGS": "+sbwt none +sbwtdcpu none +sbwtdio none"}
 LOADED = """[M || {M, _} <- code:all_loaded(), lists:prefix("relup_", atom_to_list(M))]"""
 """Asks for the modules of relup's that the node has loaded."""
 GONE = f"""
-    Wait = fun W(0) -> {LOADED}; W(N) -> case {LOADED} of [] -> []; _ -> receive after 5 -> W(N - 1) end end end,
+    Left = fun() -> {LOADED} ++ [N || N <- registered(), lists:prefix("relup_", atom_to_list(N))] end,
+    Wait = fun W(0) -> Left(); W(N) -> case Left() of [] -> []; _ -> receive after 5 -> W(N - 1) end end end,
     Wait(1500)
 """
-"""Waits until there are none; asks for those that stay."""
+"""Waits until there are none, and nobody has such a name, as who takes the code away has; asks for those that stay."""
 STANDS_BY = """
     Is = fun() -> {_, D} = process_info(whereis(relup_agent), dictionary), lists:keymember(deadline, 1, D) end,
     Wait = fun W(0) -> Is(); W(N) -> Is() orelse receive after 5 -> W(N - 1) end end,
