@@ -30,8 +30,7 @@ def walkable(values: Collection[Any]) -> list[Any]:
     return [v for v in values if type(v) not in ATOMS]
 
 
-def walkable_entries(contents: dict[Any, Any]) -> list[Any]:
-    """Return the keys and values that may hold something mutable."""
+def _walkable_entries(contents: dict[Any, Any]) -> list[Any]:
     found = walkable(contents.values())
     return found if ATOMS.issuperset(map(type, contents)) else found + walkable(contents)
 
@@ -73,8 +72,7 @@ def _nothing(contents: Any) -> list[Any]:
     return []
 
 
-def restore_mapping(container: dict[Any, Any], contents: dict[Any, Any]) -> None:
-    """Put the entries of a mapping back."""
+def _restore_mapping(container: dict[Any, Any], contents: dict[Any, Any]) -> None:
     dict.clear(container)
     dict.update(container, contents)
 
@@ -116,8 +114,8 @@ def _restore_array(container: array[Any], contents: array[Any]) -> None:
 Way: TypeAlias = tuple[Callable[[Any], Any], Callable[[Any, Any], None] | None, Callable[[Any], list[Any]]]
 """What copies the contents, what puts them back (None where they never change), and what of the copy is walked."""
 _WAYS: Mapping[type, Way] = {
-    OrderedDict: (_read_ordered, _restore_ordered, walkable_entries),  # before what it extends
-    dict: (_read_mapping, restore_mapping, walkable_entries),
+    OrderedDict: (_read_ordered, _restore_ordered, _walkable_entries),  # before what it extends
+    dict: (_read_mapping, _restore_mapping, _walkable_entries),
     list: (list.copy, _restore_list, walkable),
     deque: (_read_deque, _restore_deque, walkable),
     set: (_read_set, _restore_set, walkable),
@@ -127,7 +125,7 @@ _WAYS: Mapping[type, Way] = {
     bytearray: (_read_bytes, _restore_bytes, _nothing),
     array: (_read_array, _restore_array, _nothing),
 }
-_AT_ONCE: Mapping[type, Callable[[Any], Any]] = {deque: deque.copy, set: set.copy}
+_AT_ONCE: Mapping[type, Callable[[Any], Any]] = {dict: dict.copy, deque: deque.copy, set: set.copy}
 """What copies the contents of exactly these."""
 
 

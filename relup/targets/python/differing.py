@@ -143,7 +143,7 @@ class Then:
             return old is new or (issubclass(kind, tuple) and self._alike_members(_tuple(old), _tuple(new), levels))
         contents = self._held[key]
         if kind is dict:
-            return _flatly_same(contents, new) or self._alike_fields(contents, new, levels)
+            return self._alike_fields(contents, new, levels)
         if kind is list:
             return self._alike_members(contents, new, levels)
         if type(contents) is not tuple or key in self._several:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import UserDict, UserList, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import is_dataclass
 from itertools import groupby
 from types import (
@@ -33,9 +33,7 @@ from relup.targets.python.containers import (
     CONTAINERS,
     WITH_CONTENTS,
     restore_args,
-    restore_mapping,
     walkable,
-    walkable_entries,
     way_of,
 )
 from relup.targets.python.layouts import Layout
@@ -43,7 +41,7 @@ from relup.targets.python.layouts import Layout
 Entry: TypeAlias = tuple[Any, Any, Callable[[Any, Any], None]]
 """A container, what it held, and how that is put back."""
 Snapshot: TypeAlias = tuple[Entry, ...]
-_Recorder: TypeAlias = Callable[[Any, list[Entry]], Sequence[Any]]
+_Recorder: TypeAlias = Callable[[Any, list[Entry]], list[Any]]
 """Writes a value down if it is mutable, and returns what is to be walked next."""
 
 _PLAIN: frozenset[type] = frozenset({SimpleNamespace, UserDict, UserList})
@@ -71,7 +69,7 @@ class Memory:
             return ()
         entries: list[Entry] = []
         if pending := (self._recorders.get(kind) or self._learn(kind))(state, entries):
-            self._walk([*pending], {id(state)}, entries)
+            self._walk(pending, {id(state)}, entries)
         return tuple(entries)
 
     def contents(self, value: Any) -> list[Any]:
@@ -195,13 +193,13 @@ def _instances_of(kind: type) -> _Recorder:
     layout = Layout.of(kind)
     contents = _contents_of(kind) if issubclass(kind, WITH_CONTENTS) else _by_reference
 
-    def record(instance: Any, entries: list[Entry]) -> Sequence[Any]:
+    def record(instance: Any, entries: list[Entry]) -> list[Any]:
         fields = dict(layout.attributes(instance))
         held = layout.filled(instance)
         entries.append((instance, (layout, fields, held), _restore_instance))
-        return [*walkable(fields.values()), *walkable(held.values()), *contents(instance, entries)]
+        return walkable(fields.values()) + walkable(held.values()) + contents(instance, entries)
 
-    def record_fields(instance: Any, entries: list[Entry]) -> Sequence[Any]:
+    def record_fields(instance: Any, entries: list[Entry]) -> list[Any]:
         fields = dict(read(instance))
         entries.append((instance, (layout, fields, _NONE), _restore_instance))
         return walkable(fields.values())
@@ -223,11 +221,9 @@ def _instance_holds(instance: Any, contents: Attributes) -> bool:
 
 def _contents_of(kind: type) -> _Recorder:
     """Return how the contents of a container are written down; one that extends another is treated as that."""
-    if kind is dict:
-        return _record_mapping
     read, put_back, walk = way_of(kind)
 
-    def record(value: Any, entries: list[Entry]) -> Sequence[Any]:
+    def record(value: Any, entries: list[Entry]) -> list[Any]:
         contents = read(value)
         if put_back is not None:
             entries.append((value, contents, put_back))
@@ -236,17 +232,8 @@ def _contents_of(kind: type) -> _Recorder:
     return record
 
 
-def _record_mapping(value: dict[Any, Any], entries: list[Entry]) -> Sequence[Any]:
-    """Write a plain mapping down: what there is most of in states."""
-    contents = value.copy()
-    entries.append((value, contents, restore_mapping))
-    if ATOMS.issuperset(map(type, contents.values())) and ATOMS.issuperset(map(type, contents)):
-        return ()
-    return walkable_entries(contents)
-
-
-def _by_reference(value: Any, entries: list[Entry]) -> Sequence[Any]:
-    return ()
+def _by_reference(value: Any, entries: list[Entry]) -> list[Any]:
+    return []
 
 
 def _restore_instance(instance: Any, contents: Attributes) -> None:
