@@ -22,8 +22,10 @@ _MOST = 100_000
 class Tally:
     """What was counted so far."""
 
-    took: dict[Process, float] = field(default_factory=dict)
-    """How many seconds each took that went well."""
+    changed: list[Process] = field(default_factory=list)
+    """Those that went well."""
+    took: list[float] = field(default_factory=list)
+    """How many seconds each of these took."""
     failed: int = 0
     mutates: bool = False
     refused: bool = False
@@ -35,24 +37,25 @@ class Tally:
     def sample(self, process: Process, lines: Iterator[str]) -> None:
         """Keep what became of the state of one."""
         size = sum(_sizes([process.state]))
-        self.samples.append(Sample(process.label, self.took[process] * 1000, size, tuple(lines)))
+        milliseconds = self.took[self.changed.index(process)] * 1000
+        self.samples.append(Sample(process.label, milliseconds, size, tuple(lines)))
 
     def sum(self, module: str, way: Way) -> ModuleRehearsal:
         """Return all of it."""
-        states = [process.state for process in self.took]
+        states = [process.state for process in self.changed]
         types = Counter[str]()
         for kind, count in Counter(map(type, states)).items():
             types[type_name(kind)] += count
         sizes = [*_sizes(states[:SIZED])]
-        slowest = max(self.took, key=self.took.__getitem__, default=None)
+        longest = max(self.took, default=0.0)
         return ModuleRehearsal(
             module,
             way,
             len(states) + self.failed,
             self.failed,
-            sum(self.took.values()) * 1000,
-            self.took[slowest] * 1000 if slowest else 0.0,
-            slowest.label if slowest else "",
+            sum(self.took) * 1000,
+            longest * 1000,
+            self.changed[self.took.index(longest)].label if self.took else "",
             self.mutates,
             round(sum(sizes) / len(sizes) * len(states)) if sizes else 0,
             tuple(name for name, _ in types.most_common(5)),

@@ -10,7 +10,7 @@ with them. A process that was busy when the node was copied is left out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
@@ -27,7 +27,7 @@ from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange
 from relup.model.naming import describe
 from relup.model.shortened import shortened
 from relup.model.windows import Cut, Segment, Window, inverse
-from relup.runtime import Down, NoProcess, NoReply, Process, Reply, Stop
+from relup.runtime import Down, NoProcess, NoReply, Pid, Process, Reply, Stop
 from relup.runtime.context import inside
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
@@ -60,10 +60,12 @@ class Trial:
     say: Say
     place: Place
     origins: Origins = field(init=False)
-    idle: Mapping[Process, bool] = field(default_factory=dict)
-    """Who was there when the node was copied, and whether it stood between two messages."""
+    youngest: Pid = Pid(0)
+    """Who was born last before the node was copied: whoever is younger was born in the copy."""
+    busy: Set[Process] = frozenset()
+    """Who did not stand between two messages then."""
     concerned: dict[tuple[str, ...], list[Process]] = field(default_factory=dict)
-    """Who of them stands still in a window that suspends these modules."""
+    """Who was there then, and stands still in a window that suspends these modules."""
     begun: list[Apply] = field(default_factory=list)
     """What began an application in the copy."""
     left_out: list[str] = field(default_factory=list)
@@ -78,8 +80,9 @@ class Trial:
         node = self.script.node
         self.place.be()
         node.loop = asyncio.get_running_loop()
-        self.idle = {p: p.rest is not None for p in node.processes.values()}
-        for process in self.idle:
+        self.youngest = max(node.processes, default=self.youngest)
+        self.busy = {p for p in node.processes.values() if p.rest is None}
+        for process in node.processes.values():
             process.holds += 1  # what is sent to it is handled by nobody
         for name, stand_in in {"call": self._unanswered, "stop": self._unanswered, "system": self._at_once}.items():
             setattr(node, name, partial(self._asked, getattr(node, name), stand_in))
@@ -93,7 +96,7 @@ class Trial:
     async def _asked(self, really: Ask, stand_in: Ask, server: Any, *args: Any, **named: Any) -> Any:
         """Ask who was born in the copy; *stand_in* answers for others, and for who would be there but for this."""
         try:
-            was_there = self.script.node.process(server) in self.idle
+            was_there = self._was_there(self.script.node.process(server))
         except NoProcess:
             was_there = bool(self.left_out)
         return await (stand_in if was_there else really)(server, *args, **named)
@@ -123,7 +126,7 @@ class Trial:
             return False
         if any(isinstance(c, Load) and c.instances for c in window.code):
             # before instances in them become those of other classes
-            self.origins.write_down([p for p in self._concerned(window) if self.idle[p]])
+            self.origins.write_down([p for p in self._concerned(window) if p not in self.busy])
         loading = perf_counter()
         if not await self._exchange(window, self.script.steps.load, "there"):
             return False
@@ -235,22 +238,27 @@ class Trial:
         """Return the processes of a window that were there when the node was copied, and are still."""
         modules = tuple(suspension.module for suspension in window.suspensions)
         if modules not in self.concerned:
-            self.concerned[modules] = [p for p in self.script.steps.census(window.suspensions) if p in self.idle]
+            found = self.script.steps.census(window.suspensions)
+            self.concerned[modules] = [p for p in found if self._was_there(p)]
         return [p for p in self.concerned[modules] if p.alive]
+
+    def _was_there(self, process: Process) -> bool:
+        return process.pid <= self.youngest
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
         if not changes:
             return not self.failed
         found = self._concerned(window)
-        idle = [p for p in found if self.idle[p]]
+        idle = [p for p in found if p not in self.busy]
         if len(idle) < len(found) and way == "there":
-            busy = shortened([p.label for p in found if not self.idle[p]])
+            busy = shortened([p.label for p in found if p in self.busy])
             self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {busy}")
+        alone = {suspension.module for suspension in window.suspensions}
         for change in changes:
             for part in change.changes:
                 vsn = self.script.stage.vsn(part.module, change.mode, towards)
-                members = [p for p in idle if part.module in p.modules]
+                members = idle if alone == {part.module} else [p for p in idle if part.module in p.modules]
                 self._begin(way, f"code_change of {part.module!r}", part.location)
                 limit = self.script.limit(window, part.module)
                 tally = await self._change(members, part, way, Down(vsn) if change.mode == "down" else vsn, limit)
@@ -272,7 +280,7 @@ class Trial:
         await self._change_each(members, part, old_vsn, limit, tally)
         tally.mutates = not all(all(map(holds, batch)) for batch in self.place.batches(snapshots))
         for (process, state), snapshot in zip(old, snapshots, strict=False):
-            if process in tally.took:
+            if process in tally.changed[:SAMPLES]:
                 found = differences(Then(state, snapshot), Now(process.state, self.script.memory))
                 tally.sample(process, islice(found, LINES))
         return tally
@@ -283,7 +291,7 @@ class Trial:
         """Call `code_change` for each; everything in this loop is done as often as there are processes."""
         extra, tried = deepcopy(part.extra), effects.listen()
         shared = extra.__class__ not in (dict, list)
-        at, took, usual = self.place.next, tally.took, set[type]()
+        at, took, changed, usual = self.place.next, tally.took.append, tally.changed.append, set[type]()
         self.place.be(seconds=limit)
         for process in members:
             at(process.pid)
@@ -300,7 +308,8 @@ class Trial:
                 error = raised
             seconds = perf_counter() - began
             if error is None and (type(new) not in NO_STATES or new is process.state is None):
-                took[process] = seconds
+                took(seconds)
+                changed(process)
                 process.state = new
             else:
                 tally.failed += 1
