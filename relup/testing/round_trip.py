@@ -142,7 +142,7 @@ class _Trip:
     def _change(self, drawn: Any, state: Any, way: Way) -> Any:
         """Return the state on the other side; raise where `code_change` does, or changes what it was given."""
         __tracebackhide__ = True
-        before = self._then(state)
+        before = self._written_down(state)
         try:
             made = self._made(state, way)
         except (Overrun, Overdue, Unended) as error:
@@ -154,8 +154,8 @@ class _Trip:
         except BaseException as error:
             more = f"  {in_words(error)}{place_of(error)}"
             raise self._failed(f"code_change raises on the way {way}", drawn, more) from error
-        if not (self.may_mutate or holds(before[1])):
-            first = next(differences(before[0], self._then(state)[0]), "state: changed")
+        if not (self.may_mutate or holds(before)):
+            first = next(differences(state, Then(before), state, Then(self._written_down(state))), "state: changed")
             what = f"code_change changes in place what it is given, on the way {way}"
             raise self._failed(what, drawn, f"  {first}\nmake a new state, or say may_mutate=True")
         if type(made) in NO_STATES and (made is not None or state is not None):
@@ -180,12 +180,12 @@ class _Trip:
 
     def _difference(self, drawn: Any, back: Any) -> str:
         lossy = self.lossy or (lambda state: state)
-        before, after = self._then(lossy(drawn))[0], self._then(lossy(back))[0]
-        return next(differences(before, after, exact=True), "")
+        before, after = lossy(drawn), lossy(back)
+        was, now = Then(self._written_down(before)), Then(self._written_down(after))
+        return next(differences(before, was, after, now, exact=True), "")
 
-    def _then(self, state: Any) -> tuple[Then, Snapshot]:
-        snapshot = Memory(self.thread.value.owned).remember(state)
-        return Then(state, snapshot), snapshot
+    def _written_down(self, state: Any) -> Snapshot:
+        return Memory(self.thread.value.owned).remember(state)
 
     def _failed(self, what: str, drawn: Any, more: str) -> RoundTripFailed:
         return RoundTripFailed(f"{self.thread.value.server}: {what}\n{more}\nthe smallest state found: {_shown(drawn)}")

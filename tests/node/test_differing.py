@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from relup.targets.python.differing import MOST, Beyond, Then, clearly_same, differences
-from relup.targets.python.snapshot import Memory
+from relup.targets.python.differing import MOST, Beyond, Then, differences
+from relup.targets.python.snapshot import Memory, Snapshot
 
 
 class Row(NamedTuple):
@@ -83,8 +84,8 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
 }
 
 
-def then(state: Any) -> Then:
-    return Then(state, MEMORY.remember(state))
+def differing(before: Any, snapshot: Snapshot, after: Any) -> list[str]:
+    return list(differences(before, Then(snapshot), after, Then(MEMORY.remember(after)), exact=True))
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -92,27 +93,59 @@ def test_the_first_difference_of_two_states_is_told_with_its_path(name: str) -> 
     old, new, first = PAIRS[name]
     state = old()
     snapshot = MEMORY.remember(state)
-    assert not clearly_same(state, snapshot, new())
-    before = Then(state, snapshot)
-    assert not before.clearly_alike(state, new())
-    assert next(differences(before, then(new()), exact=True)) == first
-    assert list(differences(before, then(old()), exact=True)) == []
+    assert not Then(snapshot).alike([state], [new()])
+    assert differing(state, snapshot, new())[0] == first
+    assert differing(state, snapshot, old()) == []
 
 
 def test_a_state_is_compared_as_it_was_whatever_has_become_of_it_since() -> None:
-    state: Any = {"rows": [1], "blob": bytearray(b"a"), "cart": Cart({"a": 1})}
+    state: Any = {"rows": [1], "blob": bytearray(b"a"), "cart": Cart({"a": 1}), "pair": (1, [2])}
     snapshot = MEMORY.remember(state)
-    before = Then(state, snapshot)
     state["rows"].append(2)
     state["blob"][0] = 0x62
     state["cart"].items["a"] = 2
-    assert list(differences(before, then(state), exact=True)) == [
+    state["pair"][1].append(3)
+    assert differing(state, snapshot, state) == [
         "+ state['rows'][1]: 2",
         "state['blob']{…}: b'a' → b'b'",
+        "+ state['pair'][1][1]: 3",
         "state['cart'].items['a']: 1 → 2",
     ]
-    assert not before.clearly_alike(state, state)
-    assert not clearly_same(state, snapshot, state)
+    assert not Then(snapshot).alike([state], [state])
+
+
+MANY: dict[str, Callable[[int], Any]] = {
+    "numbers": lambda n: n,
+    "mappings": lambda n: {"number": n, "rows": [n, {"name": "x"}], "pair": (n, [n])},
+    "instances": lambda n: Cart({"a": n}),
+    "slots": Slotted,
+    "stacks": lambda n: deque([n]),
+    "several kinds": lambda n: [n, {"n": n}, Cart({}), Slotted(n), Row(n), (n,), None][n % 7],
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_of_many_states_those_are_named_that_are_others(kind: str) -> None:
+    make, count = MANY[kind], 1000
+    states = [make(n) for n in range(count)]
+    then = Then(MEMORY.remember_all(states))
+    now = [make(n) for n in range(count)]
+    assert list(then.unlike(states, now)) == []
+    assert list(then.unlike(states, states)) == []
+    now[7], now[500] = make(8), object()
+    assert list(then.unlike(states, now)) == [7, 500]
+
+
+def test_states_that_refer_back_to_themselves_are_compared() -> None:
+    def circle(number: int) -> Any:
+        first: dict[str, Any] = {"number": 1}
+        first["next"] = {"number": number, "next": first}
+        return first
+
+    states = [circle(1) for _ in range(10)]
+    then = Then(MEMORY.remember_all(states))
+    assert then.alike(states, [circle(1) for _ in range(10)])
+    assert list(then.unlike(states, [circle(1 + (n == 3)) for n in range(10)])) == [3]
 
 
 def rows(count: int, **last: int) -> dict[str, Any]:
@@ -120,14 +153,13 @@ def rows(count: int, **last: int) -> dict[str, Any]:
 
 
 def test_the_last_of_many_parts_is_compared_too() -> None:
-    before, count = then(rows(5 * MOST)), 5 * MOST
-    assert list(differences(before, then(rows(count, a=-1)), exact=True)) == [
-        f"state['rows'][{count - 1}]['a']: 0 → -1"
-    ]
+    before, count = rows(5 * MOST), 5 * MOST
+    snapshot = MEMORY.remember(before)
+    assert differing(before, snapshot, rows(count, a=-1)) == [f"state['rows'][{count - 1}]['a']: 0 → -1"]
 
 
 def test_what_is_not_compared_is_said_and_is_no_difference() -> None:
-    unclear = [{"n": [object()]} for _ in range(MOST + 1)]
-    (said,) = differences(then(unclear), then([{"n": [object()]} for _ in range(MOST + 1)]), exact=True)
+    before, after = ([{"n": [object()]} for _ in range(MOST + 1)] for _ in range(2))
+    (said,) = differing(before, MEMORY.remember(before), after)
     assert isinstance(said, Beyond)
     assert said.startswith("state[")

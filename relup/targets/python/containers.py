@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from types import BuiltinFunctionType, FunctionType, NoneType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 ATOMS: frozenset[type] = frozenset(
     {int, float, complex, bool, str, bytes, NoneType, type, range, FunctionType, BuiltinFunctionType}
@@ -23,6 +24,16 @@ WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, Bas
 _ALL = slice(None)
 
 
+def by_type(values: Collection[Any]) -> Mapping[type, Sequence[Any]]:
+    """Return values by what they really are: proxies answer for others when they are asked for their class."""
+    found: dict[type, list[Any]] = {kind: [] for kind in map(type, values)}
+    if len(found) == 1:
+        return {kind: [*values] for kind in found}
+    for value in values:
+        found[type(value)].append(value)
+    return found
+
+
 def walkable(values: Collection[Any]) -> list[Any]:
     """Return the members that may hold something mutable; nothing, at C speed, for a flat container."""
     if ATOMS.issuperset(map(type, values)):
@@ -33,6 +44,17 @@ def walkable(values: Collection[Any]) -> list[Any]:
 def _walkable_entries(contents: dict[Any, Any]) -> list[Any]:
     found = walkable(contents.values())
     return found if ATOMS.issuperset(map(type, contents)) else found + walkable(contents)
+
+
+def walkable_of_all(containers: Sequence[Iterable[Any]]) -> list[Any]:
+    """Return the members of all of these that may hold something mutable."""
+    if ATOMS.issuperset(map(type, chain.from_iterable(containers))):
+        return []
+    return [v for v in chain.from_iterable(containers) if type(v) not in ATOMS]
+
+
+def _walkable_entries_of_all(mappings: Sequence[dict[Any, Any]]) -> list[Any]:
+    return walkable_of_all([*mappings, *map(dict.values, mappings)])
 
 
 def _read_mapping(value: dict[Any, Any]) -> dict[Any, Any]:
@@ -111,19 +133,33 @@ def _restore_array(container: array[Any], contents: array[Any]) -> None:
     array.__setitem__(container, _ALL, contents)
 
 
-Way: TypeAlias = tuple[Callable[[Any], Any], Callable[[Any, Any], None] | None, Callable[[Any], list[Any]]]
-"""What copies the contents, what puts them back (None where they never change), and what of the copy is walked."""
+class Way(NamedTuple):
+    """How the contents of a container are read, put back, and looked through."""
+
+    read: Callable[[Any], Any]
+    """What copies them."""
+    put_back: Callable[[Any, Any], None] | None
+    """None where they never change."""
+    walk: Callable[[Any], list[Any]]
+    """What returns the members of a copy that may hold something mutable."""
+    walk_all: Callable[[Sequence[Any]], list[Any]]
+    """The same for many copies."""
+
+
+_ENTRIES = _walkable_entries, _walkable_entries_of_all
+_MEMBERS = walkable, walkable_of_all
+_NOTHING = _nothing, _nothing
 _WAYS: Mapping[type, Way] = {
-    OrderedDict: (_read_ordered, _restore_ordered, _walkable_entries),  # before what it extends
-    dict: (_read_mapping, _restore_mapping, _walkable_entries),
-    list: (list.copy, _restore_list, walkable),
-    deque: (_read_deque, _restore_deque, walkable),
-    set: (_read_set, _restore_set, walkable),
-    tuple: (_read_tuple, None, walkable),
-    frozenset: (_read_frozen, None, walkable),
-    BaseException: (ARGS.__get__, restore_args, walkable),
-    bytearray: (_read_bytes, _restore_bytes, _nothing),
-    array: (_read_array, _restore_array, _nothing),
+    OrderedDict: Way(_read_ordered, _restore_ordered, *_ENTRIES),  # before what it extends
+    dict: Way(_read_mapping, _restore_mapping, *_ENTRIES),
+    list: Way(list.copy, _restore_list, *_MEMBERS),
+    deque: Way(_read_deque, _restore_deque, *_MEMBERS),
+    set: Way(_read_set, _restore_set, *_MEMBERS),
+    tuple: Way(_read_tuple, None, *_MEMBERS),
+    frozenset: Way(_read_frozen, None, *_MEMBERS),
+    BaseException: Way(ARGS.__get__, restore_args, *_MEMBERS),
+    bytearray: Way(_read_bytes, _restore_bytes, *_NOTHING),
+    array: Way(_read_array, _restore_array, *_NOTHING),
 }
 _AT_ONCE: Mapping[type, Callable[[Any], Any]] = {dict: dict.copy, deque: deque.copy, set: set.copy}
 """What copies the contents of exactly these."""
@@ -131,5 +167,5 @@ _AT_ONCE: Mapping[type, Callable[[Any], Any]] = {dict: dict.copy, deque: deque.c
 
 def way_of(kind: type) -> Way:
     """Return that of a container; of one that extends another, that of the other."""
-    read, put_back, walk = _WAYS.get(kind) or next(way for base, way in _WAYS.items() if issubclass(kind, base))
-    return _AT_ONCE.get(kind, read), put_back, walk
+    way = _WAYS.get(kind) or next(way for base, way in _WAYS.items() if issubclass(kind, base))
+    return way._replace(read=_AT_ONCE.get(kind, way.read))

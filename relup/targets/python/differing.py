@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
-from itertools import islice
-from operator import is_
+from itertools import chain, compress, islice
+from operator import is_, is_not
 from reprlib import Repr
-from typing import Any
+from typing import Any, TypeAlias
 
 from relup.targets.python.layouts import Layout, python_made
 from relup.targets.python.reach import ATOMS, Step
-from relup.targets.python.snapshot import Memory, Snapshot, holds
+from relup.targets.python.snapshot import Attributes, Memory, Snapshot, holds
 
 MOST = 20_000
 """Parts that are compared of those of which it is not clear at once that they are the same."""
 DEEP = 50
-"""Levels down to which two states are compared without writing the newer one down."""
+"""Levels down to which states are compared at once."""
+TOGETHER = 128
+"""States that are compared at once, or parts of one: where not all are alike each is looked at."""
 _IMMUTABLE = ATOMS - {bytearray} | {date, datetime, time, timedelta, Decimal}
 _IN_PARTS = (dict, list, deque, set, tuple, bytearray, array, BaseException)
 """Of an instance of a class that extends one of these, each part is compared."""
+_Below: TypeAlias = tuple[Sequence[Any], Sequence[Any]]
+"""What values consisted of, and what others consist of that may be the same."""
+_NOTHING: _Below = (), ()
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlevel = 2
@@ -65,35 +70,6 @@ class Beyond(str):
     __slots__ = ()
 
 
-def clearly_same(state: Any, snapshot: Snapshot, value: Any) -> bool:
-    """Say, at once, whether *value* is what a small state was by its snapshot; no, where a closer look is needed."""
-    kind = type(state)
-    if type(value) is not kind:
-        return False
-    if kind in _IMMUTABLE:
-        return bool(state == value)
-    if len(snapshot) != 1 or snapshot[0][0] is not state:
-        return False
-    contents = snapshot[0][1]
-    if kind is dict:
-        return _flatly_same(contents, value)
-    if type(contents) is not tuple:
-        return False
-    layout, fields, held = contents
-    return (
-        layout.kind is kind
-        and layout.is_all
-        and _flatly_same(fields, layout.attributes(value))
-        and (not layout.slots or _flatly_same(held, layout.filled(value)))
-    )
-
-
-def _flatly_same(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> bool:
-    """Say whether two mappings have the same, in the same order, and nothing that may change."""
-    values = old.values()
-    return _IMMUTABLE.issuperset(map(type, values)) and _same_things(old, new) and _same_things(values, new.values())
-
-
 def _same_things(old: Collection[Any], new: Collection[Any]) -> bool:
     """Say whether two collections have the same objects, or equal ones of the same types, in the same order."""
     return len(old) == len(new) and (
@@ -101,17 +77,45 @@ def _same_things(old: Collection[Any], new: Collection[Any]) -> bool:
     )
 
 
-class Then:
-    """A state as its snapshot has it, whatever has become of its objects since."""
+def _flat(collections: Iterable[Iterable[Any]]) -> list[Any]:
+    return [*chain.from_iterable(collections)]
 
-    def __init__(self, state: Any, snapshot: Snapshot) -> None:
-        """Know a state by its *snapshot*."""
-        self.state = state
+
+def _members(old: Sequence[Collection[Any]], new: Sequence[Collection[Any]]) -> _Below | None:
+    """Return the members of these; None where they have not as many."""
+    return (_flat(old), _flat(new)) if [*map(len, old)] == [*map(len, new)] else None
+
+
+def _entries(old: Sequence[dict[Any, Any]], new: Sequence[dict[Any, Any]]) -> _Below | None:
+    """Return the values of these mappings; None where they have not the same keys in the same order."""
+    keys = _members(old, new)
+    same = keys is not None and _same_things(*keys)
+    return (_flat(map(dict.values, old)), _flat(map(dict.values, new))) if same else None
+
+
+def _attributes(kind: type, old: Sequence[Attributes], new: Sequence[Any]) -> _Below | None:
+    """Return the attributes of these instances; None where they have others, or consist of more than attributes."""
+    layout = old[0][0]
+    if not layout.is_all or any(was.kind is not kind for was, _, _ in old):
+        return None
+    fields = [fields for _, fields, _ in old]
+    now = [*map(layout.attributes, new)]
+    if layout.slots:
+        fields += [dict(filled) for _, _, filled in old]
+        now += map(layout.filled, new)
+    return _entries(fields, now)
+
+
+class Then:
+    """States as their snapshot has them, whatever has become of their objects since."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Know what *snapshot* was taken of."""
         self._snapshot = snapshot
 
     @cached_property
     def _unchanged(self) -> bool:
-        """Whether no object of the state has changed since."""
+        """Whether no object of the states has changed since."""
         return holds(self._snapshot)
 
     @cached_property
@@ -129,40 +133,69 @@ class Then:
             held.setdefault(id(container), []).append(contents)
         return {key: found for key, found in held.items() if len(found) > 1}
 
-    def clearly_alike(self, old: Any, new: Any, levels: int = DEEP) -> bool:
-        """Say, fast, whether *new* is what a part of the state was, all that it leads to included."""
-        kind = type(old)
-        if type(new) is not kind or not levels:
-            return False
+    def unlike(self, olds: Sequence[Any], news: Sequence[Any]) -> Iterator[int]:
+        """Yield the numbers of those of *news* that are not clearly what parts of the states were."""
+        for first in range(0, len(olds), TOGETHER):
+            some = olds[first : first + TOGETHER], news[first : first + TOGETHER]
+            if not self.alike(*some):
+                pairs = enumerate(zip(*some, strict=True), first)
+                yield from (number for number, (old, new) in pairs if not self.alike((old,), (new,)))
+
+    def alike(self, olds: Sequence[Any], news: Sequence[Any]) -> bool:
+        """Say, fast, whether *news* are what parts of the states were, all that they lead to included.
+
+        They are compared level by level: what is done for many together is done at C speed.
+        """
+        seen = dict[int, int]()  # what was compared last with what, by identity
+        for _ in range(DEEP):
+            kinds = set(map(type, olds))
+            if _IMMUTABLE.issuperset(kinds):
+                return _same_things(olds, news)
+            if [*map(type, olds)] != [*map(type, news)]:
+                return False
+            below: tuple[list[Any], list[Any]] = [], []
+            for kind in kinds:
+                some = olds, news
+                if len(kinds) > 1:
+                    of_kind = [type(old) is kind for old in olds]
+                    some = [*compress(olds, of_kind)], [*compress(news, of_kind)]
+                if (parts := self._below(kind, *some, seen)) is None:
+                    return False
+                below[0].extend(parts[0])
+                below[1].extend(parts[1])
+            olds, news = below
+        return False
+
+    def _below(self, kind: type, olds: Sequence[Any], news: Sequence[Any], seen: dict[int, int]) -> _Below | None:
+        """Return what values of a type consisted of, and consist of; None where it is not clear that they are alike.
+
+        Nothing is returned of what is the same by its identity, or was *seen* before.
+        """
         if kind in _IMMUTABLE:
-            return bool(old == new)
-        if new is old and self._unchanged:
-            return True
-        key = id(old)
-        if key not in self._held:
-            return old is new or (issubclass(kind, tuple) and self._alike_members(_tuple(old), _tuple(new), levels))
-        contents = self._held[key]
+            return _NOTHING if _same_things(olds, news) else None
+        if any(map(is_, olds, news)) and self._unchanged:
+            others = [*map(is_not, olds, news)]
+            olds, news = [*compress(olds, others)], [*compress(news, others)]
+        fresh = dict(zip(map(id, olds), map(id, news), strict=True))
+        if len(fresh) < len(olds) or not seen.keys().isdisjoint(fresh):
+            pairs = {(id(old), id(new)): (old, new) for old, new in zip(olds, news, strict=True)}
+            left = [pair for (old, new), pair in pairs.items() if seen.get(old) != new]
+            olds, news = [old for old, _ in left], [new for _, new in left]
+        if not olds:
+            return _NOTHING
+        seen.update(fresh)
+        held: list[Any] = [*map(self._held.get, map(id, olds))]
+        if issubclass(kind, tuple) and not any(held):
+            return _members([*map(_tuple, olds)], [*map(_tuple, news)])
+        if None in held:
+            return _NOTHING if all(map(is_, olds, news)) else None
+        if not self._several.keys().isdisjoint(map(id, olds)):
+            return None
         if kind is dict:
-            return self._alike_fields(contents, new, levels)
-        if kind is list:
-            return self._alike_members(contents, new, levels)
-        if type(contents) is not tuple or key in self._several:
-            return False
-        layout, fields, held = contents
-        return (
-            layout.kind is kind
-            and layout.is_all
-            and self._alike_fields(fields, layout.attributes(new), levels)
-            and (not layout.slots or self._alike_fields(held, layout.filled(new), levels))
-        )
-
-    def _alike_fields(self, old: Mapping[Any, Any], new: Mapping[Any, Any], levels: int) -> bool:
-        return _same_things(old, new) and self._alike_members(old.values(), new.values(), levels)
-
-    def _alike_members(self, old: Collection[Any], new: Collection[Any], levels: int) -> bool:
-        if _IMMUTABLE.issuperset(map(type, old)):
-            return _same_things(old, new)
-        return len(old) == len(new) and all(self.clearly_alike(a, b, levels - 1) for a, b in zip(old, new, strict=True))
+            return _entries(held, news)
+        if kind is list or kind is deque:
+            return _members(held, news)
+        return _attributes(kind, held, news) if type(held[0]) is tuple else None
 
     def parts(self, value: Any) -> Parts | None:
         """Return what a value was and what it consisted of; None for what is one thing."""
@@ -171,11 +204,10 @@ class Then:
 
 
 class Now:
-    """A state as it is."""
+    """States as they are."""
 
-    def __init__(self, state: Any, memory: Memory) -> None:
-        """Look at a state as *memory* writes states down."""
-        self.state = state
+    def __init__(self, memory: Memory) -> None:
+        """Look at states as *memory* writes them down."""
         self._memory = memory
 
     def parts(self, value: Any) -> Parts | None:
@@ -223,15 +255,15 @@ class Parts:
         yield from ((f"[{short(key[1])}]", v) for key, v in self.entries.items() if key not in other.entries)
         yield from ((f"[{n}]", self.items[n]) for n in range(len(other.items), len(self.items)))
 
-    def beside(self, other: Parts, alike: Callable[[Any, Any], bool]) -> Iterator[tuple[str, Any, Any]]:
-        """Yield what both have, but for what is clearly *alike*."""
+    def beside(self, other: Parts, then: Then) -> Iterator[tuple[str, Any, Any]]:
+        """Yield what both have, but for what is clearly what it was *then*."""
         yield from ((name, v, other.named[name]) for name, v in self.named.items() if name in other.named)
-        for key, v in self.entries.items():
-            if key in other.entries and not alike(v, other.entries[key]):
-                yield f"[{short(key[1])}]", v, other.entries[key]
-        for n, (v, w) in enumerate(zip(self.items, other.items, strict=False)):
-            if not alike(v, w):
-                yield f"[{n}]", v, w
+        keys = [key for key in self.entries if key in other.entries]
+        old, new = [self.entries[key] for key in keys], [other.entries[key] for key in keys]
+        yield from ((f"[{short(keys[n][1])}]", old[n], new[n]) for n in then.unlike(old, new))
+        both = min(len(self.items), len(other.items))
+        old, new = [*islice(self.items, both)], [*islice(other.items, both)]
+        yield from ((f"[{n}]", old[n], new[n]) for n in then.unlike(old, new))
 
 
 def _tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -247,34 +279,34 @@ def _of_tuple(value: tuple[Any, ...]) -> Parts:
     return Parts(type(value), items=items)
 
 
-def differences(before: Then, after: Then | Now, *, exact: bool = False) -> Iterator[str]:
-    """Yield where *after* differs, and how, the shallow parts first: `state['rows'][0]: 3 → '3'`.
+def differences(old: Any, then: Then, new: Any, now: Then | Now, *, exact: bool = False) -> Iterator[str]:
+    """Yield where *new* differs from what *old* was, the shallow parts first: `state['rows'][0]: 3 → '3'`.
 
     Classes of two versions are the same to it if they are called the same, unless it is to be *exact*. What is clearly
     the same is passed over at once. Of what is not, so many parts are looked at; the last line says so (`Beyond`).
     """
-    pending, seen, beyond = deque([("state", before.state, after.state)]), set[tuple[int, int]](), ""
+    pending, seen, beyond = deque([("state", old, new)]), set[tuple[int, int]](), ""
     while pending:
         path, old, new = pending.popleft()
-        if (id(old), id(new)) in seen or before.clearly_alike(old, new):
+        if (id(old), id(new)) in seen or then.alike((old,), (new,)):
             continue
         seen.add((id(old), id(new)))
-        was, now = before.parts(old), after.parts(new)
-        if was is None or now is None:
-            if was is not now or not _same(old, new):
+        was, is_now = then.parts(old), now.parts(new)
+        if was is None or is_now is None:
+            if was is not is_now or not _same(old, new):
                 looks = " (of another version)" if short(old) == short(new) else ""
                 yield f"{path}: {short(old)} → {short(new)}{looks}"
             continue
-        if (names := (type_name(was.kind), type_name(now.kind)))[0] != names[1]:
+        if (names := (type_name(was.kind), type_name(is_now.kind)))[0] != names[1]:
             yield f"{path}: a {names[0]} → a {names[1]}"
             continue
-        if exact and was.kind is not now.kind:
+        if exact and was.kind is not is_now.kind:
             yield f"{path}: a {names[0]} → a {names[0]} of another version"
             continue
-        yield from (f"- {path}{step}: {short(v)}" for step, v in was.without(now))
-        yield from (f"+ {path}{step}: {short(v)}" for step, v in now.without(was))
+        yield from (f"- {path}{step}: {short(v)}" for step, v in was.without(is_now))
+        yield from (f"+ {path}{step}: {short(v)}" for step, v in is_now.without(was))
         room = MOST - len(seen) - len(pending)
-        more = ((path + step, v, w) for step, v, w in was.beside(now, before.clearly_alike))
+        more = ((path + step, v, w) for step, v, w in was.beside(is_now, then))
         pending += islice(more, max(room, 0))
         beyond = beyond or next((path for path, *_ in more), "")
     if beyond:

@@ -34,12 +34,15 @@ from relup.runtime import Process
 from relup.runtime.code.reference import resolve
 from relup.runtime.code.running import awaited
 from relup.runtime.code.source import Version
+from relup.targets.python.containers import by_type
 from relup.targets.python.courtesy import Courtesy
 from relup.targets.python.looked import Lead, Looked, Region, follow
 from relup.targets.python.reach import Reader, parts, plain
 
 MOST = 3_000_000
 """Objects that one search looks at."""
+TOGETHER, AT_ONCE = 100, 10_000
+"""States that are searched together, and objects of them that are looked at at once."""
 FEW = 16
 """Objects of others that a holder leads to, up to which what is below them is remembered together."""
 SHOWN, TRIED = 3, 8
@@ -103,6 +106,10 @@ class Replaced:
             return None if module is None else (SUSPENDED, module, value.__qualname__)
         self._dull.add(kind)
         return None
+
+    def has(self, kind: type, values: Iterable[Any]) -> bool:
+        """Say whether one of *values*, all of this type, is of the replaced code."""
+        return kind not in self._dull and any(self.of(value) is not None for value in values)
 
     def _of(self, namespace: Mapping[str, Any] | None) -> str | None:
         """Return the replaced module whose namespace this is, or was."""
@@ -170,9 +177,41 @@ class _Search:
     looked: int = 0
     courtesy: Courtesy = field(default_factory=Courtesy)
 
-    def is_worth_it(self, value: Any) -> bool:
-        """Say, fast, whether a search of *value* may find something: it is of replaced code, or it leads to others."""
-        return not plain(value) and (self.replaced.of(value) is not None or self.read.leads_on(value))
+    async def search_processes(self, processes: Iterable[Process], hint: str) -> None:
+        """Search their states: many at once, and one by one where these may lead to something."""
+        left = iter(processes)
+        while some := [*islice(left, TOGETHER)]:
+            if not await self._clean([p.state for p in some if not plain(p.state)]):
+                for process in some:
+                    await self.search(_of_process(process, hint))
+            await self.courtesy.turn()
+
+    async def _clean(self, pending: list[Any]) -> bool:
+        """Say, fast, that nothing of replaced code is to be found here; no, where a closer look is needed."""
+        seen = dict[int, Any]()
+        while pending and self.looked < MOST:
+            if not self._clean_so_far(pending, seen):
+                return False
+            await self.courtesy.turn()
+        self.known.remember_clean(seen.values())
+        return not pending
+
+    def _clean_so_far(self, pending: list[Any], seen: dict[int, Any]) -> bool:
+        """Look at the last ones of these, and put what they consist of in their place."""
+        fresh = self.known.fresh(pending[-AT_ONCE:])
+        del pending[-AT_ONCE:]
+        if fresh is None:
+            return False
+        for key in seen.keys() & fresh.keys():
+            del fresh[key]
+        seen.update(fresh)
+        for kind, same in by_type(fresh.values()).items():
+            if self.replaced.has(kind, same):
+                return False
+            if parts := self.read.of_all(kind, same):
+                pending += parts
+                self.looked += len(same)
+        return True
 
     async def search(self, holder: _Holder) -> None:
         """Search one value: all of it is looked at but what was looked through before."""
@@ -267,11 +306,8 @@ async def old_objects_held(
             hint = f"load {module} too, or let an `instances` of the class migrate it"
             await search.search(_Holder(f"module {module}", name, f"{module}.{name}", value, hint))
             await search.courtesy.turn()
-    for process in processes:
-        if process.alive and not process.supervisor and not sees(process) and search.is_worth_it(process.state):
-            hint = f"update {process.reference.module} with `change: advanced`, and rebuild it in code_change"
-            await search.search(_of_process(process, hint))
-        await search.courtesy.turn()
+    asked = (p for p in processes if p.alive and not p.supervisor and not sees(p))
+    await search.search_processes(asked, "update {} with `change: advanced`, and rebuild it in code_change")
     return _found(search, places, "that stays as it is, with the old code, when the module is replaced")
 
 
@@ -280,8 +316,7 @@ async def still_held(
 ) -> list[Diagnostic]:
     """Return one warning for each kind of server, by class of what its new states hold of the replaced code."""
     search = _Search(replaced)
-    for process in [p for p in processes if search.is_worth_it(p.state)]:
-        await search.search(_of_process(process, "rebuild it in code_change"))
+    await search.search_processes(processes, "rebuild it in code_change")
     return _found(search, places, "its code_change left it as it is, and it goes on with the old code")
 
 
@@ -293,7 +328,7 @@ def _found(search: _Search, places: Mapping[str, Location | None], consequence: 
 
 def _of_process(process: Process, hint: str) -> _Holder:
     kind = f"{process.reference.module}:{process.reference.qualname}"
-    return _Holder(kind, process.label, "state", process.state, hint)
+    return _Holder(kind, process.label, "state", process.state, hint.format(process.reference.module))
 
 
 def _is_data(name: str, value: Any) -> bool:

@@ -8,7 +8,7 @@ remembered, and they are held themselves meanwhile: an identity says nothing abo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from sys import getrefcount
 from typing import Any, Generic, TypeVar
@@ -71,6 +71,15 @@ class Looked(Generic[W]):
         self._only_here = next(getrefcount(o) for o, _ in [(object(), 0)]) + 1
         """References to an object of a region that has one owner."""
 
+    def fresh(self, values: Sequence[Any]) -> dict[int, Any] | None:
+        """Return, by identity, those of *values* that were not looked through; None where one leads to old objects."""
+        found = dict(zip(map(id, values), values, strict=True))
+        if not self._nodes.keys().isdisjoint(found):
+            return None
+        for key in self._clean.keys() & found.keys():
+            del found[key]
+        return found
+
     def begin(self, kind: str, value: Any) -> tuple[Region[W], list[Any]]:
         """Return the region of a holder, and what is to be looked at in it."""
         region: Region[W] = Region(kind, {})
@@ -104,6 +113,11 @@ class Looked(Generic[W]):
             return False
         node.kinds += (kind,)
         return True
+
+    def remember_clean(self, values: Iterable[Any]) -> None:
+        """Remember which of *values*, that lead to no old objects, somebody else may hold."""
+        only_here = self._only_here
+        self._clean.update((id(value), value) for value in values if getrefcount(value) > only_here)
 
     def remember(self, region: Region[W]) -> Iterator[None]:
         """Remember what else somebody may hold of a region that was looked through; others may have a turn between."""

@@ -6,19 +6,32 @@ What is done for each of a great many processes is done for many at a time, for 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from relup.diagnostics import Diagnostic
 from relup.executor.rehearsal import round_trip_differs
 from relup.runtime import Process
-from relup.targets.python.differing import Beyond, Now, Then, clearly_same, differences
+from relup.targets.python.differing import Beyond, Now, Then, differences
 from relup.targets.python.forked import Place
 from relup.targets.python.snapshot import Memory, Snapshot
 
 CLOSELY = 1000
 """Processes of a module that are looked at closely: a great many do, and differ, in the same way."""
+LARGE = 100_000
+"""Containers in the states of the processes that are written down together, from which on these are large."""
+
+
+class _Batch(NamedTuple):
+    """Processes that were written down together."""
+
+    module: str
+    """The one that changed them first."""
+    processes: Sequence[Process]
+    states: Sequence[Any]
+    snapshot: Snapshot
 
 
 @dataclass(slots=True)
@@ -27,63 +40,51 @@ class Origins:
 
     memory: Memory
     place: Place
-    states: dict[Process, tuple[Any, Snapshot, str]] = field(default_factory=dict)
-    """The state of each process before the first change, what it held, and the module that changed it first."""
+    batches: list[_Batch] = field(default_factory=list)
+    large: dict[Process, bool] = field(default_factory=dict)
+    """Who was written down, and whether with large states."""
 
-    def write_down(self, processes: Collection[Process], module: str | None = None) -> list[Snapshot]:
+    def write_down(self, processes: Collection[Process], module: str) -> list[Snapshot]:
         """Return what the states of these hold, which *module* is about to change; the first time is what they were."""
         snapshots = list[Snapshot]()
-        remember, first = self.memory.remember, self.states.setdefault
         for batch in self.place.batches(processes):
-            states = [p.state for p in batch]
-            taken = [*map(remember, states)]
-            snapshots += taken
-            for process, state, snapshot in zip(batch, states, taken, strict=True):
-                first(process, (state, snapshot, module or process.reference.module))
+            snapshots.append(snapshot := self.memory.remember_all([p.state for p in batch]))
+            new = batch if self.large.keys().isdisjoint(batch) else [p for p in batch if p not in self.large]
+            self.batches.append(_Batch(module, new, [p.state for p in new], snapshot))
+            self.large.update(dict.fromkeys(new, len(snapshot) > LARGE))
         return snapshots
 
     def looked_at(self, processes: Collection[Process]) -> list[Process]:
         """Return those of *processes* that are looked at again: new ones, and some of many, but no large ones."""
-        states = self.states
-        return [
-            p
-            for number, p in enumerate(processes)
-            if p not in states or (number < CLOSELY and len(states[p][1]) < CLOSELY)
-        ]
+        large = self.large
+        return [p for n, p in enumerate(processes) if p not in large or (n < CLOSELY and not large[p])]
+
+    def processes(self) -> Iterator[Process]:
+        """Yield those that were written down."""
+        return chain.from_iterable(batch.processes for batch in self.batches)
 
     def compare(self) -> tuple[dict[str, int], list[Diagnostic]]:
         """Return, by module, how many states are what they were, and say how others differ."""
-        same, others = Counter[str](), defaultdict[str, list[Process]](list)
-        for batch in self.place.batches(self.states.items()):
-            for process, (state, snapshot, module) in batch:
-                if clearly_same(state, snapshot, process.state):
-                    same[module] += 1
-                else:
-                    others[module].append(process)
-        found = list[Diagnostic]()
-        for module, processes in others.items():
-            differing, unlike = list[str](), 0
-            for process in processes:
+        same, differing, unlike = Counter[str](), defaultdict[str, list[str]](list), Counter[str]()
+        now = Now(self.memory)
+        for module, processes, states, snapshot in self.batches:
+            self.place.be()
+            then = Then(snapshot)
+            others = [*then.unlike(states, [p.state for p in processes])]
+            same[module] += len(processes) - len(others)
+            for number in others:
                 self.place.be()
-                match self._difference(process, closely=len(differing) < CLOSELY):
-                    case None:
-                        same[module] += 1
-                    case Beyond():
-                        unlike += 1
-                    case first:
-                        differing.append(f"in {process.label}: {first}")
-            found += _said(module, differing, unlike)
-        return dict.fromkeys(others, 0) | same, found
-
-    def _difference(self, process: Process, *, closely: bool) -> str | None:
-        """Return where a state is another one by now; `Beyond` where that is not known."""
-        state, snapshot, _ = self.states[process]
-        then = Then(state, snapshot)
-        if then.clearly_alike(state, process.state):
-            return None
-        if not closely:
-            return Beyond()
-        return next(differences(then, Now(process.state, self.memory), exact=True), None)
+                process = processes[number]
+                first: str | None = Beyond()
+                if len(differing[module]) < CLOSELY:
+                    first = next(differences(states[number], then, process.state, now, exact=True), None)
+                if first is None:
+                    same[module] += 1
+                elif isinstance(first, Beyond):
+                    unlike[module] += 1
+                else:
+                    differing[module].append(f"in {process.label}: {first}")
+        return dict(same), [said for module in same for said in _said(module, differing[module], unlike[module])]
 
 
 def _said(module: str, differing: list[str], unlike: int) -> Iterator[Diagnostic]:

@@ -14,8 +14,9 @@ import gc
 import logging
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from types import (
     AsyncGeneratorType,
     BuiltinFunctionType,
@@ -105,26 +106,23 @@ class Reader:
     def __init__(self) -> None:
         self._simple: dict[type, bool] = {}
 
-    def __call__(self, value: Any) -> Collection[Any]:
+    def __call__(self, value: Any) -> list[Any]:
         """Return the parts of *value* that are no atoms."""
-        kind = type(value)
-        if kind is dict:
-            found: Collection[Any] = value.values()
-            if not ATOMS.issuperset(map(type, value)):
-                found = (*found, *value)
-        elif kind in (list, tuple):
-            found = value
-        elif self._is_simple(kind):
-            found = object.__getattribute__(value, "__dict__").values()
-        else:
-            found = _carefully(value)
-        return [part for part in found if type(part) not in ATOMS]
+        return self.of_all(type(value), (value,))
 
-    def leads_on(self, value: Any) -> bool:
-        """Say whether *value* has parts that are no atoms."""
-        if self._is_simple(type(value)):
-            return not ATOMS.issuperset(map(type, object.__getattribute__(value, "__dict__").values()))
-        return bool(self(value))
+    def of_all(self, kind: type, values: Sequence[Any]) -> list[Any]:
+        """Return the parts of *values*, all of this type, that are no atoms."""
+        if kind is dict:
+            found: Sequence[Iterable[Any]] = [*values, *map(dict.values, values)]
+        elif kind is list or kind is tuple:
+            found = values
+        elif self._is_simple(kind):
+            found = [object.__getattribute__(value, "__dict__").values() for value in values]
+        else:
+            found = [*map(_carefully, values)]
+        if ATOMS.issuperset(map(type, chain.from_iterable(found))):
+            return []
+        return [part for part in chain.from_iterable(found) if type(part) not in ATOMS]
 
     def _is_simple(self, kind: type) -> bool:
         """Say whether instances of a class consist of their `__dict__` alone."""

@@ -16,15 +16,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import UserDict, UserList, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import is_dataclass
-from itertools import groupby
+from itertools import repeat
 from types import (
     MappingProxyType,
     ModuleType,
     SimpleNamespace,
 )
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from relup.runtime.migrate import dict_of, slots_of
 from relup.targets.python.containers import (
@@ -32,8 +32,10 @@ from relup.targets.python.containers import (
     ATOMS,
     CONTAINERS,
     WITH_CONTENTS,
+    by_type,
     restore_args,
     walkable,
+    walkable_of_all,
     way_of,
 )
 from relup.targets.python.layouts import Layout
@@ -41,8 +43,15 @@ from relup.targets.python.layouts import Layout
 Entry: TypeAlias = tuple[Any, Any, Callable[[Any, Any], None]]
 """A container, what it held, and how that is put back."""
 Snapshot: TypeAlias = tuple[Entry, ...]
-_Recorder: TypeAlias = Callable[[Any, list[Entry]], list[Any]]
-"""Writes a value down if it is mutable, and returns what is to be walked next."""
+
+
+class _Recorder(NamedTuple):
+    """Writes values of one type down if they are mutable, and returns what is to be walked next."""
+
+    one: Callable[[Any, list[Entry]], list[Any]]
+    many: Callable[[Sequence[Any], list[Entry]], list[Any]]
+    """The same for a great many, at C speed."""
+
 
 _PLAIN: frozenset[type] = frozenset({SimpleNamespace, UserDict, UserList})
 _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thread)
@@ -50,6 +59,8 @@ _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thre
 Attributes: TypeAlias = tuple[Layout, dict[str, Any], Mapping[str, Any]]
 """What an instance's own attributes held: its layout, a copy of its `__dict__`, its slots that were filled."""
 _NONE: Mapping[str, Any] = MappingProxyType({})
+_FEW, _AT_ONCE = 8, 10_000
+"""Values that are walked one by one, which is faster for so few; others are walked so many at once, at C speed."""
 
 
 class Memory:
@@ -68,14 +79,20 @@ class Memory:
         if kind in ATOMS:
             return ()
         entries: list[Entry] = []
-        if pending := (self._recorders.get(kind) or self._learn(kind))(state, entries):
+        if pending := (self._recorders.get(kind) or self._learn(kind)).one(state, entries):
             self._walk(pending, {id(state)}, entries)
+        return tuple(entries)
+
+    def remember_all(self, states: Sequence[Any]) -> Snapshot:
+        """Return what the containers hold that any of many *states* reaches; what several reach is there once."""
+        entries: list[Entry] = []
+        self._walk(walkable(states), set(), entries)
         return tuple(entries)
 
     def contents(self, value: Any) -> list[Any]:
         """Return what one mutable container holds now: one thing, or several for an instance that contains as well."""
         entries: list[Entry] = []
-        (self._recorders.get(type(value)) or self._learn(type(value)))(value, entries)
+        (self._recorders.get(type(value)) or self._learn(type(value))).one(value, entries)
         return [contents for _, contents, _ in entries]
 
     def remember_instances(self, instances: Collection[Any], others: Collection[Any] = ()) -> Snapshot:
@@ -84,23 +101,27 @@ class Memory:
         Instances often lead to each other; what several reach is written down once.
         """
         entries: list[Entry] = []
-        seen = set(map(id, instances))
         pending = list(others)
-        for kind, same in groupby(instances, type):
-            record = _instances_of(kind)
-            pending += [value for instance in same for value in record(instance, entries)]
-        self._walk(pending, seen, entries)
+        for kind, same in by_type(instances).items():
+            pending += _instances_of(kind).many(same, entries)
+        self._walk(pending, set(map(id, instances)), entries)
         return tuple(entries)
 
     def _walk(self, pending: list[Any], seen: set[int], entries: list[Entry]) -> None:
         known, learn, enter = self._recorders.get, self._learn, seen.add
         while pending:
-            value = pending.pop()
-            key = id(value)
-            if key not in seen:
+            if len(pending) > _FEW:
+                fresh = dict(zip(map(id, pending[-_AT_ONCE:]), pending[-_AT_ONCE:], strict=True))
+                del pending[-_AT_ONCE:]
+                for key in seen.intersection(fresh):
+                    del fresh[key]
+                seen.update(fresh)
+                for kind, same in by_type(fresh.values()).items():
+                    pending += (known(kind) or learn(kind)).many(same, entries)
+            elif (key := id(value := pending.pop())) not in seen:
                 enter(key)
-                kind = type(value)  # what it really is: proxies answer for others when they are asked for their class
-                pending += (known(kind) or learn(kind))(value, entries)
+                kind = type(value)
+                pending += (known(kind) or learn(kind)).one(value, entries)
 
     def _learn(self, kind: type) -> _Recorder:
         """Return how values of a type are written down, from here on."""
@@ -113,7 +134,7 @@ class Memory:
             if state and not issubclass(kind, _WORLD) and not _is_bare_tuple(kind):
                 return _instances_of(kind)
             if not issubclass(kind, tuple):
-                return _by_reference
+                return _BY_REFERENCE
         return _contents_of(kind)
 
 
@@ -161,7 +182,7 @@ def becoming(kind: type) -> Callable[[Any, Any], None]:
 
     What C code keeps in an instance beside that, as an OSError does, stays. TypeError where layouts differ.
     """
-    record = _instances_of(kind)
+    record = _instances_of(kind).one
 
     def become_bare(instance: Any, other: Any) -> None:
         object.__setattr__(instance, "__class__", kind)
@@ -191,23 +212,28 @@ def _is_bare_tuple(kind: type) -> bool:
 def _instances_of(kind: type) -> _Recorder:
     """Return how instances of a class are written down: their attributes, and what they contain."""
     layout = Layout.of(kind)
-    contents = _contents_of(kind) if issubclass(kind, WITH_CONTENTS) else _by_reference
+    contents = _contents_of(kind) if issubclass(kind, WITH_CONTENTS) else _BY_REFERENCE
 
-    def record(instance: Any, entries: list[Entry]) -> list[Any]:
+    def one(instance: Any, entries: list[Entry]) -> list[Any]:
         fields = dict(layout.attributes(instance))
         held = layout.filled(instance)
         entries.append((instance, (layout, fields, held), _restore_instance))
-        return walkable(fields.values()) + walkable(held.values()) + contents(instance, entries)
+        return walkable(fields.values()) + walkable(held.values()) + contents.one(instance, entries)
 
-    def record_fields(instance: Any, entries: list[Entry]) -> list[Any]:
+    def one_of_fields(instance: Any, entries: list[Entry]) -> list[Any]:
         fields = dict(read(instance))
         entries.append((instance, (layout, fields, _NONE), _restore_instance))
         return walkable(fields.values())
 
-    if layout.slots or layout.reader is None or contents is not _by_reference:
-        return record
+    def many_of_fields(instances: Sequence[Any], entries: list[Entry]) -> list[Any]:
+        fields = [*map(dict, map(read, instances))]
+        entries += zip(instances, zip(repeat(layout), fields, repeat(_NONE)), repeat(_restore_instance))
+        return walkable_of_all([*map(dict.values, fields)])
+
+    if layout.slots or layout.reader is None or contents is not _BY_REFERENCE:
+        return _Recorder(one, lambda instances, entries: [part for i in instances for part in one(i, entries)])
     read = layout.reader.__get__
-    return record_fields
+    return _Recorder(one_of_fields, many_of_fields)
 
 
 def _instance_holds(instance: Any, contents: Attributes) -> bool:
@@ -221,19 +247,28 @@ def _instance_holds(instance: Any, contents: Attributes) -> bool:
 
 def _contents_of(kind: type) -> _Recorder:
     """Return how the contents of a container are written down; one that extends another is treated as that."""
-    read, put_back, walk = way_of(kind)
+    read, put_back, walk, walk_all = way_of(kind)
 
-    def record(value: Any, entries: list[Entry]) -> list[Any]:
+    def one(value: Any, entries: list[Entry]) -> list[Any]:
         contents = read(value)
         if put_back is not None:
             entries.append((value, contents, put_back))
         return walk(contents)
 
-    return record
+    def many(values: Sequence[Any], entries: list[Entry]) -> list[Any]:
+        contents = [*map(read, values)]
+        if put_back is not None:
+            entries += zip(values, contents, repeat(put_back))
+        return walk_all(contents)
+
+    return _Recorder(one, many)
 
 
-def _by_reference(value: Any, entries: list[Entry]) -> list[Any]:
+def _nothing(values: Any, entries: list[Entry]) -> list[Any]:
     return []
+
+
+_BY_REFERENCE = _Recorder(_nothing, _nothing)
 
 
 def _restore_instance(instance: Any, contents: Attributes) -> None:

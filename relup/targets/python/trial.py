@@ -10,6 +10,7 @@ with them. A process that was busy when the node was copied is left out.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from copy import deepcopy
@@ -126,7 +127,12 @@ class Trial:
             return False
         if any(isinstance(c, Load) and c.instances for c in window.code):
             # before instances in them become those of other classes
-            self.origins.write_down([p for p in self._concerned(window) if p not in self.busy])
+            by_module = defaultdict[str, list[Process]](list)
+            for process in self._concerned(window):
+                if process not in self.busy:
+                    by_module[process.reference.module].append(process)
+            for module, processes in by_module.items():
+                self.origins.write_down(processes, module)
         loading = perf_counter()
         if not await self._exchange(window, self.script.steps.load, "there"):
             return False
@@ -278,11 +284,13 @@ class Trial:
         snapshots = origins.write_down(looked_at, part.module)
         tally = Tally(containers=sum(map(len, snapshots)))
         await self._change_each(members, part, old_vsn, limit, tally)
-        tally.mutates = not all(all(map(holds, batch)) for batch in self.place.batches(snapshots))
-        for (process, state), snapshot in zip(old, snapshots, strict=False):
+        for snapshot in snapshots:
+            self.place.be()
+            tally.mutates = tally.mutates or not holds(snapshot)
+        then, now = Then(snapshots[0] if snapshots else ()), Now(self.script.memory)
+        for process, state in old:
             if process in tally.changed[:SAMPLES]:
-                found = differences(Then(state, snapshot), Now(process.state, self.script.memory))
-                tally.sample(process, islice(found, LINES))
+                tally.sample(process, islice(differences(state, then, process.state, now), LINES))
         return tally
 
     async def _change_each(
@@ -336,7 +344,9 @@ class Trial:
         """Name what new states still hold of the code that was replaced."""
         stage = self.script.stage
         places = {code.module: code.location for w in self.parts if isinstance(w, Window) for code in w.code}
-        for found in await still_held(self.origins.states, Replaced(stage.replaced, current=stage.current), places):
+        for found in await still_held(
+            self.origins.processes(), Replaced(stage.replaced, current=stage.current), places
+        ):
             self.say({"note": diagnostic_to_data(found)})
 
     def _compare(self) -> None:
