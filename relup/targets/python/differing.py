@@ -14,6 +14,7 @@ from operator import is_, is_not
 from reprlib import Repr
 from typing import Any, TypeAlias
 
+from relup.targets.python.containers import identity
 from relup.targets.python.layouts import Layout, python_made
 from relup.targets.python.reach import ATOMS, Step
 from relup.targets.python.snapshot import Attributes, Memory, Snapshot, holds
@@ -121,7 +122,7 @@ class Then:
     @cached_property
     def _held(self) -> Mapping[int, Any]:
         """What each container held, by its identity; of several entries of one the last."""
-        return {id(container): contents for container, contents, _ in self._snapshot}
+        return {identity(container): contents for container, contents, _ in self._snapshot}
 
     @cached_property
     def _several(self) -> Mapping[int, Sequence[Any]]:
@@ -130,7 +131,7 @@ class Then:
             return {}
         held: dict[int, list[Any]] = {}
         for container, contents, _ in self._snapshot:
-            held.setdefault(id(container), []).append(contents)
+            held.setdefault(identity(container), []).append(contents)
         return {key: found for key, found in held.items() if len(found) > 1}
 
     def unlike(self, olds: Sequence[Any], news: Sequence[Any]) -> Iterator[int]:
@@ -176,20 +177,20 @@ class Then:
         if any(map(is_, olds, news)) and self._unchanged:
             others = [*map(is_not, olds, news)]
             olds, news = [*compress(olds, others)], [*compress(news, others)]
-        fresh = dict(zip(map(id, olds), map(id, news), strict=True))
+        fresh = dict(zip(map(identity, olds), map(identity, news), strict=True))
         if len(fresh) < len(olds) or not seen.keys().isdisjoint(fresh):
-            pairs = {(id(old), id(new)): (old, new) for old, new in zip(olds, news, strict=True)}
+            pairs = {(identity(old), identity(new)): (old, new) for old, new in zip(olds, news, strict=True)}
             left = [pair for (old, new), pair in pairs.items() if seen.get(old) != new]
             olds, news = [old for old, _ in left], [new for _, new in left]
         if not olds:
             return _NOTHING
         seen.update(fresh)
-        held: list[Any] = [*map(self._held.get, map(id, olds))]
+        held: list[Any] = [*map(self._held.get, map(identity, olds))]
         if issubclass(kind, tuple) and not any(held):
             return _members([*map(_tuple, olds)], [*map(_tuple, news)])
         if None in held:
             return _NOTHING if all(map(is_, olds, news)) else None
-        if not self._several.keys().isdisjoint(map(id, olds)):
+        if not self._several.keys().isdisjoint(map(identity, olds)):
             return None
         if kind is dict:
             return _entries(held, news)
@@ -199,7 +200,7 @@ class Then:
 
     def parts(self, value: Any) -> Parts | None:
         """Return what a value was and what it consisted of; None for what is one thing."""
-        key = id(value)
+        key = identity(value)
         return _parts(value, self._several.get(key) or ([self._held[key]] if key in self._held else ()))
 
 
@@ -288,9 +289,9 @@ def differences(old: Any, then: Then, new: Any, now: Then | Now, *, exact: bool 
     pending, seen, beyond = deque([("state", old, new)]), set[tuple[int, int]](), ""
     while pending:
         path, old, new = pending.popleft()
-        if (id(old), id(new)) in seen or then.alike((old,), (new,)):
+        if (identity(old), identity(new)) in seen or then.alike((old,), (new,)):
             continue
-        seen.add((id(old), id(new)))
+        seen.add((identity(old), identity(new)))
         was, is_now = then.parts(old), now.parts(new)
         if was is None or is_now is None:
             if was is not is_now or not _same(old, new):

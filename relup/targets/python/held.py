@@ -34,7 +34,7 @@ from relup.runtime import Process
 from relup.runtime.code.reference import resolve
 from relup.runtime.code.running import awaited
 from relup.runtime.code.source import Version
-from relup.targets.python.containers import by_type
+from relup.targets.python.containers import by_type, identity
 from relup.targets.python.courtesy import Courtesy
 from relup.targets.python.looked import Lead, Looked, Region, follow
 from relup.targets.python.reach import Reader, parts, plain
@@ -226,9 +226,9 @@ class _Search:
             value = pending.pop()
             self.looked += 1
             if (what := of(value)) is not None:
-                region.found.append((id(value), what))
+                region.found.append((identity(value), what))
                 continue
-            owner = id(value)
+            owner = identity(value)
             pending += [part for part in read(value) if enter(region, part, owner)]
             if not self.looked % 256:
                 await self.courtesy.turn()
@@ -278,7 +278,7 @@ class _Search:
 
 def _down_to(region: Region[What], below: Sequence[Any]) -> Sequence[Any]:
     """Return what leads from the value that a region is of to the last of these objects, which lie below it."""
-    return [*region.chain(id(below[0])), *below]
+    return [*region.chain(identity(below[0])), *below]
 
 
 def _path(chain: Sequence[Any]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from sys import getrefcount
 from typing import Any, Generic, TypeVar
 
+from relup.targets.python.containers import identity
 from relup.targets.python.reach import plain
 
 W = TypeVar("W")
@@ -73,7 +74,7 @@ class Looked(Generic[W]):
 
     def fresh(self, values: Sequence[Any]) -> dict[int, Any] | None:
         """Return, by identity, those of *values* that were not looked through; None where one leads to old objects."""
-        found = dict(zip(map(id, values), values, strict=True))
+        found = dict(zip(map(identity, values), values, strict=True))
         if not self._nodes.keys().isdisjoint(found):
             return None
         for key in self._clean.keys() & found.keys():
@@ -87,7 +88,7 @@ class Looked(Generic[W]):
 
     def enter(self, region: Region[W], part: Any, owner: int) -> bool:
         """Say whether *part* is to be looked at, and write down who leads to it if that may be of use."""
-        key = id(part)
+        key = identity(part)
         if (first := region.above.get(key)) is not None:
             if first[1] != owner:
                 _add(region.more, key, owner)
@@ -105,9 +106,9 @@ class Looked(Generic[W]):
 
     def note(self, kind: str, value: Any, what: W) -> bool:
         """Note an old object; say whether it was not yet counted for this kind of holder."""
-        node = self._nodes.get(id(value))
+        node = self._nodes.get(identity(value))
         if node is None:
-            self._nodes[id(value)] = Node(value, what, kinds=(kind,))
+            self._nodes[identity(value)] = Node(value, what, kinds=(kind,))
             return True
         if kind in node.kinds:
             return False
@@ -117,7 +118,7 @@ class Looked(Generic[W]):
     def remember_clean(self, values: Iterable[Any]) -> None:
         """Remember which of *values*, that lead to no old objects, somebody else may hold."""
         only_here = self._only_here
-        self._clean.update((id(value), value) for value in values if getrefcount(value) > only_here)
+        self._clean.update((identity(value), value) for value in values if getrefcount(value) > only_here)
 
     def remember(self, region: Region[W]) -> Iterator[None]:
         """Remember what else somebody may hold of a region that was looked through; others may have a turn between."""
@@ -126,12 +127,12 @@ class Looked(Generic[W]):
             yield from _leading(region, leading)
         only_here = self._only_here
         for number, (value, _) in enumerate(region.above.values()):
-            node = leading.get(id(value))
+            node = leading.get(identity(value))
             if node is None:
                 if getrefcount(value) > only_here:
-                    self._clean[id(value)] = value
+                    self._clean[identity(value)] = value
             elif getrefcount(value) > only_here + 1:  # the node
-                self._nodes[id(value)] = node
+                self._nodes[identity(value)] = node
             if number % TURN == TURN - 1:
                 yield
 
@@ -174,7 +175,7 @@ def follow(region: Region[W]) -> tuple[dict[W, Lead[W]], int]:
     above: dict[int, Node[W] | None] = {}
     found: dict[W, Lead[W]] = {}
     pending = list(region.known.values())
-    above.update((id(node), None) for node in pending)
+    above.update((identity(node), None) for node in pending)
     for node in pending:
         if node.what is not None:
             lead = found.get(node.what)
@@ -184,15 +185,15 @@ def follow(region: Region[W]) -> tuple[dict[W, Lead[W]], int]:
                 node.kinds += (region.kind,)
                 lead.fresh += 1
         for part in node.below:
-            if id(part) not in above:
-                above[id(part)] = node
+            if identity(part) not in above:
+                above[identity(part)] = node
                 pending.append(part)
     return found, len(pending)
 
 
 def _down(node: Node[W], above: dict[int, Node[W] | None]) -> list[Any]:
     chain = [node.value]
-    while (owner := above[id(node)]) is not None:
+    while (owner := above[identity(node)]) is not None:
         node = owner
         chain.append(node.value)
     return chain[::-1]

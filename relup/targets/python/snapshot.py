@@ -33,6 +33,7 @@ from relup.targets.python.containers import (
     CONTAINERS,
     WITH_CONTENTS,
     by_type,
+    identity,
     restore_args,
     walkable,
     walkable_of_all,
@@ -80,7 +81,7 @@ class Memory:
             return ()
         entries: list[Entry] = []
         if pending := (self._recorders.get(kind) or self._learn(kind)).one(state, entries):
-            self._walk(pending, {id(state)}, entries)
+            self._walk(pending, {identity(state)}, entries)
         return tuple(entries)
 
     def remember_all(self, states: Sequence[Any]) -> Snapshot:
@@ -104,21 +105,21 @@ class Memory:
         pending = list(others)
         for kind, same in by_type(instances).items():
             pending += _instances_of(kind).many(same, entries)
-        self._walk(pending, set(map(id, instances)), entries)
+        self._walk(pending, set(map(identity, instances)), entries)
         return tuple(entries)
 
     def _walk(self, pending: list[Any], seen: set[int], entries: list[Entry]) -> None:
         known, learn, enter = self._recorders.get, self._learn, seen.add
         while pending:
             if len(pending) > _FEW:
-                fresh = dict(zip(map(id, pending[-_AT_ONCE:]), pending[-_AT_ONCE:], strict=True))
+                fresh = dict(zip(map(identity, pending[-_AT_ONCE:]), pending[-_AT_ONCE:], strict=True))
                 del pending[-_AT_ONCE:]
                 for key in seen.intersection(fresh):
                     del fresh[key]
                 seen.update(fresh)
                 for kind, same in by_type(fresh.values()).items():
                     pending += (known(kind) or learn(kind)).many(same, entries)
-            elif (key := id(value := pending.pop())) not in seen:
+            elif (key := identity(value := pending.pop())) not in seen:
                 enter(key)
                 kind = type(value)
                 pending += (known(kind) or learn(kind)).one(value, entries)

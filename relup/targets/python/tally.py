@@ -10,6 +10,7 @@ from typing import Any
 
 from relup.executor.rehearsal import ModuleRehearsal, Sample, Way
 from relup.runtime import Process
+from relup.targets.python.containers import identity
 from relup.targets.python.differing import type_name
 from relup.targets.python.reach import Reader
 
@@ -71,8 +72,8 @@ def _sizes(states: Sequence[Any]) -> Iterator[int]:
         pending, seen, size = [state], set[int](), 0
         while pending and looked < _MOST:
             value = pending.pop()
-            if id(value) not in seen:
-                seen.add(id(value))
+            if identity(value) not in seen:
+                seen.add(identity(value))
                 looked += 1
                 size += getsizeof(value)
                 pending += read(value)
