@@ -140,7 +140,9 @@ class Then:
             some = olds[first : first + TOGETHER], news[first : first + TOGETHER]
             if not self.alike(*some):
                 pairs = enumerate(zip(*some, strict=True), first)
-                yield from (number for number, (old, new) in pairs if not self.alike((old,), (new,)))
+                yield from (
+                    n for n, (old, new) in pairs if type(old) is not type(new) or not self.alike((old,), (new,))
+                )
 
     def alike(self, olds: Sequence[Any], news: Sequence[Any]) -> bool:
         """Say, fast, whether *news* are what parts of the states were, all that they lead to included.

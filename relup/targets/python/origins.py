@@ -73,11 +73,12 @@ class Origins:
             others = [*then.unlike(states, [p.state for p in processes])]
             same[module] += len(processes) - len(others)
             for number in others:
+                if len(differing[module]) == CLOSELY:
+                    unlike[module] += 1
+                    continue
                 self.place.be()
                 process = processes[number]
-                first: str | None = Beyond()
-                if len(differing[module]) < CLOSELY:
-                    first = next(differences(states[number], then, process.state, now, exact=True), None)
+                first = next(differences(states[number], then, process.state, now, exact=True), None)
                 if first is None:
                     same[module] += 1
                 elif isinstance(first, Beyond):
