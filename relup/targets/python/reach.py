@@ -114,7 +114,7 @@ class Reader:
         """Return the parts of *values*, all of this type, that are no atoms."""
         if kind is dict:
             found: Sequence[Iterable[Any]] = [*values, *map(dict.values, values)]
-        elif kind is list or kind is tuple:
+        elif kind in _COLLECTIONS:
             found = values
         elif self._is_simple(kind):
             found = [object.__getattribute__(value, "__dict__").values() for value in values]
