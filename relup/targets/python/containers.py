@@ -22,6 +22,8 @@ ARGS: Any = vars(BaseException)["args"]
 """What reads and writes the arguments of an error, whatever its class makes of that name."""
 WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
 _ALL = slice(None)
+AT_ONCE = 10_000
+"""Values that are looked at at once: what is done for many together is done at C speed."""
 identity: Callable[[Any], int] = object.__hash__
 """Tells objects apart as `id` does; of that every audit hook is told, and a copy of a node has one."""
 
@@ -34,6 +36,16 @@ def by_type(values: Collection[Any]) -> Mapping[type, Sequence[Any]]:
     for value in values:
         found[type(value)].append(value)
     return found
+
+
+def unseen(pending: list[Any], seen: set[int]) -> Mapping[type, Sequence[Any]]:
+    """Take the last of *pending*, many at once, and return, by type, those that were not seen before."""
+    fresh = dict(zip(map(identity, pending[-AT_ONCE:]), pending[-AT_ONCE:], strict=True))
+    del pending[-AT_ONCE:]
+    for key in seen.intersection(fresh):
+        del fresh[key]
+    seen.update(fresh)
+    return by_type(fresh.values())
 
 
 def walkable(values: Collection[Any]) -> list[Any]:

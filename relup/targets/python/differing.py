@@ -115,7 +115,7 @@ class Then:
         self._snapshot = snapshot
 
     @cached_property
-    def _unchanged(self) -> bool:
+    def unchanged(self) -> bool:
         """Whether no object of the states has changed since."""
         return holds(self._snapshot)
 
@@ -176,7 +176,7 @@ class Then:
         """
         if kind in _IMMUTABLE:
             return _NOTHING if _same_things(olds, news) else None
-        if any(map(is_, olds, news)) and self._unchanged:
+        if any(map(is_, olds, news)) and self.unchanged:
             others = [*map(is_not, olds, news)]
             olds, news = [*compress(olds, others)], [*compress(news, others)]
         fresh = dict(zip(map(identity, olds), map(identity, news), strict=True))

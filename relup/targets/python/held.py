@@ -34,15 +34,15 @@ from relup.runtime import Process
 from relup.runtime.code.reference import resolve
 from relup.runtime.code.running import awaited
 from relup.runtime.code.source import Version
-from relup.targets.python.containers import by_type, identity
+from relup.targets.python.containers import AT_ONCE, by_type, identity
 from relup.targets.python.courtesy import Courtesy
 from relup.targets.python.looked import Lead, Looked, Region, follow
 from relup.targets.python.reach import Reader, parts, plain
 
 MOST = 3_000_000
 """Objects that one search looks at."""
-TOGETHER, AT_ONCE = 100, 10_000
-"""States that are searched together, and objects of them that are looked at at once."""
+TOGETHER = 100
+"""States that are searched together."""
 FEW = 16
 """Objects of others that a holder leads to, up to which what is below them is remembered together."""
 SHOWN, TRIED = 3, 8

@@ -35,6 +35,7 @@ from relup.targets.python.containers import (
     by_type,
     identity,
     restore_args,
+    unseen,
     walkable,
     walkable_of_all,
     way_of,
@@ -60,8 +61,8 @@ _WORLD = (type, ModuleType, asyncio.BaseProtocol, asyncio.Future, threading.Thre
 Attributes: TypeAlias = tuple[Layout, dict[str, Any], Mapping[str, Any]]
 """What an instance's own attributes held: its layout, a copy of its `__dict__`, its slots that were filled."""
 _NONE: Mapping[str, Any] = MappingProxyType({})
-_FEW, _AT_ONCE = 8, 10_000
-"""Values that are walked one by one, which is faster for so few; others are walked so many at once, at C speed."""
+_FEW = 8
+"""Values that are walked one by one, which is faster for so few."""
 
 
 class Memory:
@@ -112,12 +113,7 @@ class Memory:
         known, learn, enter = self._recorders.get, self._learn, seen.add
         while pending:
             if len(pending) > _FEW:
-                fresh = dict(zip(map(identity, pending[-_AT_ONCE:]), pending[-_AT_ONCE:], strict=True))
-                del pending[-_AT_ONCE:]
-                for key in seen.intersection(fresh):
-                    del fresh[key]
-                seen.update(fresh)
-                for kind, same in by_type(fresh.values()).items():
+                for kind, same in unseen(pending, seen).items():
                     pending += (known(kind) or learn(kind)).many(same, entries)
             elif (key := identity(value := pending.pop())) not in seen:
                 enter(key)

@@ -10,12 +10,12 @@ from typing import Any
 
 from relup.executor.rehearsal import ModuleRehearsal, Sample, Way
 from relup.runtime import Process
-from relup.targets.python.containers import identity
+from relup.targets.python.containers import unseen
 from relup.targets.python.differing import type_name
 from relup.targets.python.reach import Reader
 
 SAMPLES, SIZED = 3, 50
-_MOST = 100_000
+_MOST = 1_000_000
 """Objects of all states together that are looked at for their sizes."""
 
 
@@ -71,10 +71,8 @@ def _sizes(states: Sequence[Any]) -> Iterator[int]:
     for state in states:
         pending, seen, size = [state], set[int](), 0
         while pending and looked < _MOST:
-            value = pending.pop()
-            if identity(value) not in seen:
-                seen.add(identity(value))
-                looked += 1
-                size += getsizeof(value)
-                pending += read(value)
+            for kind, same in unseen(pending, seen).items():
+                looked += len(same)
+                size += sum(map(getsizeof, same))
+                pending += read.of_all(kind, same)
         yield size  # at least: of a state of so many objects not all are looked at

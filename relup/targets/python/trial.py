@@ -40,7 +40,6 @@ from relup.targets.python.forked import Place, Say
 from relup.targets.python.held import Replaced, still_held
 from relup.targets.python.origins import Origins
 from relup.targets.python.script import Script
-from relup.targets.python.snapshot import holds
 from relup.targets.python.tally import SAMPLES, Tally
 from relup.targets.python.wire import diagnostic_to_data
 
@@ -284,13 +283,13 @@ class Trial:
         snapshots = origins.write_down(looked_at, part.module)
         tally = Tally(containers=sum(map(len, snapshots)))
         await self._change_each(members, part, old_vsn, limit, tally)
-        for snapshot in snapshots:
+        thens, now = [*map(Then, snapshots)], Now(self.script.memory)
+        for then in thens:
             self.place.be()
-            tally.mutates = tally.mutates or not holds(snapshot)
-        then, now = Then(snapshots[0] if snapshots else ()), Now(self.script.memory)
+            tally.mutates = tally.mutates or not then.unchanged
         for process, state in old:
             if process in tally.changed[:SAMPLES]:
-                tally.sample(process, islice(differences(state, then, process.state, now), LINES))
+                tally.sample(process, islice(differences(state, thens[0], process.state, now), LINES))
         return tally
 
     async def _change_each(
