@@ -20,6 +20,7 @@ from relup.runtime.errors import ChildError, ProcessError
 from relup.runtime.family import ChildInfo, Family, changed, founded
 from relup.runtime.messages import Caller, Exited
 from relup.runtime.pid import Pid
+from relup.runtime.process import Process
 from relup.runtime.registry import Server
 from relup.runtime.replies import Ignore, NoReply, Reply
 from relup.runtime.supervision import TryAgain, end_all, exited, start_all, try_again
@@ -40,7 +41,7 @@ class Supervisor(Behaviour):
     async def handle_call(self, request: Any, caller: Caller, state: Family) -> Reply | NoReply:
         """Answer OTP's functions; what they raise goes to who asked."""
         try:
-            return Reply(await _answer(self, request, state), state)
+            return Reply(await answer(self._process, request, state), state)
         except ProcessError as error:
             caller.fail(error)
             return NoReply(state)
@@ -95,11 +96,11 @@ class _Request:
     """Whether an upgrade asks: then what is started is started by it."""
 
 
-async def _answer(supervisor: Supervisor, request: Any, family: Family) -> Any:
-    process = supervisor._process
+async def answer(process: Process, request: Any, family: Family) -> Any:
+    """Do what OTP's functions ask of a supervisor, and return what it answers. Raises what goes to who asked."""
     if isinstance(request, _Request) and request.exempt:
         with process.node.births.exempt():
-            return await _answer(supervisor, replace(request, exempt=False), family)
+            return await answer(process, replace(request, exempt=False), family)
     match request:
         case _Request("which_children"):
             return family.info()

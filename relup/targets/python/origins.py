@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import compress
 from typing import Any, NamedTuple
 
 from relup.diagnostics import Diagnostic
@@ -60,8 +60,8 @@ class Origins:
         return [p for n, p in enumerate(processes) if p not in large or (n < CLOSELY and not large[p])]
 
     def processes(self) -> Iterator[Process]:
-        """Yield those that were written down."""
-        return chain.from_iterable(batch.processes for batch in self.batches)
+        """Yield those that were written down, and live."""
+        return (p for batch in self.batches for p in batch.processes if p.alive)
 
     def compare(self) -> tuple[dict[str, int], list[Diagnostic]]:
         """Return, by module, how many states are what they were, and say how others differ."""
@@ -69,16 +69,19 @@ class Origins:
         now = Now(self.memory)
         for module, processes, states, snapshot in self.batches:
             self.place.be()
-            then = Then(snapshot)
-            others = [*then.unlike(states, [p.state for p in processes])]
-            same[module] += len(processes) - len(others)
+            then, alive = Then(snapshot), [p.alive for p in processes]
+            living, olds = [*compress(processes, alive)], [*compress(states, alive)]
+            unlike_then = then.unlike(olds, [p.state for p in living])
+            # children that a supervisor got are taken from it by who takes an upgrade back
+            others = [number for number in unlike_then if not living[number].supervisor]
+            same[module] += len(living) - len(others)
             for number in others:
                 if len(differing[module]) == CLOSELY:
                     unlike[module] += 1
                     continue
                 self.place.be()
-                process = processes[number]
-                first = next(differences(states[number], then, process.state, now, exact=True), None)
+                process = living[number]
+                first = next(differences(olds[number], then, process.state, now, exact=True), None)
                 if first is None:
                     same[module] += 1
                 elif isinstance(first, Beyond):

@@ -1,40 +1,40 @@
 """The script of an upgrade, and its inverse, on the states that a copy of the node has.
 
 Every `code_change` is called with the state that its process has, as in the window; what it returns is the state for
-what follows, so the inverse finds what the script left. Functions of the program that an appup wants called are called
-as well, and applications that are added are started. Of those who were there when the node was copied nobody runs: who
-is asked for an answer does not give one, so whatever asks cannot be tried, and neither can what OTP's own modules do
-with them. A process that was busy when the node was copied is left out.
+what follows, so the inverse finds what the script left. Whatever an appup wants called is called as well: functions of
+the program, and what OTP's own modules do with children and applications. Of those who were there when the node was
+copied nobody runs, so who asks them for an answer cannot be tried; that is left out, and what comes after it is not
+blamed for it. A process that was busy when the node was copied is left out.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from itertools import islice
 from time import perf_counter
 from types import GeneratorType, NoneType
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from relup.diagnostics import Diagnostic, Location, in_words
 from relup.executor import EffectFailed, Side, taking_back
 from relup.executor.rehearsal import Way
-from relup.model.instructions import Apply, Call, CodeChange, Load, ModuleChange, Verify
+from relup.model.instructions import Apply, CodeChange, Load, ModuleChange, Verify
 from relup.model.naming import describe
 from relup.model.shortened import shortened
 from relup.model.windows import Cut, Segment, Window, inverse
-from relup.runtime import Down, NoProcess, NoReply, Pid, Process, Reply, Stop
+from relup.runtime import Down, NoReply, Process, Reply, Stop
 from relup.runtime.context import inside
 from relup.targets.python.blame import place_of, program_frames
 from relup.targets.python.calls import OTP_MODULES, called
+from relup.targets.python.copied import Copied
 from relup.targets.python.cut_off import effects
 from relup.targets.python.differing import Now, Then, differences
-from relup.targets.python.excuses import Unanswered, excuse
+from relup.targets.python.excuses import excuse
 from relup.targets.python.failing import changed_not, no_state
 from relup.targets.python.forked import Place, Say
 from relup.targets.python.held import Replaced, still_held
@@ -60,55 +60,29 @@ class Trial:
     say: Say
     place: Place
     origins: Origins = field(init=False)
-    youngest: Pid = Pid(0)
-    """Who was born last before the node was copied: whoever is younger was born in the copy."""
-    busy: Set[Process] = frozenset()
-    """Who did not stand between two messages then."""
+    copied: Copied = field(init=False)
     concerned: dict[tuple[str, ...], list[Process]] = field(default_factory=dict)
-    """Who was there then, and stands still in a window that suspends these modules."""
-    begun: list[Apply] = field(default_factory=list)
-    """What began an application in the copy."""
+    """Who was copied, and stands still in a window that suspends these modules."""
     left_out: list[str] = field(default_factory=list)
     """Why what is called later may fail here alone."""
     failed: bool = False
 
     def __post_init__(self) -> None:
         self.origins = Origins(self.script.memory, self.place)
+        self.copied = Copied(self.script.node)
 
     async def run(self) -> None:
         """Run the script, then its inverse, as far as both go well."""
         node = self.script.node
         self.place.be()
         node.loop = asyncio.get_running_loop()
-        self.youngest = max(node.processes, default=self.youngest)
-        self.busy = {p for p in node.processes.values() if p.rest is None}
-        for process in node.processes.values():
-            process.holds += 1  # what is sent to it is handled by nobody
-        for name, stand_in in {"call": self._unanswered, "stop": self._unanswered, "system": self._at_once}.items():
-            setattr(node, name, partial(self._asked, getattr(node, name), stand_in))
+        self.copied.stand_still()
         with inside(node):
             if await self._there():
                 await self._look_for_old_objects()
                 if await self._back():
                     self._compare()
         self.say({"end": True})
-
-    async def _asked(self, really: Ask, stand_in: Ask, server: Any, *args: Any, **named: Any) -> Any:
-        """Ask who was born in the copy; *stand_in* answers for others, and for who would be there but for this."""
-        try:
-            was_there = self._was_there(self.script.node.process(server))
-        except NoProcess:
-            was_there = bool(self.left_out)
-        return await (stand_in if was_there else really)(server, *args, **named)
-
-    async def _unanswered(self, server: Any, *_: Any, **__: Any) -> NoReturn:
-        who = f"it asks {server!r} for an answer"
-        effects.note(who)
-        raise Unanswered(who)
-
-    async def _at_once(self, server: Any, action: Callable[[Process], Any], *_: Any, **__: Any) -> Any:
-        """Do with a process what it would do itself at its next message boundary, where it stands."""
-        return action(self.script.node.process(server))
 
     async def _there(self) -> bool:
         for part in self.parts:
@@ -128,7 +102,7 @@ class Trial:
             # before instances in them become those of other classes
             by_module = defaultdict[str, list[Process]](list)
             for process in self._concerned(window):
-                if process not in self.busy:
+                if process not in self.copied.busy:
                     by_module[process.reference.module].append(process)
             for module, processes in by_module.items():
                 self.origins.write_down(processes, module)
@@ -198,21 +172,20 @@ class Trial:
         return not self.failed
 
     async def _call(self, step: Cut | Verify, way: Way, limit: float) -> bool:
-        """Call a function; what is done with processes that do not run here is left out, and said."""
+        """Make a call; what OTP's own modules do is left out once something was that it may need."""
         match step:
-            case Apply(Call(module) as call) | Verify(Call(module) as call) if module not in OTP_MODULES:
+            case Verify(call):
                 await self._try(step, way, called(call), limit)
-            case Apply(Call("application", "start" | "load")) if way == "there" and not self.left_out:
-                if await self._try(step, way, self.script.steps.make(step, "goal"), limit):
-                    self.begun.append(step)
-            case Apply(undo=Call() as begun) if way == "back" and begun in [b.call for b in self.begun]:
-                await self._try(step, way, self.script.steps.make(step, "base"), limit)
+            case Apply(call) if call.module not in OTP_MODULES:
+                await self._try(step, way, called(call), limit)
+            case _ if self.left_out:
+                self._leave_out(step, self.left_out[0])
             case _:
-                self._leave_out(step, "it is done with running processes")
+                await self._try(step, way, self.script.steps.make(step, "goal" if way == "there" else "base"), limit)
         return not self.failed
 
-    async def _try(self, step: Apply | Verify, way: Way, work: Awaitable[Any], limit: float) -> bool:
-        """Wait for a call; say whether it went well."""
+    async def _try(self, step: Cut | Verify, way: Way, work: Awaitable[Any], limit: float) -> None:
+        """Wait for a call, and say whether it went well."""
         self._begin(way, describe(step), step.location)
         tried = effects.listen()
         self.place.be(Place.CALL, limit)
@@ -221,7 +194,8 @@ class Trial:
         if isinstance(error, EffectFailed):
             error = error.__cause__ or error
         why = tried[0] if tried else excuse(error)
-        if error is not None and why and step.call.module in OTP_MODULES:
+        own = isinstance(step, Apply | Verify) and step.call.module not in OTP_MODULES
+        if error is not None and why and not own:
             self._leave_out(step, why)
         elif error is not None:
             message = f"{describe(step)} failed: {in_words(error)}{place_of(error)}"
@@ -231,10 +205,10 @@ class Trial:
             self._failure(found, None, tried or self.left_out)
         else:
             self._note_refused(describe(step), tried)
-        return error is None
 
     def _leave_out(self, step: Cut | Verify, why: str) -> None:
         self.left_out.append(f"it comes after what is not rehearsed: {describe(step)}")
+        self.copied.incomplete = True
         self._note("call_not_rehearsed", f"not rehearsed, for {why}: {describe(step)}")
 
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────
@@ -244,20 +218,17 @@ class Trial:
         modules = tuple(suspension.module for suspension in window.suspensions)
         if modules not in self.concerned:
             found = self.script.steps.census(window.suspensions)
-            self.concerned[modules] = [p for p in found if self._was_there(p)]
+            self.concerned[modules] = [p for p in found if p in self.copied]
         return [p for p in self.concerned[modules] if p.alive]
-
-    def _was_there(self, process: Process) -> bool:
-        return process.pid <= self.youngest
 
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
         if not changes:
             return not self.failed
         found = self._concerned(window)
-        idle = [p for p in found if p not in self.busy]
+        idle = [p for p in found if p not in self.copied.busy]
         if len(idle) < len(found) and way == "there":
-            busy = shortened([p.label for p in found if p in self.busy])
+            busy = shortened([p.label for p in found if p in self.copied.busy])
             self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {busy}")
         alone = {suspension.module for suspension in window.suspensions}
         for change in changes:
