@@ -84,6 +84,7 @@ class CodeServer:
         reference = self._books.references.get(entry)
         if reference is None:
             reference = self._books.references[entry] = ClassReference(found)
+        reference.cls = found  # somebody may still hold the cell of a module that was removed and has come back
         return reference
 
     def vsn(self, module: str) -> str | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 import types
@@ -314,6 +315,16 @@ def test_references_are_shared_and_follow(shop: Running) -> None:
     staged.undo()
     assert account.cls is model.Account
     assert inner.cls is model.Account.Inner
+
+
+def test_a_reference_that_is_still_held_means_the_class_of_a_module_that_has_come_back(shop: Running) -> None:
+    shop.boot({**V1, "shop/extra.py": "class Extra:\n    vsn = 1\n"})
+    held = shop.code.reference(shop["shop.extra"].Extra)
+    shop.upgrade({"shop/model.py": V2}, removed=("shop.extra",))
+    shop.code.purge(["shop.model", "shop.extra"])
+    shop.upgrade({"shop/extra.py": "class Extra:\n    vsn = 3\n"}, vsn="3")
+    assert shop.code.reference(importlib.import_module("shop.extra").Extra) is held
+    assert held.cls.vsn == 3  # type: ignore[attr-defined]
 
 
 def test_classes_without_a_path_get_a_cell_of_their_own(shop: Running) -> None:
