@@ -43,9 +43,12 @@ def check_version(vsn: str, view: Mapping[str, Any], *, told: bool = False) -> I
     other = "fax" if vsn == "1" else "audit"
     if view["release"] != vsn or view["records"] != ["1", vsn]:
         yield f"code of {vsn} runs, and the records say {view['release']}, {view['records']}"
-    names = {"top", "s1", "s2", "s3", "till", other}
+    names = {"top", "s1", "s2", "s3", "till", other, *(("mail", "box") if vsn != "1" else ())}
     if set(view["names"]) != names:
         yield f"names of {vsn} are {sorted(names)}, not {sorted(view['names'])}"
+    applications = ["shop"] if vsn == "1" else ["shop", "mail"]
+    if view["applications"] != applications:
+        yield f"applications of {vsn} are {applications}, not {view['applications']}"
     children = [("s1", "s1"), ("s2", "s2"), ("s3", "s3"), ("till", "till"), (other, other)]
     if dict(view["children"]) != {child: view["names"].get(name) for child, name in children}:
         yield f"the children of {vsn} are not {view['children']}"
@@ -57,7 +60,7 @@ def check_version(vsn: str, view: Mapping[str, Any], *, told: bool = False) -> I
 def check_modules(code: Mapping[str, Mapping[str, str | None]], view: Mapping[str, Any]) -> Iterator[str]:
     """Find processes that do not run the current code of their module, or whose state is not of its release."""
     for name, process in view["processes"].items():
-        module = process["module"].removeprefix("shop.")
+        module = process["module"]
         vsn = next(
             (v for v, digests in code.items() if digests[module] and digests[module] == view["code"][module]), None
         )

@@ -26,6 +26,7 @@ from relup.targets.python.client import connect
 from relup.targets.python.handler import ReleaseHandler
 from relup.targets.python.service import Service, serve
 from relup.testing import EFFECTS
+from tests.faults import shop
 from tests.faults.kernel import end_with_parent
 from tests.faults.points import EVERYWHERE, faults
 
@@ -99,12 +100,13 @@ class Live:
         """Return everything that has to be of one version, and what the traffic came to."""
         node, handler = self.service.node, self.service.handler
         return {
-            "code": {
-                m: node.code.digest(f"shop.{m}") for m in ("app", "audit", "fax", "ops", "price", "stock", "till")
-            },
+            "code": {m: node.code.digest(m) for m in shop.MODULES},
+            "applications": [a.name for a in node.applications.which_applications()],
             "processes": {p.name or str(p.pid): self._process(p) for p in node.processes.values()},
             "names": {
-                name: str(node.whereis(name)) for name in ("top", "fax", "audit", *RECEIVERS) if node.whereis(name)
+                name: str(node.whereis(name))
+                for name in ("top", "fax", "audit", "mail", "box", *RECEIVERS)
+                if node.whereis(name)
             },
             "children": [(c.id, str(c.child)) for c in await supervisor.which_children("top")],
             "births": bool(node.births.closed),

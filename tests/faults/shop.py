@@ -1,7 +1,8 @@
 """A small shop in three releases, of which everything that an upgrade can do is one step.
 
 From 1 to 2: `fax` is ended and its module deleted, the supervisor learns of `audit`, stock and till change their
-states, a ledger is opened by a call that knows its undo, and `audit` is started. From 2 to 3: two windows with a call
+states, a ledger is opened by a call that knows its undo, `audit` is started, and so is the application `mail`, which 1
+has not. From 2 to 3: two windows with a call
 between them, so that what fails late is taken back by a downgrade.
 
 Every function that an upgrade calls is a point at which a fault can strike: `at(point, subject, work)`.
@@ -10,10 +11,12 @@ Every function that an upgrade calls is a point at which a fault can strike: `at
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 from tests.support import write_release
 
-STOCKS = ("s1", "s2", "s3")
+MODULES = (*(f"shop.{m}" for m in ("app", "audit", "fax", "ops", "price", "stock", "till")), "mail.app")
+"""All that one of the releases has."""
 APP = """
     from relup.runtime import Application, ChildSpec, Supervisor, SupervisorSpec
     import shop.ops
@@ -104,6 +107,33 @@ OPS = """
     def unmarked():
         at("call of unmarked", None, lambda: note("mark", False))
 """
+MAIL = """
+    from relup.runtime import Application, ChildSpec, GenServer, Reply, Supervisor, SupervisorSpec
+    from tests.faults.points import at
+
+    at("body of mail")
+
+    class Box(GenServer):
+        def init(self, args):
+            return at("init of box", None, lambda: [])
+
+        def handle_call(self, request, caller, state):
+            return Reply(state, state)
+
+        def terminate(self, reason, state):
+            at("terminate of box", state)
+
+    class Top(Supervisor):
+        def init(self, args):
+            return SupervisorSpec([ChildSpec("box", Box, name="box")], intensity=1000)
+
+    class Mail(Application):
+        def start(self, args):
+            return at("start of mail", None, lambda: self.node.start_link(Top, name="mail"))
+
+        def stop(self, state):
+            at("stop of mail", state)
+"""
 UPDATE = "- update: {{module: shop.{}, change: advanced, timeout: 300{}}}"
 TERMINATE = "- apply: {{module: supervisor, function: terminate_child, args: [top, {}]}}"
 DELETE = "- apply: {{module: supervisor, function: delete_child, args: [top, {}]}}"
@@ -148,7 +178,19 @@ SECOND_DOWN = (*OTHERS, CALL.format("unmarked", "marked"), *BOTH)
 def write(folder: Path) -> dict[str, Path]:
     """Write the three releases below *folder*; return them by vsn."""
     ways = {"1": None, "2": _appup("2", "1", FIRST_UP, FIRST_DOWN), "3": _appup("3", "2", SECOND_UP, SECOND_DOWN)}
-    return {vsn: write_release(folder / vsn, vsn, _modules(vsn), way) for vsn, way in ways.items()}
+    made = {vsn: write_release(folder / vsn, vsn, _modules(vsn), way) for vsn, way in ways.items()}
+    for vsn in ("2", "3"):
+        _add_mail(made[vsn])
+    return made
+
+
+def _add_mail(release: Path) -> None:
+    """Add an application to a release."""
+    (release / "mail").mkdir()
+    (release / "mail" / "__init__.py").write_text("")
+    (release / "mail" / "app.py").write_text(dedent(MAIL))
+    with (release / "release.yaml").open("a") as file:
+        file.write('  - {name: mail, vsn: "1", start: "mail.app:Mail"}\n')
 
 
 def _modules(vsn: str) -> dict[str, str]:
