@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from relup.cli import interrupted
-from relup.cli.output import finish
+from relup.cli.output import finish, unwritten
 from relup.cli.reach import beam_options
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
@@ -108,6 +108,9 @@ def run() -> int:
         with suppress(OSError):
             error.show()
         return error.exit_code
+    except OSError as error:  # help that cannot be written: commands see to what they write themselves
+        unwritten(error)
+        return 0
     except click.Abort as error:
         if isinstance(error.__cause__, EOFError):  # which is a fault of ours, and nobody's wish
             raise error.__cause__ from None

@@ -20,11 +20,16 @@ def echo(text: str, *, err: bool = False) -> None:
     try:
         click.echo(text, err=err)
     except OSError as error:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
-        os.close(nowhere)
-        if not (err or isinstance(error, BrokenPipeError)):
-            echo(f"the result could not be written: {error.strerror}", err=True)
+        unwritten(error, err=err)
+
+
+def unwritten(error: OSError, *, err: bool = False) -> None:
+    """Write nothing more there, and say why, unless it is nobody's fault."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+    os.close(nowhere)
+    if not (err or isinstance(error, BrokenPipeError)):
+        echo(f"the result could not be written: {error.strerror}", err=True)
 
 
 class Output:

@@ -152,6 +152,14 @@ def test_the_exit_code_is_true_when_nobody_reads(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("plan", "--help"), ("plan", "1", "2")])
+def test_a_full_disk_is_said_in_one_line(releases: Path, commands: Commands, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = commands.argv(*arguments)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=releases)
+    assert (done.returncode, done.stderr) == (0, "the result could not be written: No space left on device\n")
+
+
 def test_code_is_no_document(releases: Path) -> None:
     said = run("check", releases / "1" / "shop" / "worker.py", exit_code=3).output
     assert "this is code, and no appup, release or plan" in said
