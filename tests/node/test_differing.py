@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from random import Random
+from re import Pattern
 from typing import Any, NamedTuple
 
 import pytest
 
 from relup.targets.python.differing import MOST, Beyond, Then, differences
+from relup.targets.python.layouts import python_made
 from relup.targets.python.snapshot import Memory, Snapshot
 
 
@@ -82,6 +88,13 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
     "slots": (lambda: Slotted(1), lambda: Slotted(2), "state.number: 1 → 2"),
     "bytes that change": (lambda: [bytearray(b"a")], lambda: [bytearray(b"b")], "state[0]{…}: b'a' → b'b'"),
 }
+
+
+def test_a_class_statement_is_told_from_what_c_makes() -> None:
+    ours = (Row, Count, Name, Money, Moment, Rows, Cart, Slotted, Fraction, Random)
+    in_c = (dict, deque, defaultdict, array, Decimal, datetime, Pattern, Random.__base__, partial, Exception, object)
+    assert [kind for kind in ours if not python_made(kind)] == []
+    assert [kind for kind in in_c if python_made(kind)] == []
 
 
 def differing(before: Any, snapshot: Snapshot, after: Any) -> list[str]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import calcsize
+from types import MemberDescriptorType
 from typing import Any
 
 from relup.runtime.migrate import dict_of, slots_of
 
-_OF_PYTHON = 1 << 9
-"""The flag of classes that were made by a class statement (`Py_TPFLAGS_HEAPTYPE`)."""
+_HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
+"""Flags of classes (`Py_TPFLAGS_…`): those of a class statement have the first, and never the second."""
+_POINTER = calcsize("P")
 
 
 def python_made(kind: type) -> bool:
-    """Say whether a class was made by a class statement, not in C."""
-    return bool(kind.__flags__ & _OF_PYTHON)
+    """Say whether a class was made by a class statement: to what its base has that adds slots, and nothing in C."""
+    if kind.__flags__ & (_HEAP_TYPE | _IMMUTABLE_TYPE) != _HEAP_TYPE or kind.__base__ is None:
+        return False
+    own = sum(type(value) is MemberDescriptorType for value in vars(kind).values())
+    return kind.__basicsize__ - kind.__base__.__basicsize__ <= (own + len(("__dict__", "__weakref__"))) * _POINTER
 
 
 @dataclass(frozen=True, slots=True)
