@@ -175,11 +175,11 @@ _WAYS: Mapping[type, Way] = {
     bytearray: Way(_read_bytes, _restore_bytes, *_NOTHING),
     array: Way(_read_array, _restore_array, *_NOTHING),
 }
-_AT_ONCE: Mapping[type, Callable[[Any], Any]] = {dict: dict.copy, deque: deque.copy, set: set.copy}
+_EXACTLY: Mapping[type, Callable[[Any], Any]] = {dict: dict.copy, deque: deque.copy, set: set.copy}
 """What copies the contents of exactly these."""
 
 
 def way_of(kind: type) -> Way:
     """Return that of a container; of one that extends another, that of the other."""
     way = _WAYS.get(kind) or next(way for base, way in _WAYS.items() if issubclass(kind, base))
-    return way._replace(read=_AT_ONCE.get(kind, way.read))
+    return way._replace(read=_EXACTLY.get(kind, way.read))
