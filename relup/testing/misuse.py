@@ -10,7 +10,7 @@ from pathlib import Path
 
 from relup.diagnostics import Diagnostic, InvalidInput
 from relup.executor import Limits
-from relup.targets.python.differing import short
+from relup.targets.python.components import short
 
 
 def needed(fits: bool, what: str, given: object) -> None:

@@ -20,7 +20,7 @@ from relup.executor.outcome import Emit
 from relup.model.release import Release
 from relup.runtime import Node, Process
 from relup.runtime.messages import BIRTH, System
-from relup.targets.python.differing import short
+from relup.targets.python.components import short
 from relup.testing.prints import Printer
 from relup.testing.seen import Boundary, Seen, configuration, content_of, kind_of
 from relup.testing.shapes import shape

@@ -12,7 +12,7 @@ from relup.model.release import Release
 from relup.model.route import Route
 from relup.planner import find_route
 from relup.planner.lint import check_route
-from relup.targets.python.differing import short
+from relup.targets.python.components import short
 
 
 def locate(release: str | Path, places: Sequence[Path]) -> Path:

@@ -175,8 +175,9 @@ def test_a_great_deal_that_the_copy_left_alone_is_not_written_down_and_a_rollbac
             outcome = await apply(service, release(tmp_path / "2", "2", body), dry_run=False)
             assert [m.mutates for m in outcome.rehearsals[0].modules] == [False, False]
             assert outcome.status == "rolled_back"
-            (said,) = [d.message for d in outcome.diagnostics if d.code == "not_written_down"]
-            assert "the code_change of w1 " in said
+            failed, before = [d.message for d in outcome.diagnostics if d.code == "not_written_down"]
+            assert "the code_change of w1 " in failed
+            assert before.startswith("w0 ")
             assert "could not be as it was" in "".join(outcome_lines(outcome))
             assert (await service.node.call("w1", "state"))["rows"] == [1, 99]
 

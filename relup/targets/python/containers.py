@@ -9,6 +9,7 @@ from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from operator import is_
 from types import BuiltinFunctionType, FunctionType, NoneType
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ CONTAINERS: frozenset[type] = frozenset(
 ARGS: Any = vars(BaseException)["args"]
 """What reads and writes the arguments of an error, whatever its class makes of that name."""
 WITH_CONTENTS = (dict, list, deque, set, tuple, frozenset, bytearray, array, BaseException)
+_FACTORY: Any = vars(defaultdict)["default_factory"]
 _ALL = slice(None)
 AT_ONCE = 10_000
 """Values that are looked at at once: what is done for many together is done at C speed."""
@@ -76,6 +78,10 @@ def _read_mapping(value: dict[Any, Any]) -> dict[Any, Any]:
     return dict.copy(value) if type(value).__iter__ is dict.__iter__ else dict(dict.items(value))
 
 
+def _read_default(value: defaultdict[Any, Any]) -> defaultdict[Any, Any]:
+    return defaultdict(_FACTORY.__get__(value), _read_mapping(value))
+
+
 def _read_ordered(value: OrderedDict[Any, Any]) -> OrderedDict[Any, Any]:
     return OrderedDict(OrderedDict.items(value))
 
@@ -113,6 +119,11 @@ def _restore_mapping(container: dict[Any, Any], contents: dict[Any, Any]) -> Non
     dict.update(container, contents)
 
 
+def _restore_default(container: defaultdict[Any, Any], contents: defaultdict[Any, Any]) -> None:
+    _FACTORY.__set__(container, contents.default_factory)
+    _restore_mapping(container, contents)
+
+
 def _restore_ordered(container: OrderedDict[Any, Any], contents: OrderedDict[Any, Any]) -> None:
     OrderedDict.clear(container)
     for key, value in contents.items():  # its `update` would call the `__setitem__` of a class that extends it
@@ -147,13 +158,68 @@ def _restore_array(container: array[Any], contents: array[Any]) -> None:
     array.__setitem__(container, _ALL, contents)
 
 
+def same_entries(now: Mapping[Any, Any], then: Mapping[Any, Any], base: Any = dict) -> bool:
+    """Say whether a mapping has the very same keys and values, in the same order; *base* is what reads it."""
+    if type(now) is dict:
+        return len(now) == len(then) and all(map(is_, now, then)) and all(map(is_, now.values(), then.values()))
+    return (
+        base.__len__(now) == len(then)
+        and all(map(is_, base.keys(now), then))
+        and all(map(is_, base.values(now), then.values()))
+    )
+
+
+def same_all_entries(now: Sequence[Any], then: Sequence[Mapping[Any, Any]]) -> bool:
+    """Say the same of many dictionaries, at C speed."""
+    return (
+        [*map(dict.__len__, now)] == [*map(len, then)]
+        and _same_flat(map(dict.keys, now), then)
+        and _same_flat(map(dict.values, now), [m.values() for m in then])
+    )
+
+
+def _same_all_lists(now: Sequence[Any], then: Sequence[list[Any]]) -> bool:
+    return [*map(list.__len__, now)] == [*map(len, then)] and _same_flat(map(list.__iter__, now), then)
+
+
+def _same_flat(now: Iterable[Iterable[Any]], then: Iterable[Iterable[Any]]) -> bool:
+    return all(map(is_, chain.from_iterable(now), chain.from_iterable(then)))
+
+
+def _same_members(base: Any) -> Callable[[Any, Any], bool]:
+    return lambda now, then: base.__len__(now) == len(then) and all(map(is_, base.__iter__(now), then))
+
+
+def _same_default(now: defaultdict[Any, Any], then: defaultdict[Any, Any]) -> bool:
+    return _FACTORY.__get__(now) is then.default_factory and same_entries(now, then)
+
+
+def _same_ordered(now: OrderedDict[Any, Any], then: OrderedDict[Any, Any]) -> bool:
+    return same_entries(now, then, OrderedDict)
+
+
+def _same_set(now: set[Any], then: set[Any]) -> bool:
+    return set.__len__(now) == len(then) and {*map(identity, set.__iter__(now))} == {*map(identity, then)}
+
+
+def _same_args(now: BaseException, then: tuple[Any, ...]) -> bool:
+    args = ARGS.__get__(now)
+    return len(args) == len(then) and all(map(is_, args, then))
+
+
+def _equal(base: Any) -> Callable[[Any, Any], bool]:
+    return lambda now, then: base.__ne__(now, then) is False
+
+
 class Way(NamedTuple):
-    """How the contents of a container are read, put back, and looked through."""
+    """How the contents of a container are read, put back, compared, and looked through."""
 
     read: Callable[[Any], Any]
     """What copies them."""
     put_back: Callable[[Any, Any], None] | None
     """None where they never change."""
+    holds: Callable[[Any, Any], bool]
+    """What says whether a container holds the very same things still; equal ones are others."""
     walk: Callable[[Any], list[Any]]
     """What returns the members of a copy that may hold something mutable."""
     walk_all: Callable[[Sequence[Any]], list[Any]]
@@ -164,17 +230,25 @@ _ENTRIES = _walkable_entries, _walkable_entries_of_all
 _MEMBERS = walkable, walkable_of_all
 _NOTHING = _nothing, _nothing
 _WAYS: Mapping[type, Way] = {
-    OrderedDict: Way(_read_ordered, _restore_ordered, *_ENTRIES),  # before what it extends
-    dict: Way(_read_mapping, _restore_mapping, *_ENTRIES),
-    list: Way(list.copy, _restore_list, *_MEMBERS),
-    deque: Way(_read_deque, _restore_deque, *_MEMBERS),
-    set: Way(_read_set, _restore_set, *_MEMBERS),
-    tuple: Way(_read_tuple, None, *_MEMBERS),
-    frozenset: Way(_read_frozen, None, *_MEMBERS),
-    BaseException: Way(ARGS.__get__, restore_args, *_MEMBERS),
-    bytearray: Way(_read_bytes, _restore_bytes, *_NOTHING),
-    array: Way(_read_array, _restore_array, *_NOTHING),
+    OrderedDict: Way(_read_ordered, _restore_ordered, _same_ordered, *_ENTRIES),  # before what it extends
+    defaultdict: Way(_read_default, _restore_default, _same_default, *_ENTRIES),
+    dict: Way(_read_mapping, _restore_mapping, same_entries, *_ENTRIES),
+    list: Way(list.copy, _restore_list, _same_members(list), *_MEMBERS),
+    deque: Way(_read_deque, _restore_deque, _same_members(deque), *_MEMBERS),
+    set: Way(_read_set, _restore_set, _same_set, *_MEMBERS),
+    tuple: Way(_read_tuple, None, is_, *_MEMBERS),
+    frozenset: Way(_read_frozen, None, is_, *_MEMBERS),
+    BaseException: Way(ARGS.__get__, restore_args, _same_args, *_MEMBERS),
+    bytearray: Way(_read_bytes, _restore_bytes, _equal(bytearray), *_NOTHING),
+    array: Way(_read_array, _restore_array, _equal(array), *_NOTHING),
 }
+HOLDS: Mapping[Any, Callable[[Any, Any], bool]] = {way.put_back: way.holds for way in _WAYS.values() if way.put_back}
+"""What compares, by what puts back."""
+HOLD_ALL: Mapping[Any, Callable[[Any, Any], bool]] = {
+    _restore_mapping: same_all_entries,
+    _restore_list: _same_all_lists,
+}
+"""The same for many containers, where that is faster."""
 _EXACTLY: Mapping[type, Callable[[Any], Any]] = {dict: dict.copy, deque: deque.copy, set: set.copy}
 """What copies the contents of exactly these."""
 

@@ -2,67 +2,35 @@
 
 from __future__ import annotations
 
-from array import array
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, compress, islice
 from operator import is_, is_not
-from reprlib import Repr
+from time import perf_counter
+from types import NoneType
 from typing import Any, TypeAlias
 
+from relup.runtime.pid import Pid
+from relup.targets.python.components import IMMUTABLE, Parts, members_of, parts_of, short, type_name, typed
 from relup.targets.python.containers import identity
-from relup.targets.python.layouts import Layout, python_made
-from relup.targets.python.reach import ATOMS, Step
 from relup.targets.python.snapshot import Attributes, Memory, Snapshot, holds
 
 MOST = 20_000
 """Parts that are compared of those of which it is not clear at once that they are the same."""
 DEEP = 50
-"""Levels down to which states are compared at once."""
+"""Levels down to which parts are compared at once where some are known to differ."""
+SECONDS = 5.0
+"""How long one pair of states is compared in detail."""
+LONGEST = 300
+"""Characters of a path, from which on nothing is added to it."""
 TOGETHER = 128
 """States that are compared at once, or parts of one: where not all are alike each is looked at."""
-_IMMUTABLE = ATOMS - {bytearray} | {date, datetime, time, timedelta, Decimal}
-_IN_PARTS = (dict, list, deque, set, tuple, bytearray, array, BaseException)
-"""Of an instance of a class that extends one of these, each part is compared."""
+_EXACT = frozenset({int, bool, str, bytes, NoneType, Pid, range, slice})
+"""Of these what is equal is the same."""
 _Below: TypeAlias = tuple[Sequence[Any], Sequence[Any]]
 """What values consisted of, and what others consist of that may be the same."""
 _NOTHING: _Below = (), ()
-_SHORT = Repr()
-_SHORT.maxstring = _SHORT.maxother = 60
-_SHORT.maxlevel = 2
-
-
-def short(value: Any) -> str:
-    """Return a value in a few words."""
-    try:
-        return _SHORT.repr(value)
-    except Exception:  # of the program's own, or of a number of too many digits
-        return f"<a {type(value).__qualname__}>"
-
-
-def type_name(kind: type) -> str:
-    """Return what a type is called, with its module unless that is Python's own."""
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _As:
-    """An instance of a class that extends one of Python's own types, as an instance of that."""
-
-    base: Any
-    value: Any
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _As) and self.base.__eq__(self.value, other.value) is True
-
-    __hash__ = None  # type: ignore[assignment]  # what is compared with it is all that matters
-
-    def __repr__(self) -> str:
-        return str(self.base.__repr__(self.value))
 
 
 class Beyond(str):
@@ -72,10 +40,15 @@ class Beyond(str):
 
 
 def _same_things(old: Collection[Any], new: Collection[Any]) -> bool:
-    """Say whether two collections have the same objects, or equal ones of the same types, in the same order."""
-    return len(old) == len(new) and (
-        all(map(is_, old, new)) or ([*map(type, old)] == [*map(type, new)] and [*old] == [*new])
-    )
+    """Say whether two collections have the same objects, or equal ones that never change, in the same order."""
+    if len(old) != len(new):
+        return False
+    if all(map(is_, old, new)):
+        return True
+    if not IMMUTABLE.issuperset(map(type, old)) or not all(map(is_, map(type, old), map(type, new))):
+        return False
+    # what is equal may be written otherwise: 0.0 and -0.0, 1.0 and 1.00, noon here and there
+    return [*old] == [*new] if _EXACT.issuperset(map(type, old)) else [*map(repr, old)] == [*map(repr, new)]
 
 
 def _flat(collections: Iterable[Iterable[Any]]) -> list[Any]:
@@ -88,10 +61,12 @@ def _members(old: Sequence[Collection[Any]], new: Sequence[Collection[Any]]) -> 
 
 
 def _entries(old: Sequence[dict[Any, Any]], new: Sequence[dict[Any, Any]]) -> _Below | None:
-    """Return the values of these mappings; None where they have not the same keys in the same order."""
+    """Return the values of these mappings, and keys that may change; None where these have not the same keys."""
     keys = _members(old, new)
-    same = keys is not None and _same_things(*keys)
-    return (_flat(map(dict.values, old)), _flat(map(dict.values, new))) if same else None
+    if keys is None or not _same_things(*keys):
+        return None
+    were, are = _flat(map(dict.values, old)), _flat(map(dict.values, new))
+    return (were, are) if IMMUTABLE.issuperset(map(type, keys[0])) else ([*were, *keys[0]], [*are, *keys[1]])
 
 
 def _attributes(kind: type, old: Sequence[Attributes], new: Sequence[Any]) -> _Below | None:
@@ -105,6 +80,28 @@ def _attributes(kind: type, old: Sequence[Attributes], new: Sequence[Any]) -> _B
         fields += [dict(filled) for _, _, filled in old]
         now += map(layout.filled, new)
     return _entries(fields, now)
+
+
+class _Seen:
+    """Which parts of two states were compared with each other."""
+
+    __slots__ = ("_first", "_more")
+
+    def __init__(self) -> None:
+        self._first: dict[int, int] = {}
+        self._more: set[tuple[int, int]] = set()
+        """What was compared besides with those that had been compared before."""
+
+    def fresh(self, olds: Sequence[Any], news: Sequence[Any]) -> _Below:
+        """Return those that were not, and know them from here on."""
+        first, keys = self._first, dict(zip(map(identity, olds), map(identity, news), strict=True))
+        if len(keys) == len(olds) and first.keys().isdisjoint(keys):
+            first.update(keys)
+            return olds, news
+        pairs = {(identity(old), identity(new)): (old, new) for old, new in zip(olds, news, strict=True)}
+        left = {key: pair for key, pair in pairs.items() if first.get(key[0]) != key[1] and key not in self._more}
+        self._more.update(left)
+        return [old for old, _ in left.values()], [new for _, new in left.values()]
 
 
 class Then:
@@ -134,27 +131,31 @@ class Then:
             held.setdefault(identity(container), []).append(contents)
         return {key: found for key, found in held.items() if len(found) > 1}
 
-    def unlike(self, olds: Sequence[Any], news: Sequence[Any]) -> Iterator[int]:
+    def unlike(self, olds: Sequence[Any], news: Sequence[Any], levels: int = MOST) -> Iterator[int]:
         """Yield the numbers of those of *news* that are not clearly what parts of the states were."""
         for first in range(0, len(olds), TOGETHER):
             some = olds[first : first + TOGETHER], news[first : first + TOGETHER]
-            if not self.alike(*some):
+            if not self.alike(*some, levels):
                 pairs = enumerate(zip(*some, strict=True), first)
-                yield from (
-                    n for n, (old, new) in pairs if type(old) is not type(new) or not self.alike((old,), (new,))
-                )
+                yield from (n for n, (old, new) in pairs if not self.alike((old,), (new,), levels))
 
-    def alike(self, olds: Sequence[Any], news: Sequence[Any]) -> bool:
+    def alike(self, olds: Sequence[Any], news: Sequence[Any], levels: int = MOST) -> bool:
         """Say, fast, whether *news* are what parts of the states were, all that they lead to included.
 
         They are compared level by level: what is done for many together is done at C speed.
         """
-        seen = dict[int, int]()  # what was compared last with what, by identity
-        for _ in range(DEEP):
+        try:
+            return self._alike(olds, news, levels)
+        except Exception:  # raised by the program's own
+            return False
+
+    def _alike(self, olds: Sequence[Any], news: Sequence[Any], levels: int) -> bool:
+        seen = _Seen()
+        for _ in range(levels):
             kinds = set(map(type, olds))
-            if _IMMUTABLE.issuperset(kinds):
+            if IMMUTABLE.issuperset(kinds):
                 return _same_things(olds, news)
-            if [*map(type, olds)] != [*map(type, news)]:
+            if not all(map(is_, map(type, olds), map(type, news))):
                 return False
             below: tuple[list[Any], list[Any]] = [], []
             for kind in kinds:
@@ -169,41 +170,40 @@ class Then:
             olds, news = below
         return False
 
-    def _below(self, kind: type, olds: Sequence[Any], news: Sequence[Any], seen: dict[int, int]) -> _Below | None:
+    def _below(self, kind: type, olds: Sequence[Any], news: Sequence[Any], seen: _Seen) -> _Below | None:
         """Return what values of a type consisted of, and consist of; None where it is not clear that they are alike.
 
         Nothing is returned of what is the same by its identity, or was *seen* before.
         """
-        if kind in _IMMUTABLE:
+        if kind in IMMUTABLE:
             return _NOTHING if _same_things(olds, news) else None
         if any(map(is_, olds, news)) and self.unchanged:
             others = [*map(is_not, olds, news)]
             olds, news = [*compress(olds, others)], [*compress(news, others)]
-        fresh = dict(zip(map(identity, olds), map(identity, news), strict=True))
-        if len(fresh) < len(olds) or not seen.keys().isdisjoint(fresh):
-            pairs = {(identity(old), identity(new)): (old, new) for old, new in zip(olds, news, strict=True)}
-            left = [pair for (old, new), pair in pairs.items() if seen.get(old) != new]
-            olds, news = [old for old, _ in left], [new for _, new in left]
+        olds, news = seen.fresh(olds, news)
         if not olds:
             return _NOTHING
-        seen.update(fresh)
         held: list[Any] = [*map(self._held.get, map(identity, olds))]
+        if kind is frozenset or kind is set:
+            were = olds if kind is frozenset else held
+            flat = None not in were and IMMUTABLE.issuperset(map(type, _flat(were)))
+            return _NOTHING if flat and [*map(typed, were)] == [*map(typed, news)] else None
         if issubclass(kind, tuple) and not any(held):
-            return _members([*map(_tuple, olds)], [*map(_tuple, news)])
+            return _members([*map(members_of, olds)], [*map(members_of, news)])
         if None in held:
             return _NOTHING if all(map(is_, olds, news)) else None
         if not self._several.keys().isdisjoint(map(identity, olds)):
             return None
-        if kind is dict:
+        if kind is dict or kind is OrderedDict:
             return _entries(held, news)
-        if kind is list or kind is deque:
+        if kind is list or (kind is deque and [d.maxlen for d in held] == [d.maxlen for d in news]):
             return _members(held, news)
         return _attributes(kind, held, news) if type(held[0]) is tuple else None
 
     def parts(self, value: Any) -> Parts | None:
         """Return what a value was and what it consisted of; None for what is one thing."""
         key = identity(value)
-        return _parts(value, self._several.get(key) or ([self._held[key]] if key in self._held else ()))
+        return parts_of(value, self._several.get(key) or ([self._held[key]] if key in self._held else ()))
 
 
 class Now:
@@ -215,71 +215,7 @@ class Now:
 
     def parts(self, value: Any) -> Parts | None:
         """Return what a value is and what it consists of; None for what is one thing."""
-        return _parts(value, self._memory.contents(value))
-
-
-def _parts(value: Any, held: Sequence[Any]) -> Parts | None:
-    """Return what a value consists of that *held* that."""
-    was: type = type(value)
-    if not held:
-        return _of_tuple(value) if isinstance(value, tuple) else None
-    found = _of_tuple(value) if isinstance(value, tuple) else Parts(was)
-    base: Any = next(kind for kind in was.__mro__ if not python_made(kind))
-    if base.__eq__ is not object.__eq__ and not issubclass(base, _IN_PARTS):
-        found.named[f" as {base.__name__}"] = _As(base, value)
-    for contents in held:
-        if isinstance(contents, tuple) and contents and isinstance(contents[0], Layout):
-            layout, fields, filled = contents
-            found.kind = layout.kind
-            found.named |= {f".{key}": v for key, v in {**fields, **filled}.items()}
-        elif isinstance(contents, dict):
-            found.entries |= {(type(key), key): v for key, v in contents.items()}
-        elif isinstance(contents, set | bytearray):
-            found.named["{…}"] = frozenset(contents) if isinstance(contents, set) else bytes(contents)
-        else:
-            found.items = contents
-    return found
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a value consisted of: parts that have a name, the entries of a mapping, the items of a sequence."""
-
-    kind: type
-    named: dict[str, Any] = field(default_factory=dict)
-    """By how that is written after the value."""
-    entries: dict[tuple[type, Any], Any] = field(default_factory=dict)
-    """By key, with its type: 1 and True are not the same."""
-    items: Sequence[Any] = ()
-
-    def without(self, other: Parts) -> Iterator[Step]:
-        """Yield what *other* has not."""
-        yield from ((name, v) for name, v in self.named.items() if name not in other.named)
-        yield from ((f"[{short(key[1])}]", v) for key, v in self.entries.items() if key not in other.entries)
-        yield from ((f"[{n}]", self.items[n]) for n in range(len(other.items), len(self.items)))
-
-    def beside(self, other: Parts, then: Then) -> Iterator[tuple[str, Any, Any]]:
-        """Yield what both have, but for what is clearly what it was *then*."""
-        yield from ((name, v, other.named[name]) for name, v in self.named.items() if name in other.named)
-        keys = [key for key in self.entries if key in other.entries]
-        old, new = [self.entries[key] for key in keys], [other.entries[key] for key in keys]
-        yield from ((f"[{short(keys[n][1])}]", old[n], new[n]) for n in then.unlike(old, new))
-        both = min(len(self.items), len(other.items))
-        old, new = [*islice(self.items, both)], [*islice(other.items, both)]
-        yield from ((f"[{n}]", old[n], new[n]) for n in then.unlike(old, new))
-
-
-def _tuple(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return what a tuple of whatever class consists of."""
-    return value if type(value) is tuple else tuple(tuple.__iter__(value))
-
-
-def _of_tuple(value: tuple[Any, ...]) -> Parts:
-    names: Any = getattr(type(value), "_fields", None)
-    items = _tuple(value)
-    if isinstance(names, tuple) and len(names) == len(items):
-        return Parts(type(value), {f".{name}": v for name, v in zip(names, items, strict=True)})
-    return Parts(type(value), items=items)
+        return parts_of(value, self._memory.contents(value))
 
 
 def differences(old: Any, then: Then, new: Any, now: Then | Now, *, exact: bool = False) -> Iterator[str]:
@@ -289,16 +225,17 @@ def differences(old: Any, then: Then, new: Any, now: Then | Now, *, exact: bool 
     the same is passed over at once. Of what is not, so many parts are looked at; the last line says so (`Beyond`).
     """
     pending, seen, beyond = deque([("state", old, new)]), set[tuple[int, int]](), ""
+    unlike, until = partial(then.unlike, levels=DEEP), perf_counter() + SECONDS
     while pending:
         path, old, new = pending.popleft()
-        if (identity(old), identity(new)) in seen or then.alike((old,), (new,)):
+        if (identity(old), identity(new)) in seen or then.alike((old,), (new,), DEEP):
             continue
         seen.add((identity(old), identity(new)))
         was, is_now = then.parts(old), now.parts(new)
         if was is None or is_now is None:
             if was is not is_now or not _same(old, new):
-                looks = " (of another version)" if short(old) == short(new) else ""
-                yield f"{path}: {short(old)} → {short(new)}{looks}"
+                other = type(old) is not type(new) and short(old) == short(new)
+                yield f"{path}: {short(old)} → {short(new)}{' (of another version)' if other else ''}"
             continue
         if (names := (type_name(was.kind), type_name(is_now.kind)))[0] != names[1]:
             yield f"{path}: a {names[0]} → a {names[1]}"
@@ -308,12 +245,27 @@ def differences(old: Any, then: Then, new: Any, now: Then | Now, *, exact: bool 
             continue
         yield from (f"- {path}{step}: {short(v)}" for step, v in was.without(is_now))
         yield from (f"+ {path}{step}: {short(v)}" for step, v in is_now.without(was))
-        room = MOST - len(seen) - len(pending)
-        more = ((path + step, v, w) for step, v, w in was.beside(is_now, then))
+        if was.ordered and was.entries.keys() == is_now.entries.keys() and [*was.entries] != [*is_now.entries]:
+            yield f"{path}: its keys are in another order"
+        members, nameless = was.of_sets(is_now)
+        if members:
+            yield f"{path}{{…}}: {members}"
+        elif nameless:
+            beyond = beyond or f"{path}{{…}}: members of a set that are told apart by who they are were not compared"
+        if was.hidden:
+            beyond = beyond or f"{path}: what a {was.hidden} keeps to itself was not compared"
+        room = 0 if perf_counter() > until else MOST - len(seen) - len(pending)
+        more = ((_longer(path, step), v, w) for step, v, w in was.beside(is_now, unlike))
         pending += islice(more, max(room, 0))
-        beyond = beyond or next((path for path, *_ in more), "")
+        if not beyond and (first := next((path for path, *_ in more), "")):
+            beyond = f"{first}: it was not compared, for there is too much that may differ"
     if beyond:
-        yield Beyond(f"{beyond}: it was not compared, for there is too much that may differ")
+        yield Beyond(beyond)
+
+
+def _longer(path: str, step: str) -> str:
+    """Return a path with a step more, of which no more is shown than people read."""
+    return path if path.endswith("…") else f"{path}{step}" if len(path) < LONGEST else f"{path}…"
 
 
 def _same(old: Any, new: Any) -> bool:

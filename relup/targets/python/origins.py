@@ -9,17 +9,18 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from time import perf_counter
 from typing import Any, NamedTuple
 
-from relup.diagnostics import Diagnostic
+from relup.diagnostics import Diagnostic, in_words
 from relup.executor.rehearsal import round_trip_differs
 from relup.runtime import Process
 from relup.targets.python.differing import Beyond, Now, Then, differences
 from relup.targets.python.forked import Place
 from relup.targets.python.snapshot import Memory, Snapshot
 
-CLOSELY = 1000
-"""Processes of a module that are looked at closely: a great many do, and differ, in the same way."""
+CLOSELY, SECONDS = 1000, 3.0
+"""Processes of a module that are looked at closely, and how long that may take: a great many differ in the same way."""
 LARGE = 100_000
 """Containers in the states of the processes that are written down together, from which on these are large."""
 
@@ -66,7 +67,7 @@ class Origins:
     def compare(self) -> tuple[dict[str, int], list[Diagnostic]]:
         """Return, by module, how many states are what they were, and say how others differ."""
         same, differing, unlike = Counter[str](), defaultdict[str, list[str]](list), Counter[str]()
-        now = Now(self.memory)
+        now, spent = Now(self.memory), 0.0
         for module, processes, states, snapshot in self.batches:
             self.place.be()
             then, alive = Then(snapshot), [p.alive for p in processes]
@@ -76,12 +77,16 @@ class Origins:
             others = [number for number in unlike_then if not living[number].supervisor]
             same[module] += len(living) - len(others)
             for number in others:
-                if len(differing[module]) == CLOSELY:
+                if len(differing[module]) == CLOSELY or spent > SECONDS:
                     unlike[module] += 1
                     continue
                 self.place.be()
-                process = living[number]
-                first = next(differences(olds[number], then, process.state, now, exact=True), None)
+                process, began = living[number], perf_counter()
+                try:
+                    first = next(differences(olds[number], then, process.state, now, exact=True), None)
+                except Exception as error:  # raised by the program's own
+                    first = Beyond(in_words(error))
+                spent += perf_counter() - began
                 if first is None:
                     same[module] += 1
                 elif isinstance(first, Beyond):

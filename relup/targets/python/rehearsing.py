@@ -56,7 +56,9 @@ def _judged(script: Script, ended: Ended, *, shares: bool) -> Rehearsal:
     same: dict[str, int] = next((v for k, v in said if k == "same"), {})
     found = (module_from_data(v) for k, v in said if k == "module")
     modules = tuple(replace(m, same=same.get(m.module)) if m.way == "back" else m for m in found)
-    window = sum(m.milliseconds for m in modules if m.way == "there") + sum(v for k, v in said if k == "load")
+    window = sum(m.milliseconds for m in modules if m.way == "there") + sum(
+        v for k, v in said if k in ("load", "beside")
+    )
     milliseconds = ended.seconds * 1000
     return Rehearsal(verdict_of(failures), ended.stall, milliseconds, window, modules, tuple(failures), tuple(notes))
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from relup.diagnostics import Diagnostic
+from relup.model.shortened import shortened
 from relup.runtime import Process
 from relup.targets.python.courtesy import Courtesy
 from relup.targets.python.snapshot import Memory, Snapshot, holds
@@ -25,6 +26,8 @@ class Remembering:
         self._rehearsed: dict[Process, tuple[object, Any]] = {}
         self._taken: dict[Process, tuple[object, Any, Snapshot]] = {}
         self._unsure: list[Process] = []
+        self._passed: list[Process] = []
+        """Who was changed in the open window and not written down."""
 
     def about_to_rehearse(self, processes: Iterable[Process]) -> None:
         """Know what states are about to be copied."""
@@ -57,16 +60,28 @@ class Remembering:
 
     def unsure(self) -> list[Diagnostic]:
         """Say, once, whose state may not be what it was though all is put back that was written down."""
-        unsure, self._unsure = self._unsure, []
+        unsure, passed = self._unsure, [p for p in self._passed if p not in self._unsure]
+        self._unsure, self._passed = [], []
         message = (
             "the code_change of {} changed nothing in place in the rehearsal, and failed now: its state was not "
             "written down, so what it may have changed in it stays"
         )
-        return [Diagnostic("not_written_down", message.format(p.label), severity="warning") for p in unsure]
+        found = [Diagnostic("not_written_down", message.format(p.label), severity="warning") for p in unsure]
+        if found and passed:
+            others = (
+                f"{shortened([p.label for p in passed])} had been through it before, and were not written down either"
+            )
+            found.append(Diagnostic("not_written_down", others, severity="warning"))
+        return found
+
+    def settle(self) -> None:
+        """Forget who was changed in a window that is closed."""
+        self._passed.clear()
 
     def of(self, process: Process, module: str) -> Snapshot:
         """Return what a process that stands still holds, which *module* is about to change."""
         if self._spared(process, (module,)):
+            self._passed.append(process)
             return ()
         state, known = process.state, self._taken.get(process)
         if known is None or known[1] is not state or known[0] is not process.rest or not holds(known[2]):

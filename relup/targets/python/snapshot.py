@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import UserDict, UserList, deque
+from collections import UserDict, UserList
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import is_dataclass
 from itertools import repeat
@@ -28,13 +28,15 @@ from typing import Any, NamedTuple, TypeAlias
 
 from relup.runtime.migrate import dict_of, slots_of
 from relup.targets.python.containers import (
-    ARGS,
     ATOMS,
     CONTAINERS,
+    HOLD_ALL,
+    HOLDS,
     WITH_CONTENTS,
     by_type,
     identity,
-    restore_args,
+    same_all_entries,
+    same_entries,
     unseen,
     walkable,
     walkable_of_all,
@@ -130,7 +132,7 @@ class Memory:
             state = kind in _PLAIN or is_dataclass(kind) or self._owned(kind)
             if state and not issubclass(kind, _WORLD) and not _is_bare_tuple(kind):
                 return _instances_of(kind)
-            if not issubclass(kind, tuple):
+            if not issubclass(kind, tuple | BaseException):
                 return _BY_REFERENCE
         return _contents_of(kind)
 
@@ -142,31 +144,33 @@ def restore(snapshot: Snapshot) -> None:
 
 
 def holds(snapshot: Snapshot) -> bool:
-    """Say whether the containers still hold what was written down; no, when that cannot be told."""
+    """Say whether the containers still hold what was written down, the very same things; no, when that is not known.
+
+    An equal thing in the place of another is a change: it may be of new code, or say another thing by its `__eq__`.
+    """
     try:
-        for container, contents, put_back in snapshot:
-            if put_back is _restore_instance:
-                if not _instance_holds(container, contents):
-                    return False
-            elif put_back is restore_args:
-                if ARGS.__get__(container) != contents:
-                    return False
-            elif type(container) is type(contents):
-                if container != contents:
-                    return False
-            elif _differs(container, contents):
-                return False
-    except Exception:  # raised by a comparison of the program's own
+        if len(snapshot) <= _FEW:
+            return all(_HOLDS[put_back](container, contents) for container, contents, put_back in snapshot)
+        alike: dict[Any, list[Entry]] = {}
+        for entry in snapshot:
+            _, contents, put_back = entry
+            alike.setdefault(identity(contents[0]) if put_back is _restore_instance else put_back, []).append(entry)
+        return all(map(_all_hold, alike.values()))
+    except Exception:  # raised by a class that hides what it has, or by another thread that changes it meanwhile
         return False
-    return True
 
 
-def _differs(container: Any, contents: Any) -> bool:
-    """Compare as the base type does, not as a class that extends it."""
-    base: Any = type(contents)
-    if base is deque:  # which compares what iterators yield, unlike all others
-        return bool(deque(deque.__iter__(container)) != contents)
-    return base.__ne__(container, contents) is not False
+def _all_hold(entries: Sequence[Entry]) -> bool:
+    """Say whether containers of one kind, or instances of one class, hold what was written down."""
+    now, then, ways = zip(*entries, strict=True)
+    if ways[0] is _restore_instance:
+        layout: Layout = then[0][0]
+        if not layout.slots and layout.reader is not None:
+            own = all(type(instance) is layout.kind for instance in now)
+            return own and same_all_entries([*map(layout.reader.__get__, now)], [fields for _, fields, _ in then])
+    if ways[0] in HOLD_ALL:
+        return HOLD_ALL[ways[0]](now, then)
+    return all(map(_HOLDS[ways[0]], now, then))
 
 
 def changed(snapshot: Snapshot) -> Snapshot:
@@ -235,16 +239,16 @@ def _instances_of(kind: type) -> _Recorder:
 
 def _instance_holds(instance: Any, contents: Attributes) -> bool:
     layout, fields, held = contents
-    return (
-        type(instance) is layout.kind
-        and layout.attributes(instance) == fields
-        and (not layout.slots or layout.filled(instance) == held)
-    )
+    if type(instance) is not layout.kind:
+        return False
+    if layout.reader is not None and not same_entries(layout.reader.__get__(instance), fields):
+        return False
+    return not layout.slots or same_entries(layout.filled(instance), held)
 
 
 def _contents_of(kind: type) -> _Recorder:
     """Return how the contents of a container are written down; one that extends another is treated as that."""
-    read, put_back, walk, walk_all = way_of(kind)
+    read, put_back, _, walk, walk_all = way_of(kind)
 
     def one(value: Any, entries: list[Entry]) -> list[Any]:
         contents = read(value)
@@ -276,8 +280,11 @@ def _restore_instance(instance: Any, contents: Attributes) -> None:
     attributes.clear()
     attributes.update(fields)
     there = layout.filled(instance)
-    for name in layout.slots:
+    for name, member in layout.slots.items():
         if name in held:
-            object.__setattr__(instance, name, held[name])
+            member.__set__(instance, held[name])
         elif name in there:
-            object.__delattr__(instance, name)
+            member.__delete__(instance)
+
+
+_HOLDS = {**HOLDS, _restore_instance: _instance_holds}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Any
 
 from relup.executor.rehearsal import ModuleRehearsal, Sample, Way
 from relup.runtime import Process
+from relup.targets.python.components import type_name
 from relup.targets.python.containers import unseen
-from relup.targets.python.differing import type_name
 from relup.targets.python.reach import Reader
 
 SAMPLES, SIZED = 3, 50
@@ -73,6 +74,7 @@ def _sizes(states: Sequence[Any]) -> Iterator[int]:
         while pending and looked < _MOST:
             for kind, same in unseen(pending, seen).items():
                 looked += len(same)
-                size += sum(map(getsizeof, same))
+                with suppress(Exception):  # a `__sizeof__` of the program's own
+                    size += sum(map(getsizeof, same))
                 pending += read.of_all(kind, same)
         yield size  # at least: of a state of so many objects not all are looked at

@@ -96,9 +96,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
         """Whether something was awaited in the open window since its code was exchanged."""
         self._exchange = Exchange(self._stage, self._memory, self._journal, self._migrating)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         """Leave nothing behind: an open window is undone, and so is code that was never made current."""
         try:
             if self._open or self._journal:
@@ -270,7 +268,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
             step.at = process
             try:
                 new = process.change_code(part.module, old_vsn, extra if shared else extra.copy())
-                if hasattr(new, "__await__"):
+                if hasattr(new.__class__, "__await__"):
                     self._settle()
                     new = await within(self._timing.code_change(part.module), new)
                     changed.append((process, state, spoilt(snapshot)))
@@ -370,6 +368,7 @@ class PythonTransaction(AbstractAsyncContextManager["PythonTransaction"]):
     async def resume(self) -> None:
         """Let every held process go on, and forget how to roll this window back."""
         self._journal.clear()
+        self._remembering.settle()
         self._specs.settle()
         self._release()
 

@@ -78,6 +78,7 @@ class Trial:
         node.loop = asyncio.get_running_loop()
         self.copied.stand_still()
         with inside(node):
+            self._write_down_first()
             if await self._there():
                 await self._look_for_old_objects()
                 if await self._back():
@@ -95,17 +96,24 @@ class Trial:
                 return False
         return True
 
+    def _write_down_first(self) -> None:
+        """Write states down before anything changes, where others than their own `code_change` may reach into them."""
+        windows = [part for part in self.parts if isinstance(part, Window)]
+        changes = [(w, m) for w in windows for c in (*w.before, *w.after) for m in c.changes]
+        migrates = any(isinstance(c, Load) and c.instances for w in windows for c in w.code)
+        if len(changes) > 1 or migrates:
+            for window, change in changes:
+                self.origins.write_down(self._members(window, change.module), change.module)
+        if migrates:
+            others = defaultdict[str, list[Process]](list)
+            for process in (p for w in windows for p in self._concerned(w) if p not in self.copied.busy):
+                others[process.reference.module].append(process)
+            for module, processes in others.items():
+                self.origins.write_down(processes, module)
+
     async def _window(self, window: Window) -> bool:
         if not await self._changes(window, window.before, "there", "goal"):
             return False
-        if any(isinstance(c, Load) and c.instances for c in window.code):
-            # before instances in them become those of other classes
-            by_module = defaultdict[str, list[Process]](list)
-            for process in self._concerned(window):
-                if process not in self.copied.busy:
-                    by_module[process.reference.module].append(process)
-            for module, processes in by_module.items():
-                self.origins.write_down(processes, module)
         loading = perf_counter()
         if not await self._exchange(window, self.script.steps.load, "there"):
             return False
@@ -221,20 +229,24 @@ class Trial:
             self.concerned[modules] = [p for p in found if p in self.copied]
         return [p for p in self.concerned[modules] if p.alive]
 
+    def _members(self, window: Window, module: str) -> list[Process]:
+        """Return those of them that use *module* and stood between two messages."""
+        found, busy = self._concerned(window), self.copied.busy
+        if {suspension.module for suspension in window.suspensions} == {module}:
+            return [p for p in found if p not in busy]
+        return [p for p in found if p not in busy and module in p.modules]
+
     async def _changes(self, window: Window, changes: Sequence[CodeChange], way: Way, towards: Side) -> bool:
         """Change the states of a window; say whether all of them could be."""
         if not changes:
             return not self.failed
         found = self._concerned(window)
-        idle = [p for p in found if p not in self.copied.busy]
-        if len(idle) < len(found) and way == "there":
-            busy = shortened([p.label for p in found if p in self.copied.busy])
-            self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {busy}")
-        alone = {suspension.module for suspension in window.suspensions}
+        if way == "there" and (busy := [p.label for p in found if p in self.copied.busy]):
+            self._note("busy_not_rehearsed", f"not rehearsed, for they were busy just then: {shortened(busy)}")
         for change in changes:
             for part in change.changes:
                 vsn = self.script.stage.vsn(part.module, change.mode, towards)
-                members = idle if alone == {part.module} else [p for p in idle if part.module in p.modules]
+                members = self._members(window, part.module)
                 self._begin(way, f"code_change of {part.module!r}", part.location)
                 limit = self.script.limit(window, part.module)
                 tally = await self._change(members, part, way, Down(vsn) if change.mode == "down" else vsn, limit)
@@ -253,11 +265,15 @@ class Trial:
         old = [(p, p.state) for p in looked_at[:SAMPLES]] if way == "there" else []
         snapshots = origins.write_down(looked_at, part.module)
         tally = Tally(containers=sum(map(len, snapshots)))
+        began = perf_counter()
         await self._change_each(members, part, old_vsn, limit, tally)
+        beside, began = perf_counter() - began - sum(tally.took), perf_counter()
         thens, now = [*map(Then, snapshots)], Now(self.script.memory)
         for then in thens:
             self.place.be()
             tally.mutates = tally.mutates or not then.unchanged
+        if way == "there":  # a window takes that, too; whether states are what was written down is asked there as well
+            self.say({"beside": (beside + (perf_counter() - began if tally.mutates else 0)) * 1000})
         for process, state in old:
             if process in tally.changed[:SAMPLES]:
                 tally.sample(process, islice(differences(state, thens[0], process.state, now), LINES))
@@ -278,7 +294,7 @@ class Trial:
             try:
                 new = process.change_code(part.module, old_vsn, extra if shared else extra.copy())
                 if type(new) not in usual:
-                    if hasattr(new, "__await__"):
+                    if hasattr(type(new), "__await__"):
                         new = await _within(limit, new)
                     else:
                         usual.add(type(new))
