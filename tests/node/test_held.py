@@ -49,7 +49,8 @@ LIB = """
         return lambda: item
 """
 WORKER = """
-    import functools
+    import contextvars, functools
+    from collections import defaultdict
     from relup.runtime import GenServer, Reply
     from shop import lib
 
@@ -92,6 +93,20 @@ HELD = {
     "exception": ("return {'last': lib.Lost('gone')}", "of shop.lib:Lost, in state['last']"),
     "cause": ("e = ValueError(); e.__cause__ = lib.Lost(); return [e]", "shop.lib:Lost, in state[0].__cause__"),
     "iterator": ("return iter([lib.Item('a')])", "of shop.lib:Item, in state inside"),
+    "default": ("return defaultdict(lib.Item)", "the class of shop.lib:Item, in state.default_factory"),
+    "in a cache": (
+        "made = [lib.Item('a')]; c = functools.lru_cache(lambda n: made.pop()); c(1); return {'c': c}",
+        "of shop.lib:Item, in state['c'] inside",
+    ),
+    "of a partial": (
+        "p = functools.partial(print); p.item = lib.Item('a'); return p",
+        "of shop.lib:Item, in state.item",
+    ),
+    "of an error": ("e = AttributeError('x', obj=lib.Item('a')); return e", "of shop.lib:Item, in state inside"),
+    "yielded from": (
+        "made = [lib.count()]; g = (lambda: (yield from made.pop()))(); next(g); return [g]",
+        "of shop.lib:count, in state[0] awaited and 2 more;",
+    ),
     "slots": (
         "class S:\n                __slots__ = ('__x',)\n            s = S(); s._S__x = lib.Item('a'); return s",
         "of shop.lib:Item, in state",
@@ -157,7 +172,14 @@ def test_what_states_hold_of_replaced_code_is_named_with_its_path(tmp_path: Path
     assert found.location.file.endswith("shop.appup.yaml")
 
 
-@pytest.mark.parametrize("state", ["return [1, {'a': 'b'}]", "import json; return {'f': json.dumps, 'n': self}"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        "return [1, {'a': 'b'}]",
+        "import json; return {'f': json.dumps, 'n': self}",
+        "contextvars.ContextVar('cart').set(lib.Item('a')); return {'context': contextvars.copy_context()}",
+    ],
+)
 def test_states_that_hold_nothing_of_it_are_not_named(tmp_path: Path, state: str) -> None:
     outcome = upgrade(tmp_path, *releases(tmp_path, state), strict=True)
     assert outcome.status == "done"

@@ -58,17 +58,22 @@ def place(frame: FrameType) -> str:
 def awaited(awaitable: Any) -> Iterator[FrameType]:
     """Return the frames of a coroutine and of what it awaits, the outermost first."""
     while awaitable is not None:
-        match awaitable:
-            case CoroutineType():
-                frame, awaitable = awaitable.cr_frame, awaitable.cr_await
-            case GeneratorType():
-                frame, awaitable = awaitable.gi_frame, awaitable.gi_yieldfrom
-            case AsyncGeneratorType():
-                frame, awaitable = awaitable.ag_frame, awaitable.ag_await
-            case _:
-                return
+        frame, awaitable = suspended(awaitable)
         if frame is not None:
             yield frame
+
+
+def suspended(awaitable: Any) -> tuple[FrameType | None, Any]:
+    """Return the frame of a coroutine or a generator, and what it awaits or yields from; None for what there is not."""
+    match awaitable:
+        case CoroutineType():
+            return awaitable.cr_frame, awaitable.cr_await
+        case GeneratorType():
+            return awaitable.gi_frame, awaitable.gi_yieldfrom
+        case AsyncGeneratorType():
+            return awaitable.ag_frame, awaitable.ag_await
+        case _:
+            return None, None
 
 
 def _tasks() -> list[asyncio.Task[Any]]:

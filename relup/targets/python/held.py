@@ -32,7 +32,7 @@ from typing import Any, TypeAlias
 from relup.diagnostics import Diagnostic, Location
 from relup.runtime import Process
 from relup.runtime.code.reference import resolve
-from relup.runtime.code.running import awaited
+from relup.runtime.code.running import suspended
 from relup.runtime.code.source import Version
 from relup.targets.python.containers import AT_ONCE, by_type, identity
 from relup.targets.python.courtesy import Courtesy
@@ -101,7 +101,7 @@ class Replaced:
                 None if self._class(value) is None else (CLASS, str(vars(value).get("__module__")), value.__qualname__)
             )
         if issubclass(kind, GeneratorType | CoroutineType | AsyncGeneratorType):
-            frame = next(awaited(value), None)
+            frame, _ = suspended(value)  # what it awaits is one of its parts
             module = self._of(frame.f_globals) if frame is not None else None
             return None if module is None else (SUSPENDED, module, value.__qualname__)
         self._dull.add(kind)

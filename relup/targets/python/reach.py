@@ -3,7 +3,7 @@
 For a question about code (is there anything in here that an upgrade replaces?) more counts than for one about data:
 bound methods, closures, suspended generators and exceptions carry code too. The walk goes through Python's own
 containers and through instances of anybody's classes, without calling their code, and stops at what belongs to the
-world: modules, classes, tasks, loops, threads, loggers, and the node's own machinery.
+world: modules, classes, tasks, contexts, loops, threads, loggers, and the node's own machinery.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import functools
 import gc
 import logging
 import threading
-from collections import deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from contextvars import Context
 from itertools import chain
 from types import (
     AsyncGeneratorType,
@@ -29,15 +30,18 @@ from types import (
     MethodType,
     ModuleType,
     NoneType,
+    SimpleNamespace,
     TracebackType,
 )
 from typing import Any, TypeAlias
-from weakref import ReferenceType
+from weakref import ReferenceType, WeakKeyDictionary
 
 from relup.runtime import Node, Process
-from relup.runtime.code.running import awaited
+from relup.runtime.code.running import suspended
 from relup.runtime.migrate import dict_of, slots_of
 from relup.runtime.pid import Pid
+from relup.targets.python.containers import identity
+from relup.targets.python.layouts import python_made
 
 Step: TypeAlias = tuple[str, Any]
 """How a part is written after its owner, and the part."""
@@ -53,6 +57,7 @@ WORLD = (
     FrameType,
     TracebackType,
     ReferenceType,
+    Context,
     asyncio.AbstractEventLoop,
     asyncio.Future,
     asyncio.Handle,
@@ -63,6 +68,14 @@ WORLD = (
     Node,
     Process,
 )
+_READ = (
+    ATOMS
+    | _COLLECTIONS
+    | {object, dict, OrderedDict, defaultdict, SimpleNamespace, functools.partial, BaseException, Exception}
+)
+"""Types made in C of whose instances everything is read by name."""
+_hides: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+_default_factory: Any = vars(defaultdict)["default_factory"]
 
 
 def plain(value: Any) -> bool:
@@ -86,11 +99,10 @@ def parts(value: Any) -> Iterator[Step]:
         yield from ((".__self__", value.__self__), (".__func__", value.__func__))
     elif issubclass(kind, BuiltinMethodType):
         yield ".__self__", value.__self__
-    elif issubclass(kind, functools.partial):
-        yield from ((".func", value.func), (".args", value.args), (".keywords", value.keywords))
     elif issubclass(kind, GeneratorType | CoroutineType | AsyncGeneratorType):
-        frame = next(awaited(value), None)
+        frame, below = suspended(value)
         yield from ((f" local {name}", local) for name, local in (frame.f_locals if frame else {}).items())
+        yield " awaited", below
     else:
         yield from _of_instance(value)
 
@@ -133,6 +145,7 @@ class Reader:
                 and kind.__basicsize__ <= object.__basicsize__ + 16
                 and not issubclass(kind, WORLD)
                 and not any(slots_of(kind))
+                and not _hides_some(kind)
                 and all("__dict__" not in vars(c) or vars(c)["__dict__"] is dict_of(kind) for c in kind.__mro__)
             )
         return known
@@ -157,35 +170,57 @@ def _of_function(function: FunctionType) -> Iterator[Step]:
 
 
 def _of_instance(value: Any) -> Iterator[Step]:
-    """Return the attributes and the contents of anything else; of a type written in C what it refers to."""
+    """Return the attributes and the contents of anything else; of a type made in C what else it refers to."""
     kind = type(value)
-    found = False
+    named = [*_named(value, kind)]
+    yield from named
+    if not named or _hides_some(kind):
+        known = {identity(part) for part in chain((part for _, part in named), _passed_through(value, kind))}
+        yield from ((" inside", v) for v in gc.get_referents(value) if identity(v) not in known)
+
+
+def _named(value: Any, kind: type) -> Iterator[Step]:
+    """Return what has a name in an instance, or a place."""
     if issubclass(kind, dict):
-        found = True
         yield from ((" key", key) for key in list(dict.keys(value)))
         yield from ((f"[{_key(key)}]", v) for key, v in list(dict.items(value)))
+        if issubclass(kind, defaultdict):
+            yield ".default_factory", _default_factory.__get__(value)
     elif issubclass(kind, list | tuple | deque):
-        found = True
         yield from ((f"[{n}]", v) for n, v in enumerate(_contents(value, kind)))
     elif issubclass(kind, set | frozenset):
-        found = True
         yield from (("{…}", v) for v in _contents(value, kind))
+    elif issubclass(kind, functools.partial):
+        yield from ((".func", value.func), (".args", value.args), (".keywords", value.keywords))
     if issubclass(kind, BaseException):
-        found = True
         yield from ((f".args[{n}]", v) for n, v in enumerate(value.args))
-        yield from ((".__cause__", e) for e in (value.__cause__, value.__context__) if e is not None)
+        errors = ((".__cause__", value.__cause__), (".__context__", value.__context__))
+        yield from ((path, e) for path, e in errors if e is not None)
     attributes = dict_of(kind)
     if attributes is not None:
-        found = True
         yield from ((f".{key}", v) for key, v in list(attributes.__get__(value, kind).items()))
     for name in dict.fromkeys(slots_of(kind)):
-        found = True
         try:
             yield f".{name}", object.__getattribute__(value, name)
         except AttributeError:
             continue
-    if not found:
-        yield from ((" inside", v) for v in gc.get_referents(value))
+
+
+def _passed_through(value: Any, kind: type) -> Iterator[Any]:
+    """Return what an instance refers to that is no part of it, or has parts with names of their own."""
+    yield kind
+    if (attributes := dict_of(kind)) is not None:
+        yield attributes.__get__(value, kind)
+    if issubclass(kind, BaseException):
+        yield value.args
+
+
+def _hides_some(kind: type) -> bool:
+    """Say whether instances may refer to more than can be read by name: such as have a base that was made in C."""
+    known = _hides.get(kind)
+    if known is None:
+        known = _hides[kind] = not all(base in _READ or python_made(base) for base in kind.__mro__)
+    return known
 
 
 def _contents(value: Any, kind: type) -> list[Any]:
