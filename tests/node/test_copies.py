@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGINT
 from subprocess import PIPE, Popen
+from textwrap import dedent
 
 from relup.executor.rehearsal import WORTH_SPARING
 from relup.report.text import outcome_lines
@@ -58,6 +59,8 @@ OUTSIDE: Mapping[str, str] = {
     "socket.gethostbyname": "socket.gethostbyname_ex('localhost')",
     "os.posix_spawn": "os.posix_spawnp('true', ['true'], {})",
     "os.setxattr": "os.setxattr('/', 'user.copy', b'')",
+    "readline.write_history_file": "import readline\nreadline.write_history_file(PLACE)",
+    "readline.append_history_file": "from readline import append_history_file\nappend_history_file(1, PLACE)",
     "fcntl.flock": "fcntl.flock(os.open('/', os.O_RDONLY), fcntl.LOCK_SH)",
     "fcntl.lockf": "fcntl.lockf(os.open('/etc/passwd', os.O_RDONLY), fcntl.LOCK_SH)",
 }
@@ -135,6 +138,24 @@ def test_what_reaches_the_outside_is_refused_by_whatever_name_it_is_called(tmp_p
     imports = "from shop.lib import fcntl, resource, syslog\n"
     check(tmp_path, {name: unfit(f"{imports}{body}\nreturn state", name) for name, body in OUTSIDE.items()})
     assert not (tmp_path / "kept").exists()
+
+
+def test_what_others_would_have_read_is_not_taken_from_them(tmp_path: Path) -> None:
+    fifo = tmp_path / "kept"
+    os.mkfifo(fifo)
+    end = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    os.write(end, b"theirs")
+    free = "\n".join(f"open('/dev/{name}', 'rb').close()" for name in ("null", "zero", "full", "random", "urandom"))
+    cases = {
+        "by open": unfit("open(PLACE).read()\nreturn state", "outside: open.*kept"),
+        "by os": unfit("os.read(os.open(PLACE, os.O_RDONLY | os.O_NONBLOCK), 9)\nreturn state", "outside: open.*kept"),
+        "by bytes": unfit("open(os.fsencode(PLACE))\nreturn state", "outside: open.*kept"),
+        "of a terminal": unfit("open('/dev/tty')\nreturn state", "outside: open.*tty"),
+        "what nobody misses": Case(f"{free}\nos.open(PLACE, os.O_PATH)\nopen(os.__file__).close()\n{dedent(OK)}", "ok"),
+    }
+    check(tmp_path, cases)
+    assert os.read(end, 9) == b"theirs"
+    os.close(end)
 
 
 def test_what_was_changed_in_place_is_put_back_also_where_the_copy_took_another_branch(tmp_path: Path) -> None:

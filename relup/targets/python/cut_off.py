@@ -16,6 +16,7 @@ import mmap
 import os
 import resource
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -83,8 +84,11 @@ _UNHEARD = {
     "os": ("mkfifo", "mknod", "nice", "setpriority", "sched_setaffinity", "sched_setparam", "sched_setscheduler"),
     "_dbm": ("open",),
     "_gdbm": ("open",),
+    "readline": ("write_history_file", "append_history_file"),
 }
 """Functions with an effect outside of which no hook is told."""
+_SOURCES = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 8, 9))
+"""Devices that can be read without taking anything from anybody: null, zero, full, random, urandom."""
 
 
 class Effects:
@@ -203,11 +207,14 @@ def refuse_effects(unseen: Iterable[dict[str, Any]]) -> None:
 def _exchange_unheard(namespaces: Iterable[Any], refuse: Callable[[str], NoReturn]) -> None:
     """Give all modules that have one of these functions, by whatever name, one that refuses."""
     instead: dict[Any, Any] = {}
+    homes = []  # some are imported here
     for module, names in _UNHEARD.items():
         for name in names:
             with suppress(ImportError, AttributeError):
-                instead[getattr(import_module(module), name)] = lambda *_, f=f"{module}.{name}", **__: refuse(f)
-    for namespace in (n for n in namespaces if type(n) is dict):  # anything may stand in the place of a module
+                home = import_module(module)
+                instead[getattr(home, name)] = lambda *_, f=f"{module}.{name}", **__: refuse(f)
+                homes.append(vars(home))
+    for namespace in (n for n in (*namespaces, *homes) if type(n) is dict):  # anything may be in the place of a module
         found = [(n, v) for n, v in namespace.items() if type(v) is BuiltinFunctionType and v in instead]
         namespace.update((n, instead[v]) for n, v in found)
 
@@ -221,7 +228,7 @@ def _in_words(event: str, arguments: tuple[Any, ...]) -> str:
 def _has_effect(event: str, arguments: tuple[Any, ...]) -> bool:
     match event:
         case "open":
-            return _writes(arguments)
+            return _takes_or_gives(*arguments)
         case "sqlite3.connect":
             return arguments[:1] != (":memory:",)
         case "resource.prlimit":
@@ -230,6 +237,17 @@ def _has_effect(event: str, arguments: tuple[Any, ...]) -> bool:
             return True
 
 
-def _writes(arguments: tuple[Any, ...]) -> bool:
-    path, _, flags = arguments
-    return isinstance(flags, int) and bool(flags & _WRITING) and path != os.devnull
+def _takes_or_gives(path: Any, _: Any, flags: Any) -> bool:
+    """Say whether opening something writes, or takes what others would have read: from a pipe, a socket or a device."""
+    if not isinstance(flags, int):
+        return False
+    if flags & _WRITING:
+        return bool(path != os.devnull)
+    if isinstance(path, int) or flags & os.O_PATH:  # opened before; not for reading
+        return False
+    try:
+        found = os.stat(path)  # noqa: PTH116  # it may be bytes
+    except (OSError, TypeError, ValueError):
+        return False
+    is_source = stat.S_ISCHR(found.st_mode) and found.st_rdev in _SOURCES
+    return not (is_source or stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode))
