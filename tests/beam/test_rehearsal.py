@@ -202,7 +202,7 @@ def test_states_that_do_not_travel_and_processes_that_do_not_answer_are_named(be
     worker = "hd([P || {{_, P, _, _}} <- supervisor:which_children(depot_pool), element(1, sys:get_state(P)) =:= {}])"
     state = {
         1: "{1, hd(erlang:ports())}",
-        2: "{2, #{table => ets:new(t, [])}}",
+        2: "{2, #{a => hd(erlang:ports()), table => ets:new(t, []), z => [atomics:new(1, []) || _ <- [1, 2, 3]]}}",
         3: "{3, fun depot_worker:work/1}",
         4: "{4, binary:copy(<<0>>, 17000000)}",
         5: "{5, lists:seq(1, 1200000)}",
@@ -221,8 +221,10 @@ def test_states_that_do_not_travel_and_processes_that_do_not_answer_are_named(be
     assert f"busy just then: {busy} (depot_worker)" in said["busy_not_rehearsed"]
     assert said["large_not_rehearsed"].count("(depot_worker)") == 2
     assert "a port at state{2} in <" in said["held_by_node"]
-    assert "a table or a handle of native code at state{2}.table in <" in said["held_by_node"]
-    assert said["held_by_node"].count(" at state") == 2
+    assert "a port at state{2}.a in <" in said["held_by_node"]
+    handles = "a table or a handle of native code at state{2}.table, state{2}.z[1], state{2}.z[2] and 1 more in <"
+    assert handles in said["held_by_node"]
+    assert said["held_by_node"].count(" at state") == 3
     assert said["part_rehearsed"] == "4 of 7 processes of depot_worker were rehearsed"
 
 

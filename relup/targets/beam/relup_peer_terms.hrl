@@ -3,6 +3,7 @@
 -define(PARTS, 100000).  % that are compared, or looked through
 -define(LINES, 12).
 -define(WIDTH, 80).
+-define(PLACES, 3).  % that are named of what a state holds of one kind
 
 %% ── what a state is ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -84,12 +85,13 @@ written({nth, N}) -> ["[", integer_to_list(N), "]"].
 
 %% ── what is nothing here ────────────────────────────────────────────────────────────────────────────────
 
-%% [{What, Where}]: ports, handles of the node's tables and native code, and functions of code that is exchanged, which
-%% are gone once that is purged.
-held(State, Swapped) -> held([{"state", State}], Swapped, ?PARTS, []).
+%% [{What, Where}], the last first: ports, handles of the node's tables and native code, and functions of code that is
+%% exchanged, which are gone once that is purged.
+held(State, Swapped) ->
+    [{What, places(lists:reverse(Paths))} || {What, Paths} <- lists:reverse(held([{"state", State}], Swapped, ?PARTS, []))].
 
 held([], _, _, Found) -> Found;
-held(_, _, Parts, Found) when Parts =< 0; length(Found) > 2 -> Found;
+held(_, _, Parts, Found) when Parts =< 0 -> Found;
 held([{Path, Term} | Rest], Swapped, Parts, Found) ->
     case what(Term, Swapped) of
         none ->
@@ -98,8 +100,14 @@ held([{Path, Term} | Rest], Swapped, Parts, Found) ->
                 none -> []
             end,
             held(Below ++ Rest, Swapped, Parts - 1, Found);
-        What -> held(Rest, Swapped, Parts - 1, [{What, text(Path)} | Found])
+        What ->
+            Before = proplists:get_value(What, Found, []),
+            held(Rest, Swapped, Parts - 1, lists:keystore(What, 1, Found, {What, [Path | Before]}))
     end.
+
+places(Paths) ->
+    {Shown, More} = lists:split(min(?PLACES, length(Paths)), Paths),
+    text([lists:join(", ", Shown), [io_lib:format(" and ~b more", [length(More)]) || More =/= []]]).
 
 is_large(Term) -> not (is_number(Term) orelse is_atom(Term) orelse is_binary(Term) orelse is_pid(Term)).
 
