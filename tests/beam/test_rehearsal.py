@@ -146,7 +146,8 @@ def test_states_of_every_kind_are_changed_as_in_the_node_and_back(beam: Beam, tm
 
 FAILING = {
     "error(broken)": "broken in depot_worker:code_change/3 (depot_worker.erl:",
-    "{error, never}": "{error,never}",
+    "{error, never}": "it returned {error,never}, which is no {ok, State}",
+    "{1, 2}": "it returned {1,2}, which is no {ok, State}",
     "{ok, _} = {error, erlang:system_time()}": "{badmatch,{error,",
     "receive never -> ok end": "does not return within 1.0 s: it is in depot_worker:code_change/3 (depot_worker.erl:",
 }
@@ -186,6 +187,15 @@ def test_what_fails_is_told_apart_from_what_cannot_be_rehearsed(beam: Beam, tmp_
                 assert words in failure.diagnostic.message
                 assert str(failure.diagnostic.location).endswith("depot.appup:10:12")
         assert node.ask(STATES) == before
+
+
+def test_the_node_itself_says_as_well_that_something_was_returned(
+    commands: Commands, beam: Beam, tmp_path: Path
+) -> None:
+    goal = other_workers(beam.depot["2"], tmp_path / "goal", "code_change(1, {2, N}, _) -> {2, N};\n")
+    with beam.depot_node(interval=HOUR, workers=3) as node:
+        failed = commands.run("apply", node.name, goal, "--yes", "--no-rehearse", exit_code=5).stdout
+    assert "it returned {2,0}, which is no {ok, ...}" in failed
 
 
 def test_the_first_difference_after_the_way_there_and_back_is_told(beam: Beam, tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ told(Batch) ->
 
 failure({callback_failed, _, {throw, relup}}) -> none;
 failure({callback_failed, _, {throw, not_taken}}) -> <<"what it returned is no state that the process takes">>;
-failure(Reason) -> why(Reason).
+failure({callback_failed, _, _} = Reason) -> why(Reason);
+failure({'EXIT', _} = Exit) -> why(Exit);
+failure(Other) -> returned(Other, "{ok, ...}").
 
 %% Who runs a module of the window and came up before the load was over, unseen: its state may be of either version.
 between(#agent{unseen = Unseen, modules = Modules}) -> running(Modules, Unseen).

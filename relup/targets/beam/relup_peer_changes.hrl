@@ -97,8 +97,13 @@ change(#copy{name = Name, kind = Kind, now = Binary}, Change, T) ->
     case timed(Do) of
         {First, {ok, New}} -> succeeded(State, New, settled(First, Do, T), Held, T);
         {_, {'EXIT', Class, Reason, Stack}} -> failed(Class, Reason, theirs(Stack), Held, T);
-        {_, Other} -> {failed, words(Other), <<>>, <<>>}
+        {_, {wrong, Other}} -> {failed, returned(Other, expected(Kind, Change)), <<>>, <<>>};
+        {_, Other} -> {failed, returned(Other, expected(Kind, Change)), <<>>, <<>>}
     end.
+
+expected({gen_statem, _}, {_, _, _, itself}) -> "{ok, StateName, Data}";
+expected({gen_statem, _}, _) -> "{ok, {StateName, Data}}";
+expected(_, _) -> "{ok, State}".
 
 timed(Do) ->
     Began = now_ns(),
@@ -142,7 +147,7 @@ by({_, Vsn, Extra, itself}, {gen_server, Callback}, State) -> Callback:code_chan
 by({_, Vsn, Extra, itself}, {gen_statem, Callback}, {Name, Data}) ->
     case Callback:code_change(Vsn, Name, Data, Extra) of
         {ok, NewName, NewData} -> {ok, {NewName, NewData}};
-        {ok, _} = Other -> {bad_return_value, Other};
+        {ok, _} = Other -> {wrong, Other};
         Other -> Other
     end;
 by({M, Vsn, Extra, itself}, gen_event, Handlers) ->
@@ -152,13 +157,15 @@ by({M, Vsn, Extra, {X, F}}, gen_event, Handlers) ->
     {ok, [handler(Handler, M, fun(S) -> X:F(Vsn, S, Extra) end) || Handler <- Handlers]};
 by({_, Vsn, Extra, {X, F}}, Kind, State) ->
     case {Kind, X:F(Vsn, State, Extra)} of
-        {{gen_statem, _}, {ok, Other}} when tuple_size(Other) =/= 2; not is_tuple(Other) -> {not_state_name_and_data, Other};
+        {{gen_statem, _}, {ok, Other} = Answer} when tuple_size(Other) =/= 2; not is_tuple(Other) -> {wrong, Answer};
         {_, Answer} -> Answer
     end.
 
 handler({M, Id, State}, M, Change) ->
-    {ok, New} = Change(State),
-    {M, Id, New};
+    case Change(State) of
+        {ok, New} -> {M, Id, New};
+        Other -> throw({wrong, Other})
+    end;
 handler(Handler, _, _) -> Handler.
 
 %% ── there and back ──────────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,10 @@
 words(Reason) ->
     unicode:characters_to_binary(io_lib:format("~0tP", [Reason, 20], [{chars_limit, 400}])).
 
+%% What was returned, or thrown, instead of a new state.
+returned(Answer, Expected) ->
+    unicode:characters_to_binary(["it returned ", words(Answer), ", which is no ", Expected]).
+
 %% Why a change of states failed: what was raised, and where. An exception of Elixir says itself what it is.
 why({'EXIT', {Raised, [{_, _, _, _} | _] = Stack}}) ->
     Places = lists:join(", from ", lists:map(fun place/1, frames(Stack))),
