@@ -11,6 +11,7 @@ from relup.diagnostics import Diagnostic, InvalidInput, Refused
 from relup.model.release import Release
 from relup.model.shapes import LiveStates
 from relup.planner.draft.live.names import known_names
+from relup.planner.draft.servers import every_server
 from relup.planner.planning import check_same
 from relup.targets.python.shapes import live_states_from_data
 
@@ -31,7 +32,9 @@ def looked_at(node: str, newer: Release) -> tuple[Release, Sequence[LiveStates]]
         older = running_release(client.ask("releases"), newer)
         if wrong := [*check_same(older, newer)]:
             raise InvalidInput(wrong)
-        return older, () if older.vsn == newer.vsn else _shapes(client, node, known_names(older, newer))
+        if older.vsn == newer.vsn:
+            return older, ()
+        return older, every_server(older, _shapes(client, node, known_names(older, newer)))
 
 
 def _shapes(client: Client, node: str, names: Sequence[str]) -> Sequence[LiveStates]:

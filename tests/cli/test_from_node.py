@@ -123,6 +123,55 @@ def test_what_is_not_answered_is_not_applied(told: Told) -> None:
     assert len(re.findall(r"\[todo\]", told.refused)) > len(CASES)
 
 
+UNSEEN = """
+    import asyncio
+    from relup.runtime import GenServer
+    MORE = {more}
+
+    class {name}(GenServer):
+        def init(self, args):
+            return {{"items": []{entry}}}
+
+        async def handle_cast(self, message, state):
+            await asyncio.Event().wait()
+"""
+
+
+def test_where_nobody_was_looked_at_the_draft_says_so_and_so_does_its_file(tmp_path: Path) -> None:
+    commands = Commands(tmp_path / "home")
+    app = APP.format(
+        imports="from shop import busy, idle, quiet",
+        children='ChildSpec(1, busy.Busy, name="busy", shutdown="brutal_kill")',
+    )
+    one, two = (
+        write_release(
+            tmp_path / str(vsn),
+            str(vsn),
+            {
+                "app": app,
+                "busy": UNSEEN.format(more=vsn, name="Busy", entry=', "seen": 0' * (vsn - 1)),
+                "idle": UNSEEN.format(more=vsn, name="Idle", entry=', "seen": 0' * (vsn - 1)),
+                "quiet": UNSEEN.format(more=vsn, name="Quiet", entry=""),
+            },
+        )
+        for vsn in (1, 2)
+    )
+    with commands.node(one):
+        commands.run("rpc", "shop", "node.cast('busy', None)")
+        told = commands.run("new", "--from-node", "shop", two).stdout
+    alone = "what is said of its states comes from the texts of the two releases alone"
+    for line in (
+        f"shop.busy:Busy: of 1 live state(s) 0 were looked at: {alone}",
+        f"shop.idle:Idle: it has no live process: {alone}",
+        f"shop.quiet:Quiet: it has no live process: {alone}",
+    ):
+        assert line in told.splitlines()
+    written = " ".join((two / "shop.appup.yaml").read_text().replace("#", " ").split())
+    assert f"Busy: of 1 live state(s) 0 were looked at: {alone} Busy: 1 busy, and not looked at: busy (" in written
+    assert f"Idle: it has no live process: {alone} TODO: Idle in shop.idle has no code_change" in written
+    assert f"a server: its state is what it was Quiet: it has no live process: {alone}" in written
+
+
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     commands = Commands(tmp_path_factory.mktemp("counter") / "home")

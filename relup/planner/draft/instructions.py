@@ -20,7 +20,7 @@ from relup.planner.children import processes
 from relup.planner.draft.beam import beam, implementation, must_end
 from relup.planner.draft.members import Joined, Members
 from relup.planner.draft.module_state import module_state
-from relup.planner.draft.servers import verdicts
+from relup.planner.draft.servers import unseen, verdicts
 from relup.planner.draft.supervisors import Supervisors, questions
 from relup.planner.roles import Role, roles
 
@@ -106,4 +106,7 @@ def _server(members: Members, name: str) -> tuple[Advanced | Soft, Sequence[str]
     judged = list(verdicts(members.scene, name))
     reasons = [r for verdict in judged for r in verdict.reasons]
     todos = [t for verdict in judged for t in verdict.todos]
-    return (Advanced(), [*reasons, *todos]) if judged else (Soft(), ["a server: its state is what it was"])
+    blank = [*unseen(members.scene, name)]
+    if judged:
+        return Advanced(), [*reasons, *blank, *todos]
+    return Soft(), ["a server: its state is what it was", *blank]

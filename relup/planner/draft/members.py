@@ -47,7 +47,7 @@ class Members:
 
 def members(older: Release, newer: Release, changes: Sequence[Change], live: Sequence[LiveStates] = ()) -> Members:
     """Return the modules that each application's draft has to name; *live* are states of the older release."""
-    hosts = _hosting(older, changes) | _hosting(newer, changes)
+    hosts = hosting(older, changes) | hosting(newer, changes)
     python = newer.kind == "python"
     libraries = frozenset(c.newer.name for c in changes if python and _is_library(c, hosts))
     joined = {m: Joined(m, c.newer.name) for c in changes for m in (*c.changed, *c.added, *c.deleted)}
@@ -74,7 +74,7 @@ def _rest(change: Change) -> Iterator[str]:
         yield from (m for m in change.newer.modules if m in had)
 
 
-def _hosting(release: Release, changes: Sequence[Change]) -> set[str]:
+def hosting(release: Release, changes: Sequence[Change] = ()) -> set[str]:
     """Return the modules that define servers, supervisors or applications; of a BEAM release, those that differ.
 
     In Python those derive from the runtime's classes, or from classes that do; either way they name them.

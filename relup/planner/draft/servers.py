@@ -7,14 +7,18 @@ somebody wrote for this version. Where one of these differs, the state is taken 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from relup.model.code import Code, PythonModule
 from relup.model.draft import TODO, LiveDraft
+from relup.model.release import Release
+from relup.model.shapes import LiveStates
 from relup.planner.code_changes import is_new
 from relup.planner.draft.data import Data, data_of, in_words, made_elsewhere
 from relup.planner.draft.live.method import live_draft
+from relup.planner.draft.live.words import summary
+from relup.planner.draft.members import hosting
 from relup.planner.draft.scene import Scene
 from relup.planner.draft.state_keys import state_keys
 from relup.planner.draft.stub import stub
@@ -62,8 +66,23 @@ def live(scene: Scene, module: PythonModule, old: Role, new: Role) -> LiveDraft 
     return live_draft(scene, module, old, new, states) if states else None
 
 
+def unseen(scene: Scene, name: str) -> Iterator[str]:
+    """Say of which servers of a module a node was asked about, and nothing was looked at."""
+    stay = {r.name for r in servers(scene.new, name)}
+    blank = (s for s in scene.live if s.module == name and s.server in stay and not s.looked)
+    yield from (f"{states.server}: {line}" for states in blank for line in summary(states))
+
+
+def every_server(release: Release, live: Sequence[LiveStates]) -> tuple[LiveStates, ...]:
+    """Return what a node that runs *release* told, with an empty entry for each server class without a process."""
+    there = {(s.module, s.server) for s in live}
+    all_ = ((m, r.name) for m in hosting(release) for r in servers(release.code, m))
+    blank = (LiveStates(*of, processes=0, looked=0) for of in all_ if of not in there)
+    return tuple(sorted((*live, *blank), key=lambda s: (s.module, s.server)))
+
+
 def of_live(scene: Scene, modules: Collection[str]) -> Iterator[LiveDraft]:
-    """Yield what the live states of the servers in some modules say."""
+    """Yield what the live states of the servers in some modules say, also of those that have none."""
     for states in scene.live:
         module = python_module(scene.new, states.module)
         old = next((r for r in servers(scene.old, states.module) if r.name == states.server), None)
@@ -71,7 +90,8 @@ def of_live(scene: Scene, modules: Collection[str]) -> Iterator[LiveDraft]:
         if states.module not in modules:
             continue
         if module is None or old is None or new is None:
-            yield LiveDraft(states, findings=(f"{states.server} is no server of {scene.after} any more",))
+            if states.processes:
+                yield LiveDraft(states, findings=(f"{states.server} is no server of {scene.after} any more",))
         else:
             yield live_draft(scene, module, old, new, states)
 

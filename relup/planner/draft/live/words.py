@@ -11,7 +11,9 @@ from relup.model.shortened import shortened
 def summary(live: LiveStates) -> Iterator[str]:
     """Yield how many states were looked at, which were not, and which forms they have if that is more than one."""
     cut = f" ({live.cut} of them in part, for they are large)" if live.cut else ""
-    yield f"of {live.processes} live state(s) {live.looked} were looked at{cut}"
+    seen = f"of {live.processes} live state(s) {live.looked} were looked at{cut}"
+    seen = seen if live.processes else "it has no live process"
+    yield seen if live.looked else f"{seen}: what is said of its states comes from the texts of the two releases alone"
     if live.busy:
         yield f"{live.busy} busy, and not looked at: {shortened(live.busy_names)}"
     if len(live.forms) > 1:
