@@ -43,6 +43,14 @@ def beginnings(text: bytes, name: str) -> tuple[Beginning, ...]:
     return tuple(found)
 
 
+def contents(text: bytes, name: str) -> str:
+    """Return the annotation that class *name* has for its states, where that says what they contain: `list[Row]`."""
+    tree = tree_of(text)
+    functions = dict(functions_of(tree)).get(name, {}) if tree else {}
+    found = (_parsed(node) for node in _annotations(functions))
+    return next((ast.unparse(n) for n in found if any(isinstance(part, ast.Subscript) for part in ast.walk(n))), "")
+
+
 def _returned(init: Function) -> Iterator[Beginning]:
     nodes = list(ast.walk(init))
     for node in nodes:
@@ -119,20 +127,24 @@ def _constant(value: ast.expr) -> str | None:
 
 def _annotated(functions: Mapping[str, Function]) -> Iterator[Beginning]:
     """Yield the first annotation of a state, of those that name a class."""
-    init = functions.get("init")
-    handlers = [f for name in HANDLERS if (f := functions.get(name)) and f.args.args]
-    for node in (init.returns if init else None, *(f.args.args[-1].annotation for f in handlers)):
-        names = _annotation(node)
+    for node in _annotations(functions):
+        names = dotted(_parsed(node))
         if names and names[-1] not in ("Any", "object"):
             yield Beginning(kind=names[0]) if len(names) == 1 and names[0] in _BUILTINS else Beginning(names)
             return
 
 
-def _annotation(node: ast.expr | None) -> tuple[str, ...]:
+def _annotations(functions: Mapping[str, Function]) -> Iterator[ast.expr]:
+    init = functions.get("init")
+    handlers = [f for name in HANDLERS if (f := functions.get(name)) and f.args.args]
+    found = (init.returns if init else None, *(f.args.args[-1].annotation for f in handlers))
+    yield from (node for node in found if node)
+
+
+def _parsed(node: ast.expr) -> ast.expr:
+    """Return an annotation, of one in quotes what these have."""
     match node:
-        case None:
-            return ()
         case ast.Constant(value=str(text)) if (tree := tree_of(text)) and isinstance(tree.body[0], ast.Expr):
-            return dotted(tree.body[0].value)
+            return tree.body[0].value
         case _:
-            return dotted(node)
+            return node

@@ -1186,6 +1186,151 @@ CASES: Mapping[str, Case] = {
         was="Tree(roots=[Node(name='a', kids=[Node(name='b', kids=[])])])",
         now="Tree(nodes=[Node(name='a', kids=(Node(name='b', kids=()),))])",
     ),
+    "rows": Case(
+        old="""
+            def full(number):
+                return [{"sku": f"secret{n}", "qty": "2", "note": "n"} | ({"tag": 1} if n else {}) for n in range(2)]
+            state: full(number)
+        """,
+        new="""
+            @dataclass
+            class Row:
+                sku: str
+                qty: int
+                remark: str
+                tag: int
+                vat: int = 19
+            state: []
+                def handle_cast(self, message, state: "list[Row]"):
+                    return state
+        """,
+        said=[
+            "? live states are list of dict, and begin as list[Row] in 2",
+            "? remark may be what note was",
+            "~ live values of qty are str, and it is int in 2",
+            "+ vat: int = 19 of Row is new in 2",
+            "only 1 of 2 live ones have tag",
+        ],
+        source=[
+            "is it [newer_row(item) for item in state]?",
+            "is it [older_row(item) for item in state]?",
+            "not all live ones have tag: what is its value in the others?",
+            "'qty': TODO",
+            "is it str(new.qty)?",
+        ],
+        answers={
+            "qty=TODO": "qty=int(old['qty'])",
+            "remark=TODO": "remark=old['note']",
+            "in old else TODO": "in old else 0",
+            "'qty': TODO": "'qty': str(new.qty)",
+            "'note': TODO": "'note': new.remark",
+            "return TODO": "return [older_row(item) for item in state]",
+            " return TODO": " return [newer_row(item) for item in state]",
+        },
+        was="[{'sku': 'secret0', 'qty': '2', 'note': 'n'}, {'sku': 'secret1', 'qty': '2', 'note': 'n', 'tag': 1}]",
+        now="[Row(sku='secret0', qty=2, remark='n', tag=0, vat=19), "
+        "Row(sku='secret1', qty=2, remark='n', tag=1, vat=19)]",
+        back="[{'sku': 'secret0', 'qty': '2', 'tag': 0, 'note': 'n'}, "
+        "{'sku': 'secret1', 'qty': '2', 'tag': 1, 'note': 'n'}]",
+    ),
+    "rows_in_fields": Case(
+        old="""
+            @dataclass
+            class Cart:
+                lines: list[dict]
+                named: dict[str, dict] | None = None
+                best: "dict | None" = None
+            def full():
+                one = {"sku": "a", "parts": [{"sku": "b", "parts": []}]}
+                return Cart([one, one], {"x": {"sku": "c", "parts": []}})
+            state: full()
+        """,
+        new="""
+            class Row:
+                def __init__(self, sku, parts: "list[Row]"):
+                    self.sku = sku
+                    self.parts: list[Row] = parts
+                    self.seen = 0
+                def __repr__(self): return f"Row{sorted(vars(self).items())}"
+            @dataclass
+            class Cart:
+                lines: tuple[Row, ...]
+                named: dict[str, Row] | None = None
+                best: Row | None = None
+            state: Cart(())
+        """,
+        said=["~ live values of lines are list of dict, and it is tuple[Row, ...] in 2", "+ self.seen = 0 of Row"],
+        source=[
+            "is it tuple(newer_row(item) for item in state.lines)?",
+            "is it None if state.named is None else {key: newer_row(item) for key, item in state.named.items()}?",
+            "is it [older_row(item) for item in state.lines]?",
+            "'parts': TODO",
+        ],
+        answers={
+            "parts=TODO": "parts=[newer_row(item) for item in old['parts']]",
+            "'parts': TODO": "'parts': [older_row(item) for item in new.parts]",
+            "lines=TODO": "lines=[older_row(item) for item in state.lines]",
+            "named=TODO": "named={key: older_row(item) for key, item in state.named.items()}",
+            "TODO(state.best)": "older_row(state.best)",
+            "lines=TODO,": "lines=tuple(newer_row(item) for item in state.lines),",
+            "named=TODO,": "named={key: newer_row(item) for key, item in state.named.items()},",
+        },
+        was="Cart(lines=[{'sku': 'a', 'parts': [{'sku': 'b', 'parts': []}]}, "
+        "{'sku': 'a', 'parts': [{'sku': 'b', 'parts': []}]}], named={'x': {'sku': 'c', 'parts': []}}, best=None)",
+        now="Cart(lines=(Row[('parts', [Row[('parts', []), ('seen', 0), ('sku', 'b')]]), ('seen', 0), ('sku', 'a')], "
+        "Row[('parts', [Row[('parts', []), ('seen', 0), ('sku', 'b')]]), ('seen', 0), ('sku', 'a')]), "
+        "named={'x': Row[('parts', []), ('seen', 0), ('sku', 'c')]}, best=None)",
+    ),
+    "rows_to_a_class": Case(
+        old="""
+            state: [{"sku": "a"}]
+        """,
+        new="""
+            class Row(NamedTuple):
+                sku: str
+                qty: int = 1
+            @dataclass
+            class Cart:
+                rows: list[Row]
+            state: Cart([])
+        """,
+        said=["? live states are list of dict, and begin as Cart in 2"],
+        source=["then [newer_row(item) for item in state], else", "is it [older_row(item) for item in state.rows]?"],
+        answers={
+            "return TODO": "return [older_row(item) for item in state.rows]",
+            "rows=TODO": "rows=[newer_row(item) for item in state]",
+        },
+        was="[{'sku': 'a'}]",
+        now="Cart(rows=[Row(sku='a', qty=1)])",
+    ),
+    "rows_of_a_typed_mapping": Case(
+        old="""
+            class Row(TypedDict):
+                sku: str
+            class State(TypedDict):
+                rows: list[Row]
+            state: State(rows=[Row(sku="a")])
+        """,
+        new="""
+            @dataclass
+            class Row:
+                sku: str
+            class State(TypedDict):
+                rows: list[Row]
+            state: State(rows=[])
+        """,
+        said=["~ live values of rows are list of dict, and it is list[Row] in 2"],
+        source=[
+            "is it [newer_row(item) for item in state['rows']]?",
+            "is it [older_row(item) for item in state['rows']]?",
+        ],
+        answers={
+            "'rows': TODO": "'rows': [older_row(item) for item in state['rows']]",
+            "'rows': TODO,": "'rows': [newer_row(item) for item in state['rows']],",
+        },
+        was="{'rows': [{'sku': 'a'}]}",
+        now="{'rows': [Row(sku='a')]}",
+    ),
     "a_code_change_that_does_nothing": Case(
         old="""
             state: number

@@ -19,7 +19,7 @@ from relup.syntax.parsed import tree_of
 from relup.syntax.uses import dotted
 
 SCALARS = frozenset({"int", "float", "complex", "str", "bytes", "bytearray", "bool"})
-_ITEMS: Mapping[str, Sequence[str]] = {
+ITEMS: Mapping[str, Sequence[str]] = {
     **{n: (n.lower(),) for n in ("list", "List", "set", "Set", "frozenset", "FrozenSet", "tuple", "Tuple")},
     **dict.fromkeys(("deque", "Deque"), ("collections:deque",)),
     **dict.fromkeys(("Sequence", "Collection", "Iterable"), ("list", "tuple")),
@@ -27,15 +27,15 @@ _ITEMS: Mapping[str, Sequence[str]] = {
     "MutableSet": ("set",),
     "AbstractSet": ("set", "frozenset"),
 }
-_VALUES: Mapping[str, str] = {
+VALUES: Mapping[str, str] = {
     **dict.fromkeys(("dict", "Dict", "Mapping", "MutableMapping"), "dict"),
     **dict.fromkeys(("defaultdict", "DefaultDict"), "collections:defaultdict"),
     "OrderedDict": "collections:OrderedDict",
 }
-_PASSING = frozenset({"Optional", "Union", "Final", "Required", "NotRequired", "ReadOnly"})
+PASSING = frozenset({"Optional", "Union", "Final", "Required", "NotRequired", "ReadOnly"})
 _MADE = ("list", "tuple", "set", "frozenset")
-_MAPPINGS = ("dict", "collections:defaultdict", "collections:OrderedDict")
-_CONTAINERS = (*_MADE, "collections:deque", *_MAPPINGS)
+MAPPINGS = ("dict", "collections:defaultdict", "collections:OrderedDict")
+CONTAINERS = (*_MADE, "collections:deque", *MAPPINGS)
 Named: TypeAlias = Callable[[tuple[str, ...]], Iterator[str]]
 """Yields the classes of a release, as `module:Class`, that a name in an annotation stands for."""
 
@@ -49,14 +49,14 @@ def expected(code: Code, module: str, annotation: str) -> tuple[Shape, ...]:
 def joined(held: Sequence[Shape], may_be: Sequence[Shape]) -> tuple[Shape, ...]:
     """Return what is live with what may be; of containers only those that are live, where one is."""
     there = {s.type for s in held}
-    only = there.intersection(_CONTAINERS)
-    return merged((*held, *(s for s in may_be if not only or s.type in only or s.type not in _CONTAINERS)))
+    only = there.intersection(CONTAINERS)
+    return merged((*held, *(s for s in may_be if not only or s.type in only or s.type not in CONTAINERS)))
 
 
 def classes_in(shapes: Sequence[Shape]) -> Iterator[str]:
     """Yield the types of instances in values, those of instances aside."""
     for s in shapes:
-        if ":" in s.type and s.type not in _CONTAINERS:
+        if ":" in s.type and s.type not in CONTAINERS:
             yield s.type
         else:
             yield from classes_in((*s.keys, *s.contents()))
@@ -109,24 +109,24 @@ def _of_name(names: tuple[str, ...], named: Named) -> Iterator[Shape]:
     name = names[-1] if names else ""
     if name in SCALARS:
         yield Shape(name, 0, 0)
-    elif name in _ITEMS or name in _VALUES:
-        yield from (Shape(type_, 0, 0) for type_ in _ITEMS.get(name) or (_VALUES[name],))
+    elif name in ITEMS or name in VALUES:
+        yield from (Shape(type_, 0, 0) for type_ in ITEMS.get(name) or (VALUES[name],))
     elif names:
         yield from (Shape(type_, 0, 0) for type_ in named(names))
 
 
 def _of_generic(name: str, parts: Sequence[ast.expr], named: Named) -> Iterator[Shape]:
-    if name in _PASSING or name == "Annotated":
+    if name in PASSING or name == "Annotated":
         for part in parts[:1] if name == "Annotated" else parts:
             yield from _of(part, named)
         if name == "Optional":
             yield Shape("NoneType", 0, 0)
-    elif name in _VALUES and len(parts) == 2:
+    elif name in VALUES and len(parts) == 2:
         keys = tuple(s for s in _of(parts[0], named) if ":" in s.type)
-        yield Shape(_VALUES[name], 0, 0, items=merged(_of(parts[1], named)), keys=keys)
-    elif name in _ITEMS:
+        yield Shape(VALUES[name], 0, 0, items=merged(_of(parts[1], named)), keys=keys)
+    elif name in ITEMS:
         items = merged(s for part in parts for s in _of(part, named))
-        yield from (Shape(type_, 0, 0, items=items) for type_ in _ITEMS[name])
+        yield from (Shape(type_, 0, 0, items=items) for type_ in ITEMS[name])
 
 
 # ── containers that become others ──────────────────────────────────────────────────────────────────────

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from relup.model.code import Code
 from relup.planner.draft.live.kinds import Kind, class_of, kind_of
 from relup.planner.resolution import python_module
 from relup.planner.roles import Role
-from relup.syntax.beginnings import Beginning, beginnings
+from relup.syntax.beginnings import Beginning, beginnings, contents
 from relup.syntax.records import Field
 
 
@@ -23,6 +23,10 @@ class Begun:
     """Of a mapping."""
     types: frozenset[str] = frozenset()
     """Built-in types."""
+    annotation: str = ""
+    """Of a container with its elements."""
+    module: str = ""
+    """Where that stands."""
 
     def known(self) -> bool:
         """Say whether anything is known."""
@@ -45,8 +49,9 @@ def begun(code: Code, role: Role) -> Begun:
     """Return how the states of a server begin in a release; what it inherits counts."""
     for module, cls in role.classes:
         text = code.text(module) or b""
-        if found := beginnings(text, cls.name):
-            return _begun(code, module, found)
+        found, annotation = beginnings(text, cls.name), contents(text, cls.name)
+        if found or annotation:
+            return replace(_begun(code, module, found), annotation=annotation, module=module)
     return Begun()
 
 

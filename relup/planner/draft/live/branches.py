@@ -8,17 +8,19 @@ from relup.model.draft import TODO
 from relup.model.shapes import Shape, type_label
 from relup.planner.draft.live.begun import States
 from relup.planner.draft.live.cases import Case
-from relup.planner.draft.live.fields import Finding, Given, Had, constant_type, had
+from relup.planner.draft.live.fields import Finding, Given, Had, constant_type, had, lines
 from relup.planner.draft.live.fitting import in_words, misfits
 from relup.planner.draft.live.kinds import Kind, kind_of
 from relup.planner.draft.live.making import call, returning
-from relup.planner.draft.live.mappings import lines, mapping
+from relup.planner.draft.live.mappings import mapping
 from relup.planner.draft.live.values import Writer
 from relup.syntax.records import Field
 
 
 def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | None:
     """Return the statements for states of one type; None when they stay as they are."""
+    if case in ("entries", "value") and (contents := _contents(w, shape, states)):
+        return contents
     match case:
         case "instance":
             return _instance(w, shape)
@@ -46,6 +48,22 @@ def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | N
             return [f"return {text}"] if text else None
 
 
+def _contents(w: Writer, shape: Shape, states: States) -> list[str]:
+    """Ask what becomes of a container whose elements are not those that the newer release's text says."""
+    (was, old), (now, new) = ((of.annotation, of.module) for of in (states.was, states.now))
+    fits = not misfits([shape], now, w.resolve(w.scene.new, new))
+    if fits or misfits([shape], was, w.resolve(w.scene.old, old)):  # then this text is not about these
+        return []
+    w.ask(
+        Finding("state", f"? live states are {in_words(shape)}, and begin as {now} in {w.scene.after.vsn}", asks=True)
+    )
+    text = w.value(w.rows(now, new, [shape]), "state")
+    asked = f"is it {text}?" if text else f"how is it made of {now if w.way == 'down' else in_words(shape)}?"
+    if w.way == "down":
+        return [f"# {TODO}: the state of {w.scene.before.vsn} was {in_words(shape)}: {asked}", f"return {TODO}"]
+    return [f"# {TODO}: a state is {now} here, and live ones are {in_words(shape)}: {asked}", f"return {TODO}"]
+
+
 def _instance(w: Writer, shape: Shape) -> list[str] | None:
     kind = kind_of(w.scene.new, shape.type)
     if kind is None or kind.enum or kind.contains:
@@ -65,14 +83,16 @@ def _instance(w: Writer, shape: Shape) -> list[str] | None:
 
 
 def _reads(shape: Shape) -> Mapping[str, str]:
-    return {n: f"state[{n!r}]" if shape.type == "dict" else f"state.{n}" for n in shape.fields}
+    return {n: f"state.{n}" for n in shape.fields}
 
 
 def _turned(w: Writer, shape: Shape, kind: Kind) -> list[str]:
-    has = [Had(n, "", held) for n, held in shape.fields.items()]
-    given = w.compared(kind, has, [*kind.fields.values()], _reads(shape), shape.looked)
     label = type_label(shape.type)
     said = f"# {TODO}: a state was {label}; is {kind.name} what it becomes? then state, not {TODO}(state)"
+    if shape.type == "dict":
+        return [said, *w.instance(shape, kind, "state", f"{TODO}(state)")]
+    has = [Had(n, "", held) for n, held in shape.fields.items()]
+    given = w.compared(kind, has, [*kind.fields.values()], _reads(shape), shape.looked)
     return [said, *call("return migrate", (f"{TODO}(state)", w.name(kind, "up")), given)]
 
 
@@ -104,11 +124,12 @@ def _wrapped(w: Writer, shape: Shape, kind: Kind) -> list[str]:
     resolve = w.resolve(w.scene.new, kind.module)
     given = []
     for field in kind.fields.values():
-        fits = field.kind and not misfits([shape], field.kind, resolve)
+        held = w.rows(field.kind, kind.module, [shape])
+        fits = field.kind and not misfits(held, field.kind, resolve)
         of = f"{field.name}: {field.kind}" if field.kind else field.name
         otherwise = f"its default {field.default}" if field.default is not None else "a value"
         if fits:
-            then = w.value([shape], "state") or "state"
+            then = w.value(held, "state") or "state"
             said = f"{TODO}: is {of} what the state ({in_words(shape)}) was? then {then}, else {otherwise}"
             given.append(Given(field.name, TODO, said))
         elif field.default is None:
@@ -139,8 +160,8 @@ def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:
     label = type_label(shape.type)
     said = f"# {TODO}: the state of {w.scene.before.vsn} was {in_words(shape)}"
     if shape.type == "dict":
-        entries = (f"    {n!r}: {f'state.{n}' if n in kind.fields else TODO}," for n in shape.fields)
-        return [f"{said}; are these its entries? then without {TODO}", f"return {TODO}({{", *entries, "})"]
+        asked = f"{said}; are these its entries? then without {TODO}"
+        return [asked, f"return {TODO}({{", *lines(w.entries(shape, kind, "state")), "})"]
     if shape.type == "NoneType":
         return [f"{said}, which no code_change returns: what else do its callbacks take?", f"return {TODO}"]
     if before := kind_of(w.scene.old, shape.type):
@@ -149,6 +170,7 @@ def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:
         asked = f"{said}; is {kind.name} what it became? then state, not {TODO}(state)"
         return [asked, *call("return migrate", (f"{TODO}(state)", w.made(shape.type)), given)]
     resolve = w.resolve(w.scene.new, kind.module)
-    fitting = [f for f in kind.fields.values() if f.kind and not misfits([shape], f.kind, resolve)]
-    guess = " or ".join(w.value([shape], read) or read for read in (f"state.{f.name}" for f in fitting))
+    held = {f.name: w.rows(f.kind, kind.module, [shape]) for f in kind.fields.values() if f.kind}
+    fitting = {n: of for n, of in held.items() if not misfits(of, kind.fields[n].kind, resolve)}
+    guess = " or ".join(w.value(of, f"state.{n}") or f"state.{n}" for n, of in fitting.items())
     return [f"{said}{f'; is it {guess}?' if guess else f': how is {label} made of {kind.name}?'}", f"return {TODO}"]

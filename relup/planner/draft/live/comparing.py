@@ -38,6 +38,8 @@ class Comparison:
     """Turns what a field holds into what it holds in the other release."""
     expected: Callable[[str], Sequence[Shape]]
     """Tells what an annotation of what is left says that values may be."""
+    rows: Callable[[str, Sequence[Shape]], Sequence[Shape]]
+    """Tells which mappings an annotation of the newer release has as instances."""
     concerned: Callable[[Sequence[Shape]], bool]
     """Says whether values are, or hold, instances of classes that are loaded anew."""
     ask: Callable[[Finding], None]
@@ -76,7 +78,8 @@ def _new(of: Comparison, field: Field, was: Had | None, reads: Mapping[str, str]
     read = ""
     if was:
         of.ask(Finding(field.name, f"? {field.name} may be what {was.name} was, under another name", asks=True))
-        read = of.value(joined(was.held, of.expected(was.kind)), reads[was.name]) or reads[was.name]
+        held = of.rows(_newer(of, was, field), joined(was.held, of.expected(was.kind)))
+        read = of.value(held, reads[was.name]) or reads[was.name]
     if was or field.default is None:
         yield asked_new(field, was, read, "is new" if of.way == "up" else f"is back in {of.older}")
     elif not of.defaults:
@@ -94,7 +97,8 @@ def _taken_over(of: Comparison, had: Had, field: Field, read: str, total: int) -
         whose = f"live values of {field.name} are" if live else f"{field.name} of {of.owner} may be"
         words = f"~ {whose} {' or '.join(wrong)}, and it is {field.kind} in {of.goal}"
         of.ask(Finding(field.name, words, asks=True))
-        guess = _guess(of, field, read, possible, possible if of.way == "up" else may_be)
+        held = of.rows(_newer(of, had, field), possible)
+        guess = _guess(of, field, read, held, held if of.way == "up" else may_be)
         lead = "live values are" if live else f"in {of.older if of.way == 'up' else of.goal}"
         words = f"is it {guess}?" if guess != read else f"how is it made of {read}?"
         yield retyped(field, wrong, words, lead)
@@ -103,13 +107,18 @@ def _taken_over(of: Comparison, had: Had, field: Field, read: str, total: int) -
     of.ask_all(in_part(had.name, had.held, total))
 
 
+def _newer(of: Comparison, had: Had, field: Field) -> str:
+    """Return what the newer release has as the annotation of a field."""
+    return field.kind if of.way == "up" else had.kind
+
+
 def _unfit(of: Comparison, had: Had, field: Field, may_be: Sequence[Shape]) -> list[str]:
     """Return what does not fit the other annotation although no live value shows it.
 
     That is on the way up all that may be where nothing is live, and else what would have to be turned; on the way down
     what the way up asked about.
     """
-    if same_kind(had.kind, field.kind):
+    if same_kind(had.kind, field.kind) and [*of.rows(_newer(of, had, field), had.held)] == [*had.held]:
         return []
     if of.way == "down":
         return [had.kind or "of another type"] if field.name in of.retyped else []

@@ -46,6 +46,12 @@ class Given(NamedTuple):
         yield f"    {text},"
 
 
+def lines(given: Sequence[Given]) -> Iterator[str]:
+    """Yield the entries of a literal mapping."""
+    for g in given:
+        yield from g.lines(f"{g.name!r}: {g.value}" if g.name else f"**{g.value}")
+
+
 class Finding(NamedTuple):
     """What was found of one field or class."""
 
@@ -116,8 +122,8 @@ def asked_new(field: Field, was: Had | None, then: str, lead: str) -> Given:
 
 def retyped(wanted: Field, wrong: Sequence[str], guess: str, lead: str) -> Given:
     """Ask what becomes of values that do not fit the annotation of the other release."""
-    said = f"{TODO}: {wanted.name} is {wanted.kind} here, and {lead} {' or '.join(wrong)}: {guess}"
-    return Given(wanted.name, TODO, said)
+    here = f"{wanted.name} is {wanted.kind} here, and" if wanted.kind else f"{wanted.name} is another here:"
+    return Given(wanted.name, TODO, f"{TODO}: {here} {lead} {' or '.join(wrong)}: {guess}")
 
 
 def in_part(name: str, held: Sequence[Shape], total: int) -> Iterator[Finding]:
@@ -130,6 +136,11 @@ def in_part(name: str, held: Sequence[Shape], total: int) -> Iterator[Finding]:
 def same_kind(one: str, other: str) -> bool:
     """Say whether two annotations are written alike."""
     return "".join(one.split()) == "".join(other.split())
+
+
+def sole_type(held: Sequence[Shape]) -> str:
+    """Return the one built-in type that all of some values have; nothing where they have several."""
+    return held[0].type if len(held) == 1 and ":" not in held[0].type else ""
 
 
 def constant_type(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from relup.model.draft import TODO
 from relup.model.shapes import Shape
 from relup.planner.draft.live.begun import Begun, States
-from relup.planner.draft.live.fields import Given, Had, had
+from relup.planner.draft.live.fields import Given, Had, had, lines
 from relup.planner.draft.live.values import Writer
 from relup.syntax.records import Field
 
@@ -84,9 +84,3 @@ def _text(gone: Sequence[str], part: Sequence[Given], base: str, given: Sequence
     if not part and not given:
         return [f"return {rest}"]
     return ["return {", *lines(part), f"    **{rest},", *lines(given), "}"]
-
-
-def lines(given: Sequence[Given]) -> Iterator[str]:
-    """Yield the entries of a literal mapping."""
-    for g in given:
-        yield from g.lines(f"{g.name!r}: {g.value}" if g.name else f"**{g.value}")

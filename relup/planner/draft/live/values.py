@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Literal
 
 from relup.model.code import Code, PythonModule
@@ -20,11 +21,13 @@ from relup.model.draft import TODO
 from relup.model.shapes import Shape, merged, type_label
 from relup.planner.draft.live.annotated import classes_in, expected
 from relup.planner.draft.live.comparing import Comparison, compared
-from relup.planner.draft.live.fields import Finding, Given, Had, had
+from relup.planner.draft.live.containers import contained, keys_of
+from relup.planner.draft.live.fields import Finding, Given, Had, had, lines, sole_type
 from relup.planner.draft.live.fitting import Resolve
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
 from relup.planner.draft.live.making import call, circular, returning
 from relup.planner.draft.live.members import asking, missing, told, vanished
+from relup.planner.draft.live.rows import ROW, partly, rows, whole_rows
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
 from relup.syntax.records import Field
@@ -61,6 +64,8 @@ class Writer:
     """Classes whose instances may lead back to themselves."""
     _holding: dict[str, bool] = field(default_factory=dict)
     """What was found of classes that stay."""
+    _rows: dict[str, Shape] = field(default_factory=dict)
+    """Mappings that become instances, by the key of their function."""
 
     # ── values ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -79,7 +84,8 @@ class Writer:
         pending, seen = [*held], set[str]()
         while pending:
             shape = pending.pop()
-            if shape.type.rpartition(":")[0] in self.scene.loaded or self._may_hold(shape.type):
+            own = shape.type.startswith(ROW) or shape.type.rpartition(":")[0] in self.scene.loaded
+            if own or self._may_hold(shape.type):
                 return True
             if ":" not in shape.type or shape.type not in seen:
                 seen.add(shape.type)
@@ -119,6 +125,8 @@ class Writer:
         label = type_label(shape.type)
         if shape.type == "NoneType":
             return f"{var} is None"
+        if shape.type.startswith(ROW) and self.way == "up":
+            return f"type({var}) is dict"
         if ":" not in shape.type:
             return f"type({var}) is {label}"
         kind = self.newer(shape.type)
@@ -128,7 +136,7 @@ class Writer:
 
     def newer(self, type_: str) -> Kind | None:
         """Return what a class is, or may be, in the newer release."""
-        return kind_of(self.scene.new, type_) or self.heirs.get(type_)
+        return kind_of(self.scene.new, type_.removeprefix(ROW)) or self.heirs.get(type_)
 
     def made(self, type_: str) -> str:
         """Return the class whose instances this direction makes of those of a type."""
@@ -146,6 +154,8 @@ class Writer:
         return name if of == "up" or kind.module not in self.scene.loaded else f"counterpart({name})"
 
     def _one(self, shape: Shape, var: str) -> str | None:
+        if shape.type.startswith(ROW) and (kind := self.newer(shape.type)):
+            return self._row(shape, kind, var)
         if ":" in shape.type and (made := self._instance(shape, var)) is not None:
             return made
         return self._container(shape, var)
@@ -153,33 +163,16 @@ class Writer:
     def _container(self, shape: Shape, var: str) -> str | None:
         self._depth += 1
         element = f"item{self._depth}" if self._depth > 1 else "item"
-        text, key = self.value(shape.contents(), element), self.value(_keys(shape), "key")
+        text, key = self.value(shape.contents(), element), self.value(keys_of(shape), "key")
         self._depth -= 1
         if text is None and key is None:
             return None
-        made = self._contained(shape, var, element, text, key)
+        made = contained(shape.type, var, element, text, key)
+        if made is None:
+            label = type_label(shape.type)
+            self.ask(Finding(label, f"a {label} holds instances of classes that are loaded anew", asks=True))
+            made = f"{TODO}({var})"
         return f"once({var}, lambda: {made})" if shape.shared else made
-
-    def _contained(self, shape: Shape, var: str, element: str, text: str | None, key: str | None) -> str:
-        pairs = f"{{{key or 'key'}: {text or element} for key, {element} in {var}.items()}}"
-        match type_label(shape.type):
-            case "list":
-                return f"[{text} for {element} in {var}]"
-            case "tuple" | "frozenset" as name:
-                return f"{name}({text} for {element} in {var})"
-            case "set":
-                return f"{{{text} for {element} in {var}}}"
-            case "deque":
-                return f"type({var})(({text} for {element} in {var}), {var}.maxlen)"
-            case "dict":
-                return pairs
-            case "defaultdict":
-                return f"type({var})({var}.default_factory, {pairs})"
-            case "OrderedDict" | "Counter":
-                return f"type({var})({pairs})"
-            case label:
-                self.ask(Finding(label, f"a {label} holds instances of classes that are loaded anew", asks=True))
-                return f"{TODO}({var})"
 
     # ── instances ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -303,6 +296,51 @@ class Writer:
         if self.way == "up":
             self.findings[finding] = None
 
+    # ── mappings that become instances ─────────────────────────────────────────────────────────────────
+
+    def rows(self, annotation: str, module: str, held: Sequence[Shape]) -> Sequence[Shape]:
+        """Return *held* with the mappings that an annotation in a module of the newer release has as instances."""
+        return rows(annotation, held, self.resolve(self.scene.new, module))
+
+    def _row(self, shape: Shape, kind: Kind, var: str) -> str:
+        """Return what makes an instance of a mapping, or on the way down a mapping of an instance."""
+        shape = whole_rows(shape, kind)
+        keys = (f"{'dict' * n}:{kind.type}" for n in count(1))
+        key = next(k for k in keys if not self.helpers.get(k) or self._rows[k].fields.keys() == shape.fields.keys())
+        if key not in self.helpers:
+            depth, self._depth, argument = self._depth, 0, self._argument
+            self.helpers[key], self._rows[key] = [], shape
+            if self.way == "up":
+                body = self.instance(shape, kind, argument, argument)
+            else:
+                body = ["return {", *lines(self.entries(shape, kind, argument)), "}"]
+            if shape.shared:
+                body = [body[0].replace("return ", f"return once({argument}, lambda: ", 1), *body[1:]]
+                body[-1] += ")"
+            self._depth = depth
+            self.helpers[key] = [f"def {self._helper(key)}({argument}):", *(f"    {line}" for line in body)]
+        return f"{self._helper(key)}({var})"
+
+    def instance(self, shape: Shape, kind: Kind, var: str, first: str) -> list[str]:
+        """Return the statements that make an instance of a mapping; *first* is what `migrate` is given."""
+        reads = {n: f"{var}[{n!r}]" for n in shape.fields}
+        has = [Had(n, "", held) for n, held in shape.fields.items()]
+        given = self.compared(kind, has, [*kind.fields.values()], reads, shape.looked)
+        if shape.items:
+            words = f"- what is under keys that neither release names is gone in {self.scene.after.vsn}"
+            self.ask(Finding(kind.name, f"{words}: {kind.name} has no field for it", asks=True))
+        if kind.open:  # it would take what goes as well
+            first = f"{{n: v for n, v in {first}.items() if n in {tuple(kind.fields)}}}"
+        return call("return migrate", (first, self.name(kind, "up")), [*partly(shape, kind, given, reads, var)])
+
+    def entries(self, shape: Shape, kind: Kind, var: str) -> list[Given]:
+        """Return the entries of the mapping that an instance was."""
+        has = [had(f, shape.fields.get(f.name, ())) for f in kind.fields.values()]
+        names = [*(n for n in kind.fields if n in shape.fields), *(n for n in shape.fields if n not in kind.fields)]
+        wanted = [Field(n, sole_type(shape.fields[n]), None, n) for n in names]
+        found = {g.name: g for g in self.compared(None, has, wanted, {n: f"{var}.{n}" for n in kind.fields})}
+        return [found.get(n) or Given(n, f"{var}.{n}") for n in names]
+
     # ── fields ─────────────────────────────────────────────────────────────────────────────────────────
 
     def given(self, shape: Shape, before: Kind | None, after: Kind, var: str) -> list[Given]:
@@ -332,6 +370,7 @@ class Writer:
             resolve=self.resolve(code, module),
             value=self.value,
             expected=lambda annotation: self._expected(module, annotation),
+            rows=lambda annotation, held: self.rows(annotation, module, held),
             concerned=self._concerned,
             ask=self.ask,
             retyped=self.retyped,
@@ -348,9 +387,3 @@ class Writer:
             return (self.newer(type_) if code is self.scene.new else kind_of(code, type_)) if type_ else None
 
         return resolved
-
-
-def _keys(shape: Shape) -> Sequence[Shape]:
-    """Return the keys of a mapping, with a text where some of them are texts or numbers."""
-    plain = shape.fields or sum(k.count for k in shape.keys) < sum(i.count for i in shape.items)
-    return (*shape.keys, Shape("str", 0, 0)) if plain else shape.keys

@@ -1,0 +1,38 @@
+"""How a container is made of another with its elements turned: of the same type, with all that it has beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from relup.model.shapes import Shape, type_label
+
+
+def contained(type_: str, var: str, element: str, text: str | None, key: str | None) -> str | None:
+    """Return what makes a container like *var*; None for one of which that is not known.
+
+    *text* and *key* are expressions for an *element* and a `key` of it, None where these stay as they are.
+    """
+    pairs = f"{{{key or 'key'}: {text or element} for key, {element} in {var}.items()}}"
+    match type_label(type_):
+        case "list":
+            return f"[{text} for {element} in {var}]"
+        case "tuple" | "frozenset" as name:
+            return f"{name}({text} for {element} in {var})"
+        case "set":
+            return f"{{{text} for {element} in {var}}}"
+        case "deque":
+            return f"type({var})(({text} for {element} in {var}), {var}.maxlen)"
+        case "dict":
+            return pairs
+        case "defaultdict":
+            return f"type({var})({var}.default_factory, {pairs})"
+        case "OrderedDict" | "Counter":
+            return f"type({var})({pairs})"
+        case _:
+            return None
+
+
+def keys_of(shape: Shape) -> Sequence[Shape]:
+    """Return the keys of a mapping, with a text where some of them are texts or numbers."""
+    plain = shape.fields or sum(k.count for k in shape.keys) < sum(i.count for i in shape.items)
+    return (*shape.keys, Shape("str", 0, 0)) if plain else shape.keys
