@@ -7,8 +7,8 @@ state that a handler is given.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from relup.syntax.parsed import tree_of
 from relup.syntax.records import is_constant
@@ -30,6 +30,10 @@ class Beginning:
     """Of a mapping its keys, with expressions for values that are constants."""
     kind: str = ""
     """The built-in type of anything else that is written out."""
+    contents: str = ""
+    """That type with those of its elements, as an annotation, where they are written out too."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """The same of the entries of a mapping."""
 
 
 def beginnings(text: bytes, name: str) -> tuple[Beginning, ...]:
@@ -95,7 +99,9 @@ def _of_local(name: str, nodes: list[ast.AST]) -> Iterator[Beginning]:
                 pass
     for one in found or [Beginning()]:
         if one is not None:
-            yield Beginning(entries={**(one.entries or {}), **more}) if one.entries or more else one
+            rest = {k: kind for k, kind in one.held.items() if k not in more}
+            filled = Beginning(entries={**(one.entries or {}), **more}, held=rest)
+            yield filled if one.entries or more else replace(one, contents="")  # it may have more by then
 
 
 def _beginning(value: ast.expr) -> Beginning | None:
@@ -103,10 +109,9 @@ def _beginning(value: ast.expr) -> Beginning | None:
         case ast.Dict(keys=[]):
             return Beginning(kind="dict")  # its keys come later, and may be data
         case ast.Dict(keys=keys, values=values) if all(_text(k) is not None for k in keys):
-            pairs = zip(keys, values, strict=True)
-            return Beginning(entries={_text(k) or "": _constant(v) for k, v in pairs})
+            return _entries({_text(k) or "": v for k, v in zip(keys, values, strict=True)})
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=given) if all(k.arg for k in given):
-            return Beginning(entries={k.arg or "": _constant(k.value) for k in given})
+            return _entries({k.arg or "": k.value for k in given})
         case ast.Call(func=function) if names := dotted(function):
             if names[-1] in _NO_STATES:
                 return None
@@ -114,7 +119,54 @@ def _beginning(value: ast.expr) -> Beginning | None:
         case ast.Constant(value=constant):
             return Beginning(kind=type(constant).__name__)
         case _:
-            return Beginning(kind=next((kind for nodes, kind in _LITERALS if isinstance(value, nodes)), ""))
+            kind = next((kind for nodes, kind in _LITERALS if isinstance(value, nodes)), "")
+            return Beginning(kind=kind, contents=_contents(value))
+
+
+def _entries(values: Mapping[str, ast.expr]) -> Beginning:
+    held = {key: kind for key, value in values.items() if (kind := _contents(value))}
+    return Beginning(entries={key: _constant(value) for key, value in values.items()}, held=held)
+
+
+def _contents(value: ast.expr) -> str:
+    """Return an annotation for a container whose elements are written out; nothing for any other expression."""
+    match value:
+        case ast.List(elts=[_, *_] as parts):
+            return f"list[{_kinds(parts)}]"
+        case ast.ListComp(elt=part):
+            return f"list[{_kinds([part])}]"
+        case ast.Tuple(elts=[_, *_] as parts):
+            return f"tuple[{_kinds(parts)}, ...]"
+        case ast.Set(elts=parts):
+            return f"set[{_kinds(parts)}]"
+        case ast.SetComp(elt=part):
+            return f"set[{_kinds([part])}]"
+        case _:
+            return ""
+
+
+def _kinds(parts: Sequence[ast.expr]) -> str:
+    return " | ".join(dict.fromkeys(_kind(part) for part in parts))
+
+
+def _kind(value: ast.expr) -> str:
+    """Return an annotation for an element; `object` for one that may be anything."""
+    match value:
+        case ast.Constant(value=None):
+            return "None"
+        case ast.Constant(value=constant):
+            return type(constant).__name__
+        case ast.JoinedStr():
+            return "str"
+        case ast.List() | ast.Tuple() | ast.Set() | ast.ListComp() | ast.SetComp():
+            empty = next(kind for nodes, kind in _LITERALS if isinstance(value, nodes))
+            return _contents(value) or empty
+        case ast.Dict() | ast.DictComp():
+            return "dict"
+        case ast.Call(func=function) if names := dotted(function):
+            return ".".join(names)
+        case _:
+            return "object"
 
 
 def _text(node: ast.expr | None) -> str | None:

@@ -1331,6 +1331,72 @@ CASES: Mapping[str, Case] = {
         was="{'rows': [{'sku': 'a'}]}",
         now="{'rows': [Row(sku='a')]}",
     ),
+    "elements": Case(
+        old="""
+            state: [1, number]
+        """,
+        new="""
+            state: ["a", f"{number}"]
+        """,
+        said=["? live states are list of int, and begin as list[str] in 2"],
+        source=["a state is list[str] here, and live ones are list of int: how is it made of state?"],
+        answers={"return TODO": "return [int(n) for n in state]", " return TODO": " return [str(n) for n in state]"},
+        was="[1, 0]",
+        now="['1', '0']",
+    ),
+    "elements_of_entries": Case(
+        old="""
+            @dataclass
+            class Row:
+                name: str
+            state: {"rows": [{"name": "a"}], "some": (1, 2), "more": [[1]], "same": [Row("b")]}
+        """,
+        new="""
+            @dataclass
+            class Row:
+                name: str
+                size: int = 0
+            state: {"rows": [Row(n) for n in "ab"], "some": (number, 0.5), "more": [["a"]], "same": [Row("c")]}
+        """,
+        said=[
+            "~ live values of rows are list of dict, and it is list[Row] in 2",
+            "~ live values of more are list of list, and it is list[list[str]] in 2",
+        ],
+        unsaid=["some", "same"],
+        source=["is it [newer_row(item) for item in state['rows']]?", "'same': [migrate(item, Row) for item in"],
+        answers={
+            "'rows': TODO": "'rows': [older_row(item) for item in state['rows']]",
+            "'more': TODO": "'more': [[int(n) for n in some] for some in state['more']]",
+            "'rows': TODO,": "'rows': [newer_row(item) for item in state['rows']],",
+            "'more': TODO,": "'more': [[str(n) for n in some] for some in state['more']],",
+        },
+        was="{'rows': [{'name': 'a'}], 'some': (1, 2), 'more': [[1]], 'same': [Row(name='b')]}",
+        now="{'rows': [Row(name='a', size=0)], 'some': (1, 2), 'more': [['1']], 'same': [Row(name='b', size=0)]}",
+    ),
+    "elements_of_no_type": Case(
+        old="""
+            first = 1
+            state: [first]
+        """,
+        new="""
+            first = "a"
+            state: [first]
+        """,
+        was="[1]",
+        now="[1]",
+    ),
+    "elements_that_were_others_before": Case(
+        old="""
+            state: [0.5]
+                def handle_cast(self, message, state: "list[str]"):
+                    return state
+        """,
+        new="""
+            state: [1]
+        """,
+        was="[0.5]",
+        now="[0.5]",
+    ),
     "a_code_change_that_does_nothing": Case(
         old="""
             state: number

@@ -25,6 +25,8 @@ class Begun:
     """Built-in types."""
     annotation: str = ""
     """Of a container with its elements."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Such annotations for entries of a mapping, where their elements are written out."""
     module: str = ""
     """Where that stands."""
 
@@ -51,7 +53,11 @@ def begun(code: Code, role: Role) -> Begun:
         text = code.text(module) or b""
         found, annotation = beginnings(text, cls.name), contents(text, cls.name)
         if found or annotation:
-            return replace(_begun(code, module, found), annotation=annotation, module=module)
+            written = (
+                " | ".join(dict.fromkeys(b.contents or b.kind for b in found)) if all(b.kind for b in found) else ""
+            )
+            held = {k: kind for b in found for k, kind in b.held.items()}
+            return replace(_begun(code, module, found), annotation=annotation or written, held=held, module=module)
     return Begun()
 
 

@@ -50,15 +50,14 @@ def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | N
 
 def _contents(w: Writer, shape: Shape, states: States) -> list[str]:
     """Ask what becomes of a container whose elements are not those that the newer release's text says."""
-    (was, old), (now, new) = ((of.annotation, of.module) for of in (states.was, states.now))
-    fits = not misfits([shape], now, w.resolve(w.scene.new, new))
-    if fits or misfits([shape], was, w.resolve(w.scene.old, old)):  # then this text is not about these
+    now, new = states.now.annotation, states.now.module
+    if not w.astray([shape], states.was.annotation, now, states.was.module, new):
         return []
     w.ask(
         Finding("state", f"? live states are {in_words(shape)}, and begin as {now} in {w.scene.after.vsn}", asks=True)
     )
     text = w.value(w.rows(now, new, [shape]), "state")
-    asked = f"is it {text}?" if text else f"how is it made of {now if w.way == 'down' else in_words(shape)}?"
+    asked = f"is it {text}?" if text else "how is it made of state?"
     if w.way == "down":
         return [f"# {TODO}: the state of {w.scene.before.vsn} was {in_words(shape)}: {asked}", f"return {TODO}"]
     return [f"# {TODO}: a state is {now} here, and live ones are {in_words(shape)}: {asked}", f"return {TODO}"]

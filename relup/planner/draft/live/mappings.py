@@ -15,7 +15,7 @@ from relup.syntax.records import Field
 def mapping(w: Writer, shape: Shape, states: States) -> list[str] | None:
     """Return the statements for mappings; None when they stay as they are."""
     live = {n: Had(n, _kind(states.was, n), held) for n, held in shape.fields.items()}
-    newer = {f.name: f for f in _newer(live, states)}
+    newer = {f.name: _with_elements(w, f, live.get(f.name), states) for f in _newer(live, states)}
     reads = {n: f"state[{n!r}]" for n in (*live, *newer)}
     if w.way == "up":
         given = w.compared(None, [*live.values()], [*newer.values()], reads, shape.looked)
@@ -37,6 +37,13 @@ def _newer(live: Collection[str], states: States) -> Iterator[Field]:
     else:
         yield from begun.values()
         yield from (_named(n) for n in live if n not in begun and n in states.named)
+
+
+def _with_elements(w: Writer, field: Field, live: Had | None, states: States) -> Field:
+    """Return an entry with the type that its elements are written out with, where live ones are others."""
+    was, now = states.was.held.get(field.name, ""), states.now.held.get(field.name, "")
+    others = live and now and w.astray(live.held, was, now, states.was.module, states.now.module)
+    return field._replace(kind=now) if others and not field.kind else field
 
 
 def _named(name: str) -> Field:

@@ -23,7 +23,7 @@ from relup.planner.draft.live.annotated import classes_in, expected
 from relup.planner.draft.live.comparing import Comparison, compared
 from relup.planner.draft.live.containers import contained, keys_of
 from relup.planner.draft.live.fields import Finding, Given, Had, had, lines, sole_type
-from relup.planner.draft.live.fitting import Resolve
+from relup.planner.draft.live.fitting import Resolve, misfits
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
 from relup.planner.draft.live.making import call, circular, returning
 from relup.planner.draft.live.members import asking, missing, told, vanished
@@ -301,6 +301,16 @@ class Writer:
     def rows(self, annotation: str, module: str, held: Sequence[Shape]) -> Sequence[Shape]:
         """Return *held* with the mappings that an annotation in a module of the newer release has as instances."""
         return rows(annotation, held, self.resolve(self.scene.new, module))
+
+    def astray(self, held: Sequence[Shape], was: str, now: str, old: str, new: str) -> bool:
+        """Say whether elements of containers fit what the older text says, or does not, and not what the newer says.
+
+        These are annotations *was* and *now* in modules *old* and *new*. Where the older one is wrong about what is
+        live, the newer one may well be.
+        """
+        full = [s for s in held if s.contents()]
+        fit = not misfits(full, was, self.resolve(self.scene.old, old))
+        return fit and bool(misfits(full, now, self.resolve(self.scene.new, new)))
 
     def _row(self, shape: Shape, kind: Kind, var: str) -> str:
         """Return what makes an instance of a mapping, or on the way down a mapping of an instance."""
