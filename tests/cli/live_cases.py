@@ -1331,6 +1331,67 @@ CASES: Mapping[str, Case] = {
         was="{'rows': [{'sku': 'a'}]}",
         now="{'rows': [Row(sku='a')]}",
     ),
+    "classes_that_derive_from_containers": Case(
+        old="""
+            from collections import defaultdict
+            @dataclass
+            class Row:
+                name: str = "new"
+            class Recent(deque): ...
+            class Named(defaultdict[str, Row]): ...
+            class Owned(dict):
+                def __init__(self, owner):
+                    super().__init__(owner=owner)
+            @dataclass
+            class Shop:
+                recent: Recent
+                named: Named
+                rows: "defaultdict[str, Row]"
+                owned: Owned
+                def __repr__(self):
+                    ends = self.recent.maxlen, type(self.named["x"]) is Row, type(self.rows["x"]) is Row
+                    self.named.pop("x")
+                    self.rows.pop("x")
+                    return f"{[*self.recent]} {dict(self.named)} {dict(self.rows)} {self.owned} {ends}"
+            state: Shop(Recent([Row("a")], 3), Named(Row, b=Row("b")), defaultdict(Row, c=Row("c")), Owned("o"))
+        """,
+        new="""
+            from collections import defaultdict
+            @dataclass
+            class Row:
+                name: str = "new"
+                size: int = 0
+            class Recent(deque): ...
+            class Named(defaultdict[str, Row]): ...
+            class Owned(dict):
+                def __init__(self, owner):
+                    super().__init__(owner=owner)
+            @dataclass
+            class Shop:
+                recent: Recent
+                named: Named
+                rows: "defaultdict[str, Row]"
+                owned: Owned
+                def __repr__(self):
+                    ends = self.recent.maxlen, type(self.named["x"]) is Row, type(self.rows["x"]) is Row
+                    self.named.pop("x")
+                    self.rows.pop("x")
+                    return f"{[*self.recent]} {dict(self.named)} {dict(self.rows)} {self.owned} {ends}"
+            state: Shop(Recent(), Named(Row), defaultdict(Row), Owned("o"))
+        """,
+        said=["+ size: int = 0 of Row", "Owned is a dict with an __init__ of its own: how is one made of the other?"],
+        source=[
+            "recent=Recent([migrate(item, Row) for item in state.recent], state.recent.maxlen)",
+            "named=Named(factory(state.named), {",
+        ],
+        answers={
+            "TODO(state.owned)": "counterpart(Owned)(state.owned['owner'])",
+            "owned=TODO(state.owned)": "owned=Owned(state.owned['owner'])",
+        },
+        was="[Row(name='a')] {'b': Row(name='b')} {'c': Row(name='c')} {'owner': 'o'} (3, True, True)",
+        now="[Row(name='a', size=0)] {'b': Row(name='b', size=0)} {'c': Row(name='c', size=0)} "
+        "{'owner': 'o'} (3, True, True)",
+    ),
     "elements": Case(
         old="""
             state: [1, number]

@@ -9,7 +9,7 @@ from relup.model.shapes import Shape, type_label
 from relup.planner.draft.live.begun import States
 from relup.planner.draft.live.cases import Case
 from relup.planner.draft.live.fields import Finding, Given, Had, constant_type, had, lines
-from relup.planner.draft.live.fitting import in_words, misfits
+from relup.planner.draft.live.fitting import astray, in_words, misfits
 from relup.planner.draft.live.kinds import Kind, kind_of
 from relup.planner.draft.live.making import call, returning
 from relup.planner.draft.live.mappings import mapping
@@ -51,7 +51,8 @@ def branch(w: Writer, shape: Shape, case: Case, states: States) -> list[str] | N
 def _contents(w: Writer, shape: Shape, states: States) -> list[str]:
     """Ask what becomes of a container whose elements are not those that the newer release's text says."""
     now, new = states.now.annotation, states.now.module
-    if not w.astray([shape], states.was.annotation, now, states.was.module, new):
+    of_old, of_new = w.resolve(w.scene.old, states.was.module), w.resolve(w.scene.new, new)
+    if not astray([shape], states.was.annotation, of_old, now, of_new):
         return []
     w.ask(
         Finding("state", f"? live states are {in_words(shape)}, and begin as {now} in {w.scene.after.vsn}", asks=True)

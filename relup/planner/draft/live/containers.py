@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from relup.model.shapes import Shape, type_label
 
+_MADE_LIKE = {"OrderedDict": "dict", "Counter": "dict", "defaultdict": "dict", "deque": "list"}
 
-def contained(type_: str, var: str, element: str, text: str | None, key: str | None) -> str | None:
+
+def contained(type_: str, var: str, element: str, text: str | None, key: str | None, *, factory: str) -> str | None:
     """Return what makes a container like *var*; None for one of which that is not known.
 
     *text* and *key* are expressions for an *element* and a `key` of it, None where these stay as they are.
@@ -25,11 +27,27 @@ def contained(type_: str, var: str, element: str, text: str | None, key: str | N
         case "dict":
             return pairs
         case "defaultdict":
-            return f"type({var})({var}.default_factory, {pairs})"
+            return f"type({var})({factory}, {pairs})"
         case "OrderedDict" | "Counter":
             return f"type({var})({pairs})"
         case _:
             return None
+
+
+def made_like(contains: str) -> str:
+    """Return the built-in container that instances of a class may be made of, by what the class derives from."""
+    return _MADE_LIKE.get(contains, contains)
+
+
+def derived(contains: str, cls: str, var: str, contents: str, *, factory: str) -> str:
+    """Return what makes an instance of a class that derives from a container, with new *contents*."""
+    match contains:
+        case "deque":
+            return f"{cls}({contents}, {var}.maxlen)"
+        case "defaultdict":
+            return f"{cls}({factory}, {contents})"
+        case _:
+            return f"{cls}({contents})"
 
 
 def keys_of(shape: Shape) -> Sequence[Shape]:

@@ -46,6 +46,15 @@ def misfits(held: Sequence[Shape], annotation: str, resolve: Resolve) -> list[st
     return [in_words(s) for s in held if node is not None and not _fits(node, s, resolve)]
 
 
+def astray(held: Sequence[Shape], was: str, of_old: Resolve, now: str, of_new: Resolve) -> bool:
+    """Say whether what containers hold fits the older release's annotation, or has none, and not the newer one's.
+
+    Where the older one is wrong about what is live, the newer one may well be.
+    """
+    full = [s for s in held if s.contents()]
+    return not misfits(full, was, of_old) and bool(misfits(full, now, of_new))
+
+
 def in_words(shape: Shape) -> str:
     """Return a type with what it contains: `list of int`."""
     items = " or ".join(type_label(i.type) for i in shape.items)

@@ -20,12 +20,7 @@ _ENUMS: Mapping[str, Literal["enum", "flag"]] = {
 }
 
 
-_CONTAINERS: Mapping[str, str] = {
-    **{n: n for n in ("dict", "list", "set", "frozenset", "tuple")},
-    "OrderedDict": "dict",
-    "Counter": "dict",
-    "deque": "list",
-}
+_CONTAINERS = frozenset({"dict", "list", "set", "frozenset", "tuple", "OrderedDict", "Counter", "defaultdict", "deque"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +39,11 @@ class Kind:
     members: tuple[str, ...] = ()
     """Of an enum."""
     contains: str = ""
-    """The built-in container that its instances are made like, when it derives from one."""
+    """The container of Python's own that it derives from."""
     open: bool = False
     """Whether its instances take any attribute, and nothing says which they have."""
+    begins: bool = False
+    """Whether it has an `__init__` or a `__new__` that somebody wrote."""
 
     @property
     def type(self) -> str:
@@ -72,9 +69,10 @@ def kind_of(code: Code, type_: str) -> Kind | None:
     enum = next((_ENUMS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _ENUMS), None)
     frozen = style == "tuple" or any(r.frozen for _, r in known)
     members = tuple(n for _, r in known for n in r.assigns if n[0] != "_") if enum else ()
-    contains = next((_CONTAINERS[b[-1]] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _CONTAINERS), "")
+    contains = next((b[-1] for _, c in lineage for b in c.bases if b[-1:] and b[-1] in _CONTAINERS), "")
     takes_any = style == "plain" and not all("__slots__" in r.assigns for _, r in known)
-    return Kind(module, name, style, fields, bases, enum, frozen, members, contains, takes_any)
+    begins = any(not {"__init__", "__new__"}.isdisjoint(c.methods) for _, c in lineage)
+    return Kind(module, name, style, fields, bases, enum, frozen, members, contains, takes_any, begins)
 
 
 def _record(code: Code, module: PythonModule, cls: Class) -> Record:

@@ -15,12 +15,19 @@ _ONCE = (
     "    return known[id(value)]",
     "",
 )
+_FACTORY = (
+    "def factory(of):",
+    "    made = of.default_factory",
+    "    return counterpart(made) if isinstance(made, type) else made",
+    "",
+)
 _LEADS_ON = re.compile(r"\b(newer|older)_\w+\(")
 
 
-def remembering(text: str) -> Sequence[str]:
-    """Return the lines that a text needs which makes one thing of each that is at several places."""
-    return ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
+def needed(text: str) -> Sequence[str]:
+    """Return the functions that a text calls: to make one thing of each that is at several places, and factories."""
+    once = ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
+    return [*once, *(_FACTORY if "factory(" in text else ())]
 
 
 def returning(first: Sequence[str], given: Sequence[Given], left: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from relup.model.draft import TODO
 from relup.model.shapes import Shape
 from relup.planner.draft.live.begun import Begun, States
 from relup.planner.draft.live.fields import Given, Had, had, lines
+from relup.planner.draft.live.fitting import astray
 from relup.planner.draft.live.values import Writer
 from relup.syntax.records import Field
 
@@ -42,8 +43,9 @@ def _newer(live: Collection[str], states: States) -> Iterator[Field]:
 def _with_elements(w: Writer, field: Field, live: Had | None, states: States) -> Field:
     """Return an entry with the type that its elements are written out with, where live ones are others."""
     was, now = states.was.held.get(field.name, ""), states.now.held.get(field.name, "")
-    others = live and now and w.astray(live.held, was, now, states.was.module, states.now.module)
-    return field._replace(kind=now) if others and not field.kind else field
+    old, new = w.resolve(w.scene.old, states.was.module), w.resolve(w.scene.new, states.now.module)
+    others = live is not None and not field.kind and astray(live.held, was, old, now, new)
+    return field._replace(kind=now) if others else field
 
 
 def _named(name: str) -> Field:

@@ -15,7 +15,7 @@ from relup.planner.draft.live.branches import branch
 from relup.planner.draft.live.cases import Case, case_of
 from relup.planner.draft.live.fields import Finding
 from relup.planner.draft.live.heirs import heirs
-from relup.planner.draft.live.making import remembering
+from relup.planner.draft.live.making import needed
 from relup.planner.draft.live.values import Writer
 from relup.planner.draft.live.words import summary
 from relup.planner.draft.scene import Scene
@@ -81,9 +81,11 @@ def _method(scene: Scene, up: Writer, down: Writer, there: Sequence[Branch], bac
     newer, older = list(_returning(there)), list(_returning({test: (test, lines) for test, lines in back}.values()))
     functions = [line for w in (up, down) for lines in w.helpers.values() for line in (*lines, "")]
     text = "\n".join([*functions, *newer, *older])
+    functions = [*needed(text), *functions]
+    text = "\n".join([*functions, *newer, *older])
     yield from (f"# needs: {line}" for line in _imports(up, down, text))
     yield "def code_change(self, old_vsn, state, extra):"
-    yield from (f"    {line}" if line else "" for line in (*remembering(text), *functions))
+    yield from (f"    {line}" if line else "" for line in functions)
     yield "    match old_vsn:"
     yield f"        case Down():  # back to {scene.before.vsn}"
     yield from (f"            {line}" for line in (*_lost(up), *_lacking(down), *older))

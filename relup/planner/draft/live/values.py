@@ -21,9 +21,9 @@ from relup.model.draft import TODO
 from relup.model.shapes import Shape, merged, type_label
 from relup.planner.draft.live.annotated import classes_in, expected
 from relup.planner.draft.live.comparing import Comparison, compared
-from relup.planner.draft.live.containers import contained, keys_of
+from relup.planner.draft.live.containers import contained, derived, keys_of, made_like
 from relup.planner.draft.live.fields import Finding, Given, Had, had, lines, sole_type
-from relup.planner.draft.live.fitting import Resolve, misfits
+from relup.planner.draft.live.fitting import Resolve
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
 from relup.planner.draft.live.making import call, circular, returning
 from relup.planner.draft.live.members import asking, missing, told, vanished
@@ -167,12 +167,17 @@ class Writer:
         self._depth -= 1
         if text is None and key is None:
             return None
-        made = contained(shape.type, var, element, text, key)
+        made = contained(shape.type, var, element, text, key, factory=self._factory(shape, var))
         if made is None:
             label = type_label(shape.type)
             self.ask(Finding(label, f"a {label} holds instances of classes that are loaded anew", asks=True))
             made = f"{TODO}({var})"
         return f"once({var}, lambda: {made})" if shape.shared else made
+
+    def _factory(self, shape: Shape, var: str) -> str:
+        """Return what makes the missing values of a `defaultdict`, which may be a class of what it holds."""
+        own = any(s.type.rpartition(":")[0] in self.scene.loaded for s in shape.contents())
+        return f"factory({var})" if own else f"{var}.default_factory"
 
     # ── instances ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,13 +207,14 @@ class Writer:
 
     def _filled(self, shape: Shape, kind: Kind, var: str) -> str:
         """Return what makes an instance of a class that derives from a container."""
-        if kind.fields:
-            words = f"{kind.name} is a {kind.contains} with fields of its own: how is one made of the other?"
+        if kind.fields or kind.begins:
+            own = "fields" if kind.fields else "an __init__"
+            words = f"{kind.name} is a {kind.contains} with {own} of its own: how is one made of the other?"
             self.lacking[words] = None
             self.ask(Finding(kind.name, words, asks=True))
             return f"{TODO}({var})"
-        contents = replace(shape, type=kind.contains, shared=0)
-        text = f"{self.made(shape.type)}({self._container(contents, var) or var})"
+        contents = self._container(replace(shape, type=made_like(kind.contains), shared=0), var) or var
+        text = derived(kind.contains, self.made(shape.type), var, contents, factory=self._factory(shape, var))
         return f"once({var}, lambda: {text})" if shape.shared else text
 
     def everywhere(self, shape: Shape) -> Shape:
@@ -301,16 +307,6 @@ class Writer:
     def rows(self, annotation: str, module: str, held: Sequence[Shape]) -> Sequence[Shape]:
         """Return *held* with the mappings that an annotation in a module of the newer release has as instances."""
         return rows(annotation, held, self.resolve(self.scene.new, module))
-
-    def astray(self, held: Sequence[Shape], was: str, now: str, old: str, new: str) -> bool:
-        """Say whether elements of containers fit what the older text says, or does not, and not what the newer says.
-
-        These are annotations *was* and *now* in modules *old* and *new*. Where the older one is wrong about what is
-        live, the newer one may well be.
-        """
-        full = [s for s in held if s.contents()]
-        fit = not misfits(full, was, self.resolve(self.scene.old, old))
-        return fit and bool(misfits(full, now, self.resolve(self.scene.new, new)))
 
     def _row(self, shape: Shape, kind: Kind, var: str) -> str:
         """Return what makes an instance of a mapping, or on the way down a mapping of an instance."""
