@@ -686,12 +686,56 @@ CASES: Mapping[str, Case] = {
         ],
         answers={
             "'GREEN': TODO": "'GREEN': Color.LIME",
-            "return TODO  # else Mode(old.value)": "return Mode.READ",
+            "'WRITE': TODO": "'WRITE': Mode(0)",
             "'LIME': TODO": "'LIME': counterpart(Color).GREEN",
         },
         was="Cart(color=<Color.GREEN: 2>, others=[<Color.RED: 1>], mode=<Mode.READ|WRITE: 3>)",
         now="Cart(color=<Color.LIME: 2>, others=[<Color.RED: 1>], mode=<Mode.READ: 1>)",
         back="Cart(color=<Color.GREEN: 2>, others=[<Color.RED: 1>], mode=<Mode.READ: 1>)",
+    ),
+    "members_with_other_values": Case(
+        old="""
+            from enum import IntEnum, IntFlag
+            class Level(IntEnum):
+                LOW = 1
+                HIGH = 2
+            class Mode(Flag):
+                READ = 1
+                WRITE = 2
+            class Bits(IntFlag):
+                ONE = 1
+                TWO = 2
+            @dataclass
+            class Cart:
+                level: Level
+                modes: list[Mode]
+                bits: Bits
+            state: Cart(Level.LOW, [Mode.READ, Mode.READ | Mode.WRITE, Mode(0)], Bits.TWO | 8)
+        """,
+        new="""
+            from enum import IntEnum, IntFlag
+            class Level(IntEnum):
+                NONE = 1
+                LOW = 2
+                HIGH = 3
+            class Mode(Flag):
+                WRITE = 1
+                READ = 4
+            class Bits(IntFlag):
+                TWO = 1
+                ONE = 2
+            @dataclass
+            class Cart:
+                level: Level
+                modes: list[Mode]
+                bits: Bits
+            state: Cart(Level.LOW, [], Bits.TWO)
+        """,
+        said=["* NONE of Level is new in 2"],
+        source=["level=Level[state.level.name]", "modes=[flags(item, Mode) for item in state.modes]"],
+        was="Cart(level=<Level.LOW: 1>, modes=[<Mode.READ: 1>, <Mode.READ|WRITE: 3>, <Mode: 0>], "
+        "bits=<Bits.TWO|8: 10>)",
+        now="Cart(level=<Level.LOW: 2>, modes=[<Mode.READ: 4>, <Mode.WRITE|READ: 5>, <Mode: 0>], bits=<Bits.TWO|8: 9>)",
     ),
     "contents_of_other_containers": Case(
         old="""

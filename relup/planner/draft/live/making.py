@@ -21,13 +21,22 @@ _FACTORY = (
     "    return counterpart(made) if isinstance(made, type) else made",
     "",
 )
+_FLAGS = (
+    "def flags(of, cls, others=()):",
+    "    made, rest = cls(0), of.value",
+    "    for flag in of:",
+    "        made |= others[flag.name] if flag.name in others else cls[flag.name]",
+    "        rest &= ~flag.value",
+    "    return made | cls(rest) if rest else made  # what has no name, by its value",
+    "",
+)
 _LEADS_ON = re.compile(r"\b(newer|older)_\w+\(")
 
 
 def needed(text: str) -> Sequence[str]:
-    """Return the functions that a text calls: to make one thing of each that is at several places, and factories."""
+    """Return the functions that a text calls: to make one of each that is at several places, factories, and flags."""
     once = ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
-    return [*once, *(_FACTORY if "factory(" in text else ())]
+    return [*once, *(_FACTORY if "factory(" in text else ()), *(_FLAGS if "flags(" in text else ())]
 
 
 def returning(first: Sequence[str], given: Sequence[Given], left: Sequence[str]) -> list[str]:

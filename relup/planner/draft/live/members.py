@@ -38,16 +38,22 @@ def told(gone: Sequence[str], before: Kind, after: Kind, goal: str) -> Iterator[
     )
 
 
+def by_name(kind: Kind, cls: str, var: str) -> str:
+    """Return the member of *cls*, or several flags, with the names of *var*: their values may be others there."""
+    return f"flags({var}, {cls})" if kind.enum == "flag" else f"{cls}[{var}.name]"
+
+
 def asking(lacking: Sequence[str], of: Kind, to: Kind, vsn: str, *, argument: str, otherwise: str) -> Iterator[str]:
     """Yield the body of a function of *argument* that turns a member, and asks about those that are *lacking*."""
-    asked = [f"{TODO}: {m} is not in {vsn}: is it {_candidates(of, to)}?" for m in lacking]
-    if to.enum == "flag":  # several may be set
-        yield from (*(f"# {words}" for words in asked), f"return {TODO}  # else {otherwise}")
-        return
     yield "others = {"
-    for m, words in zip(lacking, asked, strict=True):
+    for m in lacking:
+        words = f"{TODO}: {m} is not in {vsn}: is it {_candidates(of, to)}?"
         yield from Given(m, TODO, words).lines(f"{m!r}: {TODO}")
-    yield from ("}", f"return others[{argument}.name] if {argument}.name in others else {otherwise}")
+    yield "}"
+    if to.enum == "flag":
+        yield f"return {otherwise[:-1]}, others)"
+    else:
+        yield f"return others[{argument}.name] if {argument}.name in others else {otherwise}"
 
 
 def _candidates(of: Kind, to: Kind) -> str:

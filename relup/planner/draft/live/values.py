@@ -26,7 +26,7 @@ from relup.planner.draft.live.fields import Finding, Given, Had, had, lines, sol
 from relup.planner.draft.live.fitting import Resolve
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
 from relup.planner.draft.live.making import call, circular, returning
-from relup.planner.draft.live.members import asking, missing, told, vanished
+from relup.planner.draft.live.members import asking, by_name, missing, told, vanished
 from relup.planner.draft.live.rows import ROW, partly, rows, whole_rows
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
@@ -225,19 +225,18 @@ class Writer:
     def _member(self, shape: Shape, kind: Kind, var: str) -> str:
         """Return what makes a member of the other release's enum."""
         name, before = self.made(shape.type), kind_of(self.scene.old, shape.type) or kind
-        make = "{}({}.value)" if kind.enum == "flag" else "{}[{}.name]"
         gone = vanished(shape, before, kind)
         for finding in told(gone, before, kind, self.scene.after.vsn):
             self.ask(finding)
         lacking = missing(gone, before, kind, self.way)
         asked = self._asked(shape, kind)
         if not lacking and not asked:
-            return make.format(name, var)
+            return by_name(kind, name, var)
         up, argument = self.way == "up", self._argument
         of, to, vsn = (before, kind, self.scene.after.vsn) if up else (kind, before, self.scene.before.vsn)
         self.helpers[shape.type] = []
         helper = self._helper(shape.type)
-        otherwise = make.format(name, f"{TODO}({argument})" if asked else argument)
+        otherwise = by_name(kind, name, f"{TODO}({argument})" if asked else argument)
         body = (
             asking(lacking, of, to, vsn, argument=argument, otherwise=otherwise) if lacking else [f"return {otherwise}"]
         )
