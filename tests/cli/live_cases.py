@@ -107,7 +107,90 @@ GRAPHS = """
 """
 """Objects that lead to each other in every way, in a version without and one with something new in all of them."""
 
+TUPLES = """
+            import random
+            class Node(NamedTuple):
+                name: str
+                kids: "list[Node | Pair]"
+                named: "dict[str, Node]"
+                others: "Kids"
+                parent: "Node | None"
+                mark: "Mark"{more}
+            class Pair(NamedTuple):
+                one: "Node | None"
+                pairs: "deque[Pair]"{more}
+            class Kids(list): ...
+            @dataclass
+            class Mark:
+                to: "Node | None"{more}
+            @dataclass
+            class Graphs:
+                tops: list
+                def __repr__(self):
+                    return f"as made: {{written(self, {{}}) == written(full(), {{}})}}"
+            def written(value, seen):  # what is met again by the number of where it was met first
+                if isinstance(value, (str, int, NoneType)):
+                    return repr(value)
+                if id(value) in seen:
+                    return f"#{{seen[id(value)]}}"
+                seen[id(value)] = len(seen)
+                if isinstance(value, (list, deque)):
+                    parts = [written(part, seen) for part in value]
+                else:
+                    pairs = value._asdict() if isinstance(value, tuple) else getattr(value, "__dict__", value)
+                    parts = [f"{{k}}: {{written(v, seen)}}" for k, v in sorted(pairs.items()) if k != "fresh"]
+                current = type(value) is globals().get(type(value).__name__, type(value))
+                return f"{{type(value).__name__}}({{current}}, {{', '.join(parts)}})"
+            def graph(draw):
+                nodes, pairs = [], []
+                for n in range(draw.randint(1, 5)):
+                    nodes.append(Node(f"node {{n}}", [], {{}}, Kids(), draw.choice([None, *nodes]), Mark(None)))
+                for _ in range(draw.randint(1, 3)):
+                    lists = [deque([], 5), *(p.pairs for p in pairs)]
+                    pairs.append(Pair(draw.choice([None, *nodes]), draw.choice(lists)))
+                for node in nodes:
+                    node.kids.extend(draw.choices([*nodes, *pairs], k=draw.randint(0, 3)))
+                    node.named.update({{name: draw.choice(nodes) for name in draw.choices("abc", k=2)}})
+                    node.others.extend(draw.choices(nodes, k=draw.randint(0, 2)))
+                    node.mark.to = draw.choice([None, *nodes])
+                for pair in pairs:
+                    pair.pairs.extend(draw.choices(pairs, k=draw.randint(0, 2)))
+                one, other = draw.choices(nodes, k=2)
+                return [one, {{"x": other}}, draw.choice(pairs), draw.choice(nodes).kids, other.mark]
+            def full():
+                return Graphs([graph(random.Random(seed)) for seed in range(30)])
+            state: full()
+"""
+"""Tuples with names that lead back to themselves through what is filled later."""
+
 CASES: Mapping[str, Case] = {
+    "tuples_with_names_in_a_circle": Case(
+        old=TUPLES.format(more=""),
+        new=TUPLES.format(more="\n                fresh: int = 0"),
+        said=["+ fresh: int = 0 of Node", "+ fresh: int = 0 of Pair"],
+        source=["kids=grown(old.kids, [], lambda made: made.extend(["],
+        was="as made: True",
+        now="as made: True",
+    ),
+    "tuples_with_names_in_a_tree": Case(
+        old="""
+            class Node(NamedTuple):
+                name: str
+                kids: "tuple[Node, ...]" = ()
+            state: Node("a", (Node("b"),))
+        """,
+        new="""
+            class Node(NamedTuple):
+                name: str
+                kids: "tuple[Node, ...]" = ()
+                size: int = 0
+            state: Node("a")
+        """,
+        said=["+ size: int = 0 of Node"],
+        source=["return migrate(old, Node, kids=tuple(newer_node(item) for item in old.kids))"],
+        was="Node(name='a', kids=(Node(name='b', kids=()),))",
+        now="Node(name='a', kids=(Node(name='b', kids=(), size=0),), size=0)",
+    ),
     "graphs": Case(
         old=GRAPHS.format(more="", set=""),
         new=GRAPHS.format(more="\n                fresh: int = 0", set="\n                    self.fresh = 0"),

@@ -62,6 +62,18 @@ def classes_in(shapes: Sequence[Shape]) -> Iterator[str]:
             yield from classes_in((*s.keys, *s.contents()))
 
 
+def reached(code: Code, type_: str, of: Callable[[str, str], Sequence[Shape]]) -> set[str]:
+    """Return a class with all that its annotations lead to; *of* tells what one in a module says that values may be."""
+    found, pending = {type_}, [type_]
+    while pending:
+        kind = kind_of(code, pending.pop())
+        for field in kind.fields.values() if kind else ():
+            fresh = {*classes_in(of(kind.module, field.kind))} - found if kind else set()
+            found |= fresh
+            pending += sorted(fresh)
+    return found
+
+
 def _classes(code: Code, here: PythonModule, names: tuple[str, ...]) -> Iterator[str]:
     """Yield the class that is named, and those of its module that derive from it: it may be abstract."""
     type_ = class_of(code, here, names) or _for_checkers(code, here, names)

@@ -9,11 +9,18 @@ from relup.model.shapes import Shape, type_label
 _MADE_LIKE = {"OrderedDict": "dict", "Counter": "dict", "defaultdict": "dict", "deque": "list"}
 
 
-def contained(type_: str, var: str, element: str, text: str | None, key: str | None, *, factory: str) -> str | None:
+def contained(
+    type_: str, var: str, element: str, text: str | None, key: str | None, *, factory: str, start: str | None = None
+) -> str | None:
     """Return what makes a container like *var*; None for one of which that is not known.
 
-    *text* and *key* are expressions for an *element* and a `key` of it, None where these stay as they are.
+    *text* and *key* are expressions for an *element* and a `key` of it, None where these stay as they are. With a
+    *start*, which is how it begins if not like *var*, it is known before what it holds is made, where it can be.
     """
+    if start is not None and (begun := _empty(type_, var, factory)):
+        put, like = ("extend", "list") if made_like(type_label(type_)) == "list" else ("update", "dict")
+        contents = contained(like, var, element, text, key, factory=factory)
+        return f"grown({var}, {start or begun}, lambda made: made.{put}({contents}))"
     pairs = f"{{{key or 'key'}: {text or element} for key, {element} in {var}.items()}}"
     match type_label(type_):
         case "list":
@@ -34,9 +41,26 @@ def contained(type_: str, var: str, element: str, text: str | None, key: str | N
             return None
 
 
-def made_like(contains: str) -> str:
-    """Return the built-in container that instances of a class may be made of, by what the class derives from."""
-    return _MADE_LIKE.get(contains, contains)
+def _empty(type_: str, var: str, factory: str) -> str | None:
+    """Return what makes a container like *var* without elements; None for one that nothing is put into later."""
+    match type_label(type_):
+        case "list":
+            return "[]"
+        case "dict":
+            return "{}"
+        case "deque":
+            return f"type({var})((), {var}.maxlen)"
+        case "defaultdict":
+            return f"type({var})({factory})"
+        case "OrderedDict" | "Counter":
+            return f"type({var})()"
+        case _:
+            return None
+
+
+def made_like(name: str) -> str:
+    """Return the built-in container that others, and classes that derive from them, may be made of."""
+    return _MADE_LIKE.get(name, name)
 
 
 def derived(contains: str, cls: str, var: str, contents: str, *, factory: str) -> str:

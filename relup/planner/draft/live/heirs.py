@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
+from typing import Literal
 
+from relup.planner.draft.live.fields import Finding
 from relup.planner.draft.live.kinds import Kind, kind_of
 from relup.planner.draft.scene import Scene
 from relup.planner.resolution import python_module
@@ -18,6 +20,16 @@ def heirs(scene: Scene, types: Iterable[str]) -> Mapping[str, Kind]:
     fresh = [*_fresh(scene)] if gone else []
     found = {t: max(fresh, key=lambda new: _likeness(old, new)) for t, old in gone.items() if fresh}
     return {t: new for t, new in found.items() if _likeness(gone[t], new) >= _ALIKE}
+
+
+def whether(scene: Scene, type_: str, kind: Kind, way: Literal["up", "down"]) -> tuple[Finding, str]:
+    """Return what is said of a class that may be another one now, and the question whether it is, or was."""
+    module, _, name = type_.rpartition(":")
+    was, is_, goal = name, kind.name, scene.after.vsn
+    if kind.module != module:
+        was, is_ = f"{was} of {module}", f"{is_} of {kind.module}"
+    words = f"{was} is not in {goal}: is it {is_}" if way == "up" else f"{is_} is new in {goal}: was it {was}"
+    return Finding(name, f"? {was} is not in {goal}: is it {is_} now?", asks=True), words
 
 
 def _fresh(scene: Scene) -> Iterator[Kind]:

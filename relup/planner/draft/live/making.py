@@ -15,6 +15,14 @@ _ONCE = (
     "    return known[id(value)]",
     "",
 )
+_GROWN = (
+    "def grown(value, made, fill):",
+    "    if id(value) not in known:",
+    "        known[id(value)] = made",
+    "        fill(made)",
+    "    return known[id(value)]",
+    "",
+)
 _FACTORY = (
     "def factory(of):",
     "    made = of.default_factory",
@@ -35,8 +43,9 @@ _LEADS_ON = re.compile(r"\b(newer|older)_\w+\(")
 
 def needed(text: str) -> Sequence[str]:
     """Return the functions that a text calls: to make one of each that is at several places, factories, and flags."""
-    once = ["known = {}", "", *(_ONCE if "once(" in text else ())] if "known[" in text or "once(" in text else []
-    return [*once, *(_FACTORY if "factory(" in text else ()), *(_FLAGS if "flags(" in text else ())]
+    functions = {"once(": _ONCE, "grown(": _GROWN, "factory(": _FACTORY, "flags(": _FLAGS}
+    known = ("known = {}", "") if any(word in text for word in ("known[", "once(", "grown(")) else ()
+    return [*known, *(line for name, lines in functions.items() if name in text for line in lines)]
 
 
 def returning(first: Sequence[str], given: Sequence[Given], left: Sequence[str]) -> list[str]:

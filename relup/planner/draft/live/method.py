@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from relup.model.code import PythonModule
@@ -36,8 +37,8 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
     cases = [(s, case_of(scene, s, states.now, sole=len(live.state) == 1)) for s in live.state]
     instances = _instances(live)
     gone = heirs(scene, (*instances, *(s.type for s in live.state)))
-    up = Writer(scene, here, "up", instances=instances, states=live.state, heirs=gone)
-    there = [(up.test(s, "state"), branch(up, s, case, states)) for s, case in cases]
+    write = partial(Writer, scene, here, instances=instances, states=live.state, heirs=gone)
+    up, there = _written(partial(write, "up"), cases, states)
     if all(lines is None for _, lines in there):
         return LiveDraft(live, tuple(summary(live)))
     looked, found = tuple(summary(live)), tuple(f.said for f in up.findings)
@@ -45,11 +46,19 @@ def live_draft(scene: Scene, here: PythonModule, old: Role, new: Role, live: Liv
         left = tuple(_unmentioned(scene, here, new, up.findings))
         return LiveDraft(live, looked, found, todos=left, answered=bool(found) and not left)
     retyped = frozenset(f.name for f in up.findings if f.said.startswith("~"))
-    down = Writer(scene, here, "down", instances=instances, states=live.state, heirs=gone, retyped=retyped)
-    back = [(_test_back(down, s, case, states.now), branch(down, s, case, states)) for s, case in cases]
+    down, back = _written(partial(write, "down", retyped=retyped), cases, states)
     source = "\n".join(f"    {line}" if line else "" for line in _method(scene, up, down, there, back))
     head = f"{TODO}: {new.name} in {here.name} has no code_change; answer each {TODO} in this one, and add it:"
     return LiveDraft(live, looked, found, source, (head, *source.splitlines()))
+
+
+def _written(
+    make: Callable[..., Writer], cases: Sequence[tuple[Shape, Case]], states: States, *, grows: bool = False
+) -> tuple[Writer, Sequence[Branch]]:
+    """Return the branches of one direction, and who wrote them: anew, where what is filled later must be known."""
+    w = make(grows=grows)
+    found = [(_test(w, s, case, states.now), branch(w, s, case, states)) for s, case in cases]
+    return _written(make, cases, states, grows=True) if w.entangled() and not grows else (w, found)
 
 
 def _instances(live: LiveStates) -> Mapping[str, Shape]:
@@ -66,12 +75,14 @@ def _parts(shape: Shape) -> Iterator[Shape]:
         yield from _parts(part)
 
 
-def _test_back(down: Writer, shape: Shape, case: Case, now: Begun) -> str:
-    """Return what tells states that came from those of a type."""
+def _test(w: Writer, shape: Shape, case: Case, now: Begun) -> str:
+    """Return what tells states of a type, or on the way down those that came from them."""
+    if w.way == "up":
+        return w.test(shape, "state")
     if case in ("turned", "wrapped"):
         (kind,) = now.kinds.values()
-        return f"type(state) is {down.name(kind, 'up')}"
-    return "type(state) is dict" if case in ("entered", "mapped") else down.test(shape, "state")
+        return f"type(state) is {w.name(kind, 'up')}"
+    return "type(state) is dict" if case in ("entered", "mapped") else w.test(shape, "state")
 
 
 # ── the text ───────────────────────────────────────────────────────────────────────────────────────────

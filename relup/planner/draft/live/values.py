@@ -19,11 +19,12 @@ from typing import Literal
 from relup.model.code import Code, PythonModule
 from relup.model.draft import TODO
 from relup.model.shapes import Shape, merged, type_label
-from relup.planner.draft.live.annotated import classes_in, expected
+from relup.planner.draft.live.annotated import expected, reached
 from relup.planner.draft.live.comparing import Comparison, compared
 from relup.planner.draft.live.containers import contained, derived, keys_of, made_like
 from relup.planner.draft.live.fields import Finding, Given, Had, had, lines, sole_type
 from relup.planner.draft.live.fitting import Resolve
+from relup.planner.draft.live.heirs import whether
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
 from relup.planner.draft.live.making import call, circular, returning
 from relup.planner.draft.live.members import asking, by_name, missing, told, vanished
@@ -59,6 +60,8 @@ class Writer:
     """What live classes that went may be now."""
     retyped: frozenset[str] = frozenset()
     """Fields whose type the other direction asked about."""
+    grows: bool = False
+    """Whether all that can be filled later is known before it is: tuples with names may lead back to themselves."""
     _depth: int = 0
     _circular: set[str] = field(default_factory=set)
     """Classes whose instances may lead back to themselves."""
@@ -66,6 +69,11 @@ class Writer:
     """What was found of classes that stay."""
     _rows: dict[str, Shape] = field(default_factory=dict)
     """Mappings that become instances, by the key of their function."""
+
+    def entangled(self) -> bool:
+        """Say whether live tuples with names may lead back to themselves, through what is filled later."""
+        tuples = (k for t in self._circular if (k := self.newer(t)) and k.style == "tuple")
+        return any(tuples) and any(s.shared for s in (*self.instances.values(), *self.states))
 
     # ── values ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -96,14 +104,8 @@ class Writer:
     def _may_hold(self, type_: str) -> bool:
         """Say whether the annotations of a class that stays lead to one that is loaded anew."""
         if type_ not in self._holding:
-            reached, pending = {type_}, [type_]
-            while pending:
-                kind = kind_of(self._left, pending.pop())
-                for field in kind.fields.values() if kind else ():
-                    fresh = {*classes_in(self._expected(kind.module, field.kind))} - reached if kind else set()
-                    reached |= fresh
-                    pending += sorted(fresh)
-            self._holding[type_] = any(t.rpartition(":")[0] in self.scene.loaded for t in reached)
+            found = reached(self._left, type_, self._expected)
+            self._holding[type_] = any(t.rpartition(":")[0] in self.scene.loaded for t in found)
         return self._holding[type_]
 
     @property
@@ -160,19 +162,20 @@ class Writer:
             return made
         return self._container(shape, var)
 
-    def _container(self, shape: Shape, var: str) -> str | None:
+    def _container(self, shape: Shape, var: str, start: str = "") -> str | None:
         self._depth += 1
         element = f"item{self._depth}" if self._depth > 1 else "item"
         text, key = self.value(shape.contents(), element), self.value(keys_of(shape), "key")
         self._depth -= 1
         if text is None and key is None:
             return None
-        made = contained(shape.type, var, element, text, key, factory=self._factory(shape, var))
+        factory, begun = self._factory(shape, var), start if self.grows else None
+        made = contained(shape.type, var, element, text, key, factory=factory, start=begun)
         if made is None:
             label = type_label(shape.type)
             self.ask(Finding(label, f"a {label} holds instances of classes that are loaded anew", asks=True))
             made = f"{TODO}({var})"
-        return f"once({var}, lambda: {made})" if shape.shared else made
+        return f"once({var}, lambda: {made})" if shape.shared and not made.startswith("grown(") else made
 
     def _factory(self, shape: Shape, var: str) -> str:
         """Return what makes the missing values of a `defaultdict`, which may be a class of what it holds."""
@@ -190,11 +193,9 @@ class Writer:
         label = type_label(shape.type)
         if kind is None or kind_of(self.scene.old, shape.type) is None:
             vsn = self.scene.after.vsn if self.way == "up" else self.scene.before.vsn
-            self.lacking[f"{label} is not in {vsn}: what becomes of it?"] = None
-            self.ask(Finding(label, f"{label} is not in {vsn}: what becomes of it?", asks=True))
-            return f"{TODO}({var})"
+            return self._unknown(label, f"{label} is not in {vsn}: what becomes of it?", var)
         if shape.type in self.helpers:
-            if not self.helpers[shape.type] and kind.style != "tuple":
+            if not self.helpers[shape.type]:
                 self._circular.add(shape.type)
             return f"{self._helper(shape.type)}({var})"
         if kind.enum:
@@ -205,16 +206,23 @@ class Writer:
             self.ask(Finding(label, f"states lead {times} to {label} of {kind.module}, which is loaded anew{again}"))
         return self._filled(shape, kind, var) if kind.contains else self._made(shape, kind, var)
 
+    def _unknown(self, name: str, words: str, var: str) -> str:
+        self.lacking[words] = None
+        self.ask(Finding(name, words, asks=True))
+        return f"{TODO}({var})"
+
     def _filled(self, shape: Shape, kind: Kind, var: str) -> str:
         """Return what makes an instance of a class that derives from a container."""
         if kind.fields or kind.begins:
             own = "fields" if kind.fields else "an __init__"
             words = f"{kind.name} is a {kind.contains} with {own} of its own: how is one made of the other?"
-            self.lacking[words] = None
-            self.ask(Finding(kind.name, words, asks=True))
-            return f"{TODO}({var})"
-        contents = self._container(replace(shape, type=made_like(kind.contains), shared=0), var) or var
-        text = derived(kind.contains, self.made(shape.type), var, contents, factory=self._factory(shape, var))
+            return self._unknown(kind.name, words, var)
+        cls, factory = self.made(shape.type), self._factory(shape, var)
+        plain = replace(shape, type=made_like(kind.contains), shared=0)
+        contents = self._container(plain, var, derived(kind.contains, cls, var, "()", factory=factory))
+        if contents and contents.startswith("grown("):
+            return contents
+        text = derived(kind.contains, cls, var, contents or var, factory=factory)
         return f"once({var}, lambda: {text})" if shape.shared else text
 
     def everywhere(self, shape: Shape) -> Shape:
@@ -258,9 +266,10 @@ class Writer:
             del self.helpers[shape.type]
             return f"migrate({var}, {cls})"
         helper, first = self._helper(shape.type), (f"{TODO}({argument})" if asked else argument, cls)
-        if shape.type in self._circular or (shape.shared and left):
+        again = self.grows or shape.type in self._circular
+        if kind.style != "tuple" and (again or (shape.shared and left)):
             body = [*circular(argument, first, given, left, frozen=kind.frozen)]
-        elif shape.shared:
+        elif shape.shared or self.grows:
             *lines, last = call(f"return once({argument}, lambda: migrate", first, given)
             body = [*lines, f"{last})"]
         else:
@@ -281,12 +290,8 @@ class Writer:
         """Return the question whether a class that went is another one now, or was it; nothing where it stays."""
         if shape.type not in self.heirs:
             return ()
-        module, _, name = shape.type.rpartition(":")
-        was, is_, goal = name, kind.name, self.scene.after.vsn
-        if kind.module != module:
-            was, is_ = f"{was} of {module}", f"{is_} of {kind.module}"
-        self.ask(Finding(name, f"? {was} is not in {goal}: is it {is_} now?", asks=True))
-        words = f"{was} is not in {goal}: is it {is_}" if self.way == "up" else f"{is_} is new in {goal}: was it {was}"
+        finding, words = whether(self.scene, shape.type, kind, self.way)
+        self.ask(finding)
         return [f"# {TODO}: {words}? then {self._argument}, not {TODO}({self._argument})"]
 
     def _helper(self, type_: str) -> str:
