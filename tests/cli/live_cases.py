@@ -1430,6 +1430,52 @@ CASES: Mapping[str, Case] = {
         was="[{'sku': 'a'}]",
         now="Cart(rows=[Row(sku='a', qty=1)])",
     ),
+    "rows_under_another_name": Case(
+        old="""
+            @dataclass
+            class Cart:
+                lines: list
+            state: Cart([{"sku": "a"}])
+        """,
+        new="""
+            @dataclass
+            class Row:
+                sku: str
+            @dataclass
+            class Cart:
+                order_lines: list[Row]
+            state: Cart([])
+        """,
+        said=["? order_lines may be what lines was, under another name"],
+        source=[
+            "then [newer_row(item) for item in state.lines]",
+            "then [older_row(item) for item in state.order_lines]",
+        ],
+        answers={
+            "lines=TODO": "lines=[older_row(item) for item in state.order_lines]",
+            "order_lines=TODO": "order_lines=[newer_row(item) for item in state.lines]",
+        },
+        was="Cart(lines=[{'sku': 'a'}])",
+        now="Cart(order_lines=[Row(sku='a')])",
+    ),
+    "rows_that_a_code_change_makes": Case(
+        old="""
+            state: [{"sku": "a"}]
+        """,
+        new="""
+            @dataclass
+            class Row:
+                sku: str
+            state: [Row("a")]
+                def code_change(self, old_vsn, state, extra):
+                    if isinstance(old_vsn, Down):
+                        return [vars(row) for row in state]
+                    return [Row(**row) for row in state]
+        """,
+        said=["? live states are list of dict, and begin as list[Row] in 2"],
+        was="[{'sku': 'a'}]",
+        now="[Row(sku='a')]",
+    ),
     "rows_of_a_typed_mapping": Case(
         old="""
             class Row(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from relup.model.draft import TODO
@@ -54,9 +55,8 @@ def _contents(w: Writer, shape: Shape, states: States) -> list[str]:
     of_old, of_new = w.resolve(w.scene.old, states.was.module), w.resolve(w.scene.new, new)
     if not astray([shape], states.was.annotation, of_old, now, of_new):
         return []
-    w.ask(
-        Finding("state", f"? live states are {in_words(shape)}, and begin as {now} in {w.scene.after.vsn}", asks=True)
-    )
+    name = [n for n in re.findall(r"\w+", now) if n != "None"][-1]  # what a code_change that makes these mentions
+    w.ask(Finding(name, f"? live states are {in_words(shape)}, and begin as {now} in {w.scene.after.vsn}", asks=True))
     text = w.value(w.rows(now, new, [shape]), "state")
     asked = f"is it {text}?" if text else "how is it made of state?"
     if w.way == "down":
@@ -92,7 +92,7 @@ def _turned(w: Writer, shape: Shape, kind: Kind) -> list[str]:
     if shape.type == "dict":
         return [said, *w.instance(shape, kind, "state", f"{TODO}(state)")]
     has = [Had(n, "", held) for n, held in shape.fields.items()]
-    given = w.compared(kind, has, [*kind.fields.values()], _reads(shape), shape.looked)
+    given = w.compared(kind, has, [*kind.fields.values()], _reads(shape), shape)
     return [said, *call("return migrate", (f"{TODO}(state)", w.name(kind, "up")), given)]
 
 
@@ -102,7 +102,7 @@ def _mapped(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[str]:
     w.ask(Finding(label, words, asks=True))
     kinds = {n: f.kind for n, f in before.fields.items()} if before else {}
     has = [Had(n, kinds.get(n, ""), held) for n, held in shape.fields.items()]
-    found = {g.name: g for g in w.compared(None, has, [*entries.values()], _reads(shape), shape.looked)}
+    found = {g.name: g for g in w.compared(None, has, [*entries.values()], _reads(shape), shape)}
     given = [found.get(n) or Given(n, f"state.{n}") for n in entries]
     said = f"# {TODO}: a state was {label}; are these its entries now? then without {TODO}"
     return [said, f"return {TODO}({{", *lines(given), "})"]
@@ -112,7 +112,7 @@ def _mapped_back(w: Writer, shape: Shape, entries: Mapping[str, Field]) -> list[
     before = kind_of(w.scene.old, shape.type)
     has = [had(f, shape.fields.get(f.name, ())) for f in entries.values()]
     wanted = [*before.fields.values()] if before and before.fields else [Field(n, "", None, n) for n in shape.fields]
-    given = w.compared(before, has, wanted, {n: f"state[{n!r}]" for n in entries})
+    given = w.compared(before, has, wanted, {n: f"state[{n!r}]" for n in entries}, shape)
     said = f"# {TODO}: the state of {w.scene.before.vsn} was {in_words(shape)}; are these entries what it became?"
     return [
         f"{said} then state, not {TODO}(state)",
@@ -166,7 +166,7 @@ def _turned_back(w: Writer, shape: Shape, kind: Kind) -> list[str]:
         return [f"{said}, which no code_change returns: what else do its callbacks take?", f"return {TODO}"]
     if before := kind_of(w.scene.old, shape.type):
         has = [had(f, shape.fields.get(f.name, ())) for f in kind.fields.values()]
-        given = w.compared(before, has, [*before.fields.values()], {f.name: f"state.{f.name}" for f in has})
+        given = w.compared(before, has, [*before.fields.values()], {f.name: f"state.{f.name}" for f in has}, shape)
         asked = f"{said}; is {kind.name} what it became? then state, not {TODO}(state)"
         return [asked, *call("return migrate", (f"{TODO}(state)", w.made(shape.type)), given)]
     resolve = w.resolve(w.scene.new, kind.module)

@@ -43,6 +43,8 @@ class Comparison:
     concerned: Callable[[Sequence[Shape]], bool]
     """Says whether values are, or hold, instances of classes that are loaded anew."""
     ask: Callable[[Finding], None]
+    live: Mapping[str, Sequence[Shape]]
+    """What the fields of the older release hold."""
     retyped: frozenset[str]
     """Fields whose type the way up asked about."""
     defaults: bool
@@ -78,7 +80,8 @@ def _new(of: Comparison, field: Field, was: Had | None, reads: Mapping[str, str]
     read = ""
     if was:
         of.ask(Finding(field.name, f"? {field.name} may be what {was.name} was, under another name", asks=True))
-        held = of.rows(_newer(of, was, field), joined(was.held, of.expected(was.kind)))
+        live = was.held if of.way == "up" else of.live.get(field.name, ())
+        held = of.rows(_newer(of, was, field), joined(live, of.expected(was.kind)))
         read = of.value(held, reads[was.name]) or reads[was.name]
     if was or field.default is None:
         yield asked_new(field, was, read, "is new" if of.way == "up" else f"is back in {of.older}")

@@ -55,6 +55,12 @@ def returning(first: Sequence[str], given: Sequence[Given], left: Sequence[str])
     return [*call("made = migrate", first, given), *left, "return made"]
 
 
+def remembered(argument: str, body: Sequence[str]) -> list[str]:
+    """Return the statement that makes one of each by what *body* returns."""
+    *lines, last = body[0].replace("return ", f"return once({argument}, lambda: ", 1), *body[1:]
+    return [*lines, f"{last})"]
+
+
 def circular(
     argument: str, first: Sequence[str], given: Sequence[Given], left: Sequence[str], *, frozen: bool
 ) -> Iterator[str]:

@@ -19,13 +19,13 @@ def mapping(w: Writer, shape: Shape, states: States) -> list[str] | None:
     newer = {f.name: _with_elements(w, f, live.get(f.name), states) for f in _newer(live, states)}
     reads = {n: f"state[{n!r}]" for n in (*live, *newer)}
     if w.way == "up":
-        given = w.compared(None, [*live.values()], [*newer.values()], reads, shape.looked)
+        given = w.compared(None, [*live.values()], [*newer.values()], reads, shape)
         gone = [n for n in live if n not in newer]
         part = [Given(n, f.default) for n, f in newer.items() if n in live and f.default and _in_part(shape, n)]
         return _text(gone, [*part, *_begun(given)], *_rest(w, shape, given))
     has = [had(f, shape.fields.get(n, ())) for n, f in newer.items()]
     before = states.was.entries or {}
-    given = w.compared(None, has, [before.get(n, _named(n)) for n in live], reads)
+    given = w.compared(None, has, [before.get(n, _named(n)) for n in live], reads, shape)
     return _text([n for n in newer if n not in live], [*_begun(given)], *_rest(w, shape, given))
 
 

@@ -26,7 +26,7 @@ from relup.planner.draft.live.fields import Finding, Given, Had, had, lines, sol
 from relup.planner.draft.live.fitting import Resolve
 from relup.planner.draft.live.heirs import whether
 from relup.planner.draft.live.kinds import Kind, called_there, class_of, kind_of
-from relup.planner.draft.live.making import call, circular, returning
+from relup.planner.draft.live.making import call, circular, remembered, returning
 from relup.planner.draft.live.members import asking, by_name, missing, told, vanished
 from relup.planner.draft.live.rows import ROW, partly, rows, whole_rows
 from relup.planner.draft.scene import Scene
@@ -324,9 +324,7 @@ class Writer:
                 body = self.instance(shape, kind, argument, argument)
             else:
                 body = ["return {", *lines(self.entries(shape, kind, argument)), "}"]
-            if shape.shared:
-                body = [body[0].replace("return ", f"return once({argument}, lambda: ", 1), *body[1:]]
-                body[-1] += ")"
+            body = remembered(argument, body) if shape.shared else body
             self._depth = depth
             self.helpers[key] = [f"def {self._helper(key)}({argument}):", *(f"    {line}" for line in body)]
         return f"{self._helper(key)}({var})"
@@ -335,7 +333,7 @@ class Writer:
         """Return the statements that make an instance of a mapping; *first* is what `migrate` is given."""
         reads = {n: f"{var}[{n!r}]" for n in shape.fields}
         has = [Had(n, "", held) for n, held in shape.fields.items()]
-        given = self.compared(kind, has, [*kind.fields.values()], reads, shape.looked)
+        given = self.compared(kind, has, [*kind.fields.values()], reads, shape)
         if shape.items:
             words = f"- what is under keys that neither release names is gone in {self.scene.after.vsn}"
             self.ask(Finding(kind.name, f"{words}: {kind.name} has no field for it", asks=True))
@@ -348,7 +346,7 @@ class Writer:
         has = [had(f, shape.fields.get(f.name, ())) for f in kind.fields.values()]
         names = [*(n for n in kind.fields if n in shape.fields), *(n for n in shape.fields if n not in kind.fields)]
         wanted = [Field(n, sole_type(shape.fields[n]), None, n) for n in names]
-        found = {g.name: g for g in self.compared(None, has, wanted, {n: f"{var}.{n}" for n in kind.fields})}
+        found = {g.name: g for g in self.compared(None, has, wanted, {n: f"{var}.{n}" for n in kind.fields}, shape)}
         return [found.get(n) or Given(n, f"{var}.{n}") for n in names]
 
     # ── fields ─────────────────────────────────────────────────────────────────────────────────────────
@@ -361,13 +359,13 @@ class Writer:
         if self.way == "up":
             has = [Had(n, declared[n].kind if n in declared else "", h) for n, h in live.items()]
             has = has or [had(f) for f in declared.values()]
-            return self.compared(after, has, [*after.fields.values()], reads, shape.looked)
+            return self.compared(after, has, [*after.fields.values()], reads, shape)
         has = [had(f, live.get(f.name, ())) for f in after.fields.values()]
         wanted = [*declared.values()] or [Field(n, "", None, "") for n in live]
-        return self.compared(before or after, has, wanted, reads)
+        return self.compared(before or after, has, wanted, reads, shape)
 
     def compared(
-        self, kind: Kind | None, had: Sequence[Had], wanted: Sequence[Field], reads: Mapping[str, str], total: int = 0
+        self, kind: Kind | None, had: Sequence[Had], wanted: Sequence[Field], reads: Mapping[str, str], shape: Shape
     ) -> list[Given]:
         """Return what has to be given for the *wanted* fields of a class, or of a mapping, and note what was found."""
         code = self.scene.new if self.way == "up" else self.scene.old
@@ -383,10 +381,11 @@ class Writer:
             rows=lambda annotation, held: self.rows(annotation, module, held),
             concerned=self._concerned,
             ask=self.ask,
+            live=shape.fields,
             retyped=self.retyped,
             defaults=kind is not None and kind.style in _MIGRATED,
         )
-        return list(compared(comparison, had, wanted, reads, total))
+        return list(compared(comparison, had, wanted, reads, shape.looked))
 
     def resolve(self, code: Code, module: str) -> Resolve:
         """Return what finds the classes that names in an annotation of *module* mean."""
