@@ -1386,7 +1386,11 @@ CASES: Mapping[str, Case] = {
                 best: Row | None = None
             state: Cart(())
         """,
-        said=["~ live values of lines are list of dict, and it is tuple[Row, ...] in 2", "+ self.seen = 0 of Row"],
+        said=[
+            "~ live values of lines are list of dict, and it is tuple[Row, ...] in 2",
+            "~ best of Cart may be dict, and it is Row | None in 2",
+            "+ self.seen = 0 of Row",
+        ],
         source=[
             "is it tuple(newer_row(item) for item in state.lines)?",
             "is it None if state.named is None else {key: newer_row(item) for key, item in state.named.items()}?",
@@ -1398,9 +1402,10 @@ CASES: Mapping[str, Case] = {
             "'parts': TODO": "'parts': [older_row(item) for item in new.parts]",
             "lines=TODO": "lines=[older_row(item) for item in state.lines]",
             "named=TODO": "named={key: older_row(item) for key, item in state.named.items()}",
-            "TODO(state.best)": "older_row(state.best)",
+            "best=TODO": "best=state.best and older_row(state.best)",
             "lines=TODO,": "lines=tuple(newer_row(item) for item in state.lines),",
             "named=TODO,": "named={key: newer_row(item) for key, item in state.named.items()},",
+            "best=TODO,": "best=state.best and newer_row(state.best),",
         },
         was="Cart(lines=[{'sku': 'a', 'parts': [{'sku': 'b', 'parts': []}]}, "
         "{'sku': 'a', 'parts': [{'sku': 'b', 'parts': []}]}], named={'x': {'sku': 'c', 'parts': []}}, best=None)",
@@ -1429,6 +1434,54 @@ CASES: Mapping[str, Case] = {
         },
         was="[{'sku': 'a'}]",
         now="Cart(rows=[Row(sku='a', qty=1)])",
+    ),
+    "rows_or_none": Case(
+        old="""
+            state: None if number else [{"sku": "a"}]
+        """,
+        new="""
+            @dataclass
+            class Row:
+                sku: str
+            state: None
+                def handle_cast(self, message, state: "list[Row] | None"):
+                    return state
+        """,
+        said=[
+            "2 forms are live at the same time",
+            "? live states are list of dict, and begin as list[Row] | None in 2",
+        ],
+        source=["is it [newer_row(item) for item in state]?", "if state is None:"],
+        answers={
+            "return TODO": "return [older_row(item) for item in state]",
+            " return TODO": " return [newer_row(item) for item in state]",
+        },
+        was="[{'sku': 'a'}]",
+        now="[Row(sku='a')]",
+        count=2,
+    ),
+    "rows_in_another_container": Case(
+        old="""
+            def full(number): return [{"sku": "a"}]
+            state: full(number)
+        """,
+        new="""
+            @dataclass
+            class Row:
+                sku: str
+            def full(number): return (Row("a"),)
+            state: full(number)
+                def handle_cast(self, message, state: "tuple[Row, ...]"):
+                    return state
+        """,
+        said=["? live states are list of dict, and begin as tuple[Row, ...] in 2"],
+        source=["is it tuple(newer_row(item) for item in state)?", "is it [older_row(item) for item in state]?"],
+        answers={
+            "return TODO": "return [older_row(item) for item in state]",
+            " return TODO": " return tuple(newer_row(item) for item in state)",
+        },
+        was="[{'sku': 'a'}]",
+        now="(Row(sku='a'),)",
     ),
     "rows_under_another_name": Case(
         old="""

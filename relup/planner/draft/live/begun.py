@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from relup.model.code import Code
+from relup.planner.draft.live.annotated import expected
 from relup.planner.draft.live.kinds import Kind, class_of, kind_of
 from relup.planner.resolution import python_module
 from relup.planner.roles import Role
@@ -53,12 +54,17 @@ def begun(code: Code, role: Role) -> Begun:
         text = code.text(module) or b""
         found, annotation = beginnings(text, cls.name), contents(text, cls.name)
         if found or annotation:
-            written = (
-                " | ".join(dict.fromkeys(b.contents or b.kind for b in found)) if all(b.kind for b in found) else ""
-            )
+            known = _begun(code, module, found)
+            more = (s.type for s in expected(code, module, annotation) if known.types and ":" not in s.type)
             held = {k: kind for b in found for k, kind in b.held.items()}
-            return replace(_begun(code, module, found), annotation=annotation or written, held=held, module=module)
+            whole = annotation or _written(found)
+            return replace(known, types=known.types.union(more), annotation=whole, held=held, module=module)
     return Begun()
+
+
+def _written(found: Sequence[Beginning]) -> str:
+    """Return an annotation of states that are all written out."""
+    return " | ".join(dict.fromkeys(b.contents or b.kind for b in found)) if all(b.kind for b in found) else ""
 
 
 def _begun(code: Code, module: str, found: tuple[Beginning, ...]) -> Begun:

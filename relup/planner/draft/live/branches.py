@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from relup.model.draft import TODO
 from relup.model.shapes import Shape, type_label
+from relup.planner.draft.live.annotated import recast
 from relup.planner.draft.live.begun import States
 from relup.planner.draft.live.cases import Case
 from relup.planner.draft.live.fields import Finding, Given, Had, constant_type, had, lines
@@ -57,7 +58,9 @@ def _contents(w: Writer, shape: Shape, states: States) -> list[str]:
         return []
     name = [n for n in re.findall(r"\w+", now) if n != "None"][-1]  # what a code_change that makes these mentions
     w.ask(Finding(name, f"? live states are {in_words(shape)}, and begin as {now} in {w.scene.after.vsn}", asks=True))
-    text = w.value(w.rows(now, new, [shape]), "state")
+    held = w.rows(now, new, [shape])
+    cast = recast(held, now) if w.way == "up" else None
+    text = w.value(cast[1] if cast else held, "state")
     asked = f"is it {text}?" if text else "how is it made of state?"
     if w.way == "down":
         return [f"# {TODO}: the state of {w.scene.before.vsn} was {in_words(shape)}: {asked}", f"return {TODO}"]

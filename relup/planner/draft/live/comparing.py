@@ -118,14 +118,15 @@ def _newer(of: Comparison, had: Had, field: Field) -> str:
 def _unfit(of: Comparison, had: Had, field: Field, may_be: Sequence[Shape]) -> list[str]:
     """Return what does not fit the other annotation although no live value shows it.
 
-    That is on the way up all that may be where nothing is live, and else what would have to be turned; on the way down
-    what the way up asked about.
+    That is on the way up all that may be where every live one is None or empty, and else what would have to be turned;
+    on the way down what the way up asked about.
     """
     if same_kind(had.kind, field.kind) and [*of.rows(_newer(of, had, field), had.held)] == [*had.held]:
         return []
     if of.way == "down":
         return [had.kind or "of another type"] if field.name in of.retyped else []
-    return misfits([s for s in may_be if not had.held or of.concerned([s])], field.kind, of.resolve)
+    full = any(s.filled for s in had.held)
+    return misfits([s for s in may_be if not full or of.concerned([s])], field.kind, of.resolve)
 
 
 def _awaited(of: Comparison, had: Had, may_be: Sequence[Shape]) -> Iterator[Finding]:
