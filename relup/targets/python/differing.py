@@ -11,6 +11,7 @@ from time import perf_counter
 from types import NoneType
 from typing import Any, TypeAlias
 
+from relup.diagnostics import in_words
 from relup.runtime.pid import Pid
 from relup.targets.python.components import IMMUTABLE, Parts, members_of, parts_of, short, type_name, typed
 from relup.targets.python.containers import identity
@@ -224,6 +225,13 @@ def differences(old: Any, then: Then, new: Any, now: Then | Now, *, exact: bool 
     Classes of two versions are the same to it if they are called the same, unless it is to be *exact*. What is clearly
     the same is passed over at once. Of what is not, so many parts are looked at; the last line says so (`Beyond`).
     """
+    try:
+        yield from _differences(old, then, new, now, exact=exact)
+    except Exception as error:  # raised by the program's own
+        yield Beyond(f"it was not compared further: {in_words(error)}")
+
+
+def _differences(old: Any, then: Then, new: Any, now: Then | Now, *, exact: bool) -> Iterator[str]:
     pending, seen, beyond = deque([("state", old, new)]), set[tuple[int, int]](), ""
     unlike, until = partial(then.unlike, levels=DEEP), perf_counter() + SECONDS
     while pending:
@@ -270,9 +278,14 @@ def _longer(path: str, step: str) -> str:
 
 def _same(old: Any, new: Any) -> bool:
     """Say whether two things are the same, or of a kind that cannot be compared."""
-    if old is new or (type(old) is type(new) and getattr(type(old), "__eq__", None) is object.__eq__):
-        return True
+    kind = type(old)
+    if old is new or kind is not type(new):
+        return old is new
+    if kind in IMMUTABLE:
+        return _same_things((old,), (new,))
+    if getattr(kind, "__eq__", None) is object.__eq__:
+        return not issubclass(kind, type)
     try:
-        return type(old) is type(new) and bool(old == new or (old != old and new != new))  # noqa: PLR0124  # a NaN
+        return bool(old == new or (old != old and new != new))  # noqa: PLR0124  # a NaN
     except Exception:  # raised by a comparison of the program's own
         return False

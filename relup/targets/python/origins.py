@@ -12,7 +12,7 @@ from itertools import compress
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from relup.diagnostics import Diagnostic, in_words
+from relup.diagnostics import Diagnostic
 from relup.executor.rehearsal import round_trip_differs
 from relup.runtime import Process
 from relup.targets.python.differing import Beyond, Now, Then, differences
@@ -67,7 +67,7 @@ class Origins:
     def compare(self) -> tuple[dict[str, int], list[Diagnostic]]:
         """Return, by module, how many states are what they were, and say how others differ."""
         same, differing, unlike = Counter[str](), defaultdict[str, list[str]](list), Counter[str]()
-        now, spent = Now(self.memory), 0.0
+        now, spent = Now(self.memory), defaultdict[str, float](float)
         for module, processes, states, snapshot in self.batches:
             self.place.be()
             then, alive = Then(snapshot), [p.alive for p in processes]
@@ -77,16 +77,13 @@ class Origins:
             others = [number for number in unlike_then if not living[number].supervisor]
             same[module] += len(living) - len(others)
             for number in others:
-                if len(differing[module]) == CLOSELY or spent > SECONDS:
+                if len(differing[module]) == CLOSELY or spent[module] > SECONDS:
                     unlike[module] += 1
                     continue
                 self.place.be()
                 process, began = living[number], perf_counter()
-                try:
-                    first = next(differences(olds[number], then, process.state, now, exact=True), None)
-                except Exception as error:  # raised by the program's own
-                    first = Beyond(in_words(error))
-                spent += perf_counter() - began
+                first = next(differences(olds[number], then, process.state, now, exact=True), None)
+                spent[module] += perf_counter() - began
                 if first is None:
                     same[module] += 1
                 elif isinstance(first, Beyond):

@@ -17,7 +17,6 @@ import asyncio
 import threading
 from collections import UserDict, UserList
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import is_dataclass
 from itertools import repeat
 from types import (
     MappingProxyType,
@@ -129,7 +128,7 @@ class Memory:
     def _recorder(self, kind: type) -> _Recorder:
         """Return how values of a type are written down; one that is no state is kept by reference."""
         if kind not in CONTAINERS:
-            state = kind in _PLAIN or is_dataclass(kind) or self._owned(kind)
+            state = kind in _PLAIN or _is_dataclass(kind) or self._owned(kind)
             if state and not issubclass(kind, _WORLD) and not _is_bare_tuple(kind):
                 return _instances_of(kind)
             if not issubclass(kind, tuple | BaseException):
@@ -198,6 +197,11 @@ def becoming(kind: type) -> Callable[[Any, Any], None]:
             put_back(instance, contents)
 
     return become_bare if _is_bare(kind) else become
+
+
+def _is_dataclass(kind: type) -> bool:
+    """Say whether a class is one, without asking its metaclass."""
+    return any("__dataclass_fields__" in vars(base) for base in kind.__mro__)
 
 
 def _is_bare(kind: type) -> bool:
