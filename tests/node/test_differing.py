@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -58,6 +58,7 @@ class Slotted:
         self.number = number
 
 
+SHORT = repr("x" * 90)[:28] + "..." + repr("x" * 90)[-29:]
 MEMORY = Memory(lambda kind: kind.__module__ == __name__)
 PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
     "a number": (lambda: 1, lambda: 2, "state: 1 → 2"),
@@ -84,6 +85,23 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any], str]] = {
         "state['due']: datetime.date(2026, 1, 1) → datetime.date(2026, 1, 2)",
     ),
     "one that extends list": (lambda: Rows([1]), lambda: Rows([2]), "state[0]: 1 → 2"),
+    "the sign of nothing": (lambda: [0.0], lambda: [-0.0], "state[0]: 0.0 → -0.0"),
+    "as many digits": (lambda: [Decimal("1.0")], lambda: [Decimal(1)], "state[0]: Decimal('1.0') → Decimal('1')"),
+    "members of other types": (lambda: {1}, lambda: {True}, "state{…}: frozenset({1}) → frozenset({True})"),
+    "a longest length": (lambda: deque([1], 3), lambda: deque([1]), "state.maxlen: 3 → None"),
+    "a type code": (lambda: array("i", [1]), lambda: array("l", [1]), "state.typecode: 'i' → 'l'"),
+    "an order that counts": (
+        lambda: OrderedDict(a=1, b=2),
+        lambda: OrderedDict(b=2, a=1),
+        "state: its keys are in another order",
+    ),
+    "what makes missing values": (
+        lambda: defaultdict(int),
+        lambda: defaultdict(str),
+        "state.default_factory: <class 'int'> → <class 'str'>",
+    ),
+    "an error": (lambda: [ValueError("a")], lambda: [ValueError("b")], "state[0][0]: 'a' → 'b'"),
+    "long texts": (lambda: "x" * 90, lambda: "x" * 45 + "y" + "x" * 44, f"state: {SHORT} → {SHORT}"),
     "a dataclass": (lambda: Cart({"a": 1}), lambda: Cart({"a": 2}), "state.items['a']: 1 → 2"),
     "slots": (lambda: Slotted(1), lambda: Slotted(2), "state.number: 1 → 2"),
     "bytes that change": (lambda: [bytearray(b"a")], lambda: [bytearray(b"b")], "state[0]{…}: b'a' → b'b'"),
@@ -159,6 +177,48 @@ def test_states_that_refer_back_to_themselves_are_compared() -> None:
     then = Then(MEMORY.remember_all(states))
     assert then.alike(states, [circle(1) for _ in range(10)])
     assert list(then.unlike(states, [circle(1 + (n == 3)) for n in range(10)])) == [3]
+
+
+def test_members_of_sets_and_keys_that_were_changed_in_place_are_told() -> None:
+    for make in (lambda slot: {slot}, lambda slot: frozenset({slot}), lambda slot: {slot: 1}):
+        slot = Slotted(1)
+        state = make(slot)
+        snapshot = MEMORY.remember(state)
+        slot.number = 2
+        assert [d.partition("number")[2] for d in differing(state, snapshot, state)] == [": 1 → 2"]
+
+
+def test_states_are_compared_however_deep_they_are_and_paths_stay_short() -> None:
+    def chain(last: int) -> Any:
+        chain: Any = last
+        for _ in range(3000):
+            chain = [chain]
+        return chain
+
+    state = chain(1)
+    then = Then(MEMORY.remember(state))
+    assert then.alike([state], [chain(1)])
+    (first,) = differing(state, MEMORY.remember(state), chain(2))
+    assert first.endswith("…: 1 → 2")
+    assert len(first) < 500
+
+
+def test_what_a_program_raises_ends_the_comparison_of_one_state_alone() -> None:
+    class Key:
+        hashes = True
+
+        def __hash__(self) -> int:
+            return 1 if self.hashes else 1 // 0
+
+        def __eq__(self, other: object) -> bool:
+            return self is other
+
+    before, after = {Key(): 1}, {Key(): 2}
+    snapshot = MEMORY.remember(before)
+    Key.hashes = False
+    (said,) = differing(before, snapshot, after)
+    assert isinstance(said, Beyond)
+    assert "ZeroDivisionError" in said
 
 
 def rows(count: int, **last: int) -> dict[str, Any]:

@@ -474,6 +474,62 @@ def test_a_state_that_was_busy_or_has_changed_since_the_rehearsal_is_put_back(tm
     asyncio.run(scenario())
 
 
+def test_states_are_what_they_were_before_the_first_of_several_changes_that_reach_into_them(tmp_path: Path) -> None:
+    """Two servers of two modules share an object; the first counts it up and down again."""
+    shared = "class Shared:\n    def __init__(self):\n        self.number = 0\n\nONE = Shared()\n"
+    server = """
+        from relup.runtime import Down, GenServer
+        from shop.shared import ONE
+
+        class {name}(GenServer):
+            def init(self, args):
+                return {{"one": ONE}}
+
+            def code_change(self, old_vsn, state, extra):
+                state["one"].number += {step} * (-1 if isinstance(old_vsn, Down) else 1)
+                return state
+    """
+    children = 'ChildSpec("first", First, name="first"), ChildSpec("second", Second, name="second")'
+    app = (
+        dedent(supervised(0))
+        .replace("for i in range(0)", "for i in ()")
+        .replace("[ChildSpec(f", f"[{children}] + [ChildSpec(f")
+    )
+    app = app.replace(
+        "shop.worker import Worker", "shop.one import First as Worker, First\nfrom shop.two import Second"
+    )
+    updates = "".join(f"\n      - update: {{module: shop.{m}, change: advanced}}" for m in ("one", "two"))
+
+    def made(vsn: str) -> Path:
+        one, two = (
+            dedent(server).format(name=n, step=s) + f"    VSN = {vsn}\n" for n, s in (("First", 1), ("Second", 0))
+        )
+        modules = {"app": app, "shared": shared, "one": one, "two": two}
+        return write_release(tmp_path / vsn, vsn, modules, appup(updates, updates) if vsn == "2" else None)
+
+    async def scenario() -> None:
+        async with serve(made("1"), base=tmp_path / "home") as service:
+            (found,) = (await apply(service, made("2"))).rehearsals
+            assert [d.message for d in found.notes] == []
+            assert {m.module: m.same for m in found.modules if m.way == "back"} == {"shop.one": 1, "shop.two": 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_state_that_answers_for_everything_is_no_awaitable(tmp_path: Path) -> None:
+    body = """
+        class Anything:
+            def __getattr__(self, name):
+                return self
+        return Anything()
+    """
+
+    def look(found: Rehearsal) -> None:
+        assert (found.verdict, found.failures) == ("ok", ())
+
+    rehearsed(tmp_path, body, look)
+
+
 def test_who_is_busy_is_named_and_the_others_are_tried(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as service:

@@ -81,6 +81,30 @@ class Told(LookupError):
     args = ("something else",)  # type: ignore[assignment]
 
 
+class Liar:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Hidden:
+    __slots__ = ("shown",)
+
+    def __init__(self, shown: int) -> None:
+        self.shown = shown
+
+
+class Hiding(Hidden):
+    shown = property(lambda self: 0)  # type: ignore[assignment]
+
+    def __init__(self, shown: int) -> None:
+        Hidden.shown.__set__(self, shown)  # type: ignore[attr-defined]
+
+
 class Pair(NamedTuple):
     left: list[int]
     right: int
@@ -157,16 +181,37 @@ CASES: dict[str, tuple[Any, Any, Any]] = {
     "hostile error": (lambda: Told([1]), lambda s: raised(s)[0].append(2), raised),
     "named tuple": (lambda: Pair([1], 2), lambda s: s.left.append(3), repr),
     "frozen dataclass": (Frozen, lambda s: s.items.clear(), repr),
+    "an equal number": (lambda: {"a": 1}, lambda s: s.update(a=True), repr),
+    "an equal number in a set": (lambda: {1}, lambda s: (s.clear(), s.add(True)), repr),
+    "another order": (lambda: {"a": 1, "b": 2}, lambda s: s.update(a=s.pop("a")), list),
+    "what says that it is equal": (
+        lambda: [Liar(1)],
+        lambda s: s.append(Liar(s.pop().number + 1)),
+        lambda s: s[0].number,
+    ),
+    "a default factory": (
+        lambda: defaultdict(int),
+        lambda s: setattr(s, "default_factory", str),
+        lambda s: str(s.default_factory),
+    ),
+    "a slot that a property hides": (
+        lambda: Hiding(1),
+        lambda s: Hidden.shown.__set__(s, 2),  # type: ignore[attr-defined]
+        Hidden.__dict__["shown"].__get__,  # type: ignore[attr-defined]
+    ),
+    "a note of an error": (lambda: ValueError("a"), lambda s: s.add_note("b"), lambda s: getattr(s, "__notes__", None)),
     "class changed": (lambda: Node("a"), lambda s: setattr(s, "__class__", type("X", (), {})), type),
 }
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_what_was_done_in_place_is_put_back(case: str) -> None:
+def test_what_was_done_in_place_is_put_back(case: str, together: bool) -> None:
     make, spoil, see = CASES[case]
     state = make()
-    before = deepcopy(see(state))
-    snapshot = memory().remember(state)
+    before = deepcopy(see(make()))
+    others = [make() for _ in range(20)]
+    snapshot = memory().remember_all([*others, state]) if together else memory().remember(state)
     assert holds(snapshot)
     spoil(state)
     assert not holds(snapshot)

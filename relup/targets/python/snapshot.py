@@ -128,10 +128,10 @@ class Memory:
     def _recorder(self, kind: type) -> _Recorder:
         """Return how values of a type are written down; one that is no state is kept by reference."""
         if kind not in CONTAINERS:
-            state = kind in _PLAIN or _is_dataclass(kind) or self._owned(kind)
+            state = kind in _PLAIN or issubclass(kind, BaseException) or _is_dataclass(kind) or self._owned(kind)
             if state and not issubclass(kind, _WORLD) and not _is_bare_tuple(kind):
                 return _instances_of(kind)
-            if not issubclass(kind, tuple | BaseException):
+            if not issubclass(kind, tuple):
                 return _BY_REFERENCE
         return _contents_of(kind)
 
