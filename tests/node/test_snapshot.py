@@ -15,6 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relup.runtime import GenServer
+from relup.runtime import Node as Runtime
+from relup.targets.python.remembering import Remembering
 from relup.targets.python.snapshot import Memory, holds, restore
 
 
@@ -276,3 +279,22 @@ def test_any_plain_state_comes_back(state: Any, data: st.DataObject) -> None:
             container.clear()
     restore(snapshot)
     assert repr(state) == before
+
+
+class Keeper(GenServer):
+    def init(self, state: Any) -> Any:
+        return state
+
+
+def test_a_state_that_somebody_else_holds_is_looked_at_again_in_the_window() -> None:
+    async def scenario() -> None:
+        async with Runtime(name="shop") as node:
+            shared = {"a": 1}
+            alone, together = [node.process(await node.start(Keeper, s)) for s in ({"a": 1}, shared)]
+            remembering = Remembering(memory())
+            await remembering.take([alone, together])
+            shared["a"] = 2
+            assert [c for _, c, _ in remembering.of(together, __name__)] == [{"a": 2}]
+            assert [c for _, c, _ in remembering.of(alone, __name__)] == [{"a": 1}]
+
+    asyncio.run(scenario())

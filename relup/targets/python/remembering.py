@@ -7,13 +7,33 @@ state a `code_change` was seen to leave alone, in a rehearsal on that very state
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from sys import getrefcount
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from relup.diagnostics import Diagnostic
 from relup.model.shortened import shortened
 from relup.runtime import Process
 from relup.targets.python.courtesy import Courtesy
 from relup.targets.python.snapshot import Memory, Snapshot, holds
+
+
+class _Taken(NamedTuple):
+    """What was written down of one process before the window."""
+
+    rest: object
+    state: Any
+    snapshot: Snapshot
+    own: bool
+    """Whether nobody else had a reference to any of it: then it is as it was, as long as the process rests."""
+
+
+def _held_once() -> int:
+    """Return how many references there are to a state where it is written down, when nobody else has one."""
+    process = SimpleNamespace(state={})
+    state = process.state
+    snapshot: tuple[Any, ...] = ((state, {}, None),)
+    return getrefcount(state) if snapshot else 0
 
 
 class Remembering:
@@ -24,7 +44,8 @@ class Remembering:
         self._memory = memory
         self._unspoilt: frozenset[str] = frozenset()
         self._rehearsed: dict[Process, tuple[object, Any]] = {}
-        self._taken: dict[Process, tuple[object, Any, Snapshot]] = {}
+        self._taken: dict[Process, _Taken] = {}
+        self._held_once = _held_once()
         self._unsure: list[Process] = []
         self._passed: list[Process] = []
         """Who was changed in the open window and not written down."""
@@ -50,7 +71,11 @@ class Remembering:
         for process in processes:
             if (rest := process.rest) is not None and not self._spared(process, process.modules):
                 state = process.state
-                self._taken[process] = rest, state, self._memory.remember(state)
+                snapshot = self._memory.remember(state)
+                flat = len(snapshot) == 1 and snapshot[0][0] is state
+                rehearsed = self._rehearsed.get(process, (None, None))[1] is state
+                own = not snapshot or (flat and getrefcount(state) == self._held_once + rehearsed)
+                self._taken[process] = _Taken(rest, state, snapshot, own)
             await courtesy.turn()
 
     def failed(self, process: Process, module: str) -> None:
@@ -84,6 +109,6 @@ class Remembering:
             self._passed.append(process)
             return ()
         state, known = process.state, self._taken.get(process)
-        if known is None or known[1] is not state or known[0] is not process.rest or not holds(known[2]):
+        if known is None or known.state is not state or known.rest is not process.rest:
             return self._memory.remember(state)
-        return known[2]
+        return known.snapshot if known.own or holds(known.snapshot) else self._memory.remember(state)
