@@ -191,7 +191,7 @@ def test_members_of_sets_and_keys_that_were_changed_in_place_are_told() -> None:
 def test_states_are_compared_however_deep_they_are_and_paths_stay_short() -> None:
     def chain(last: int) -> Any:
         chain: Any = last
-        for _ in range(3000):
+        for _ in range(1000):
             chain = [chain]
         return chain
 
