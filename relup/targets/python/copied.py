@@ -7,7 +7,7 @@ has. Who is asked for anything else does not answer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
@@ -26,7 +26,7 @@ class Copied:
         """Know who there is now."""
         self._node = node
         self._youngest = max(node.processes, default=Pid(0))
-        self.busy: Set[Process] = {p for p in node.processes.values() if p.rest is None}
+        self.busy = set[Process]()
         """Who of them does not stand between two messages."""
         self.incomplete = False
         """Whether somebody may be missing who would be there in the node itself."""
@@ -35,9 +35,16 @@ class Copied:
     def __contains__(self, process: Process) -> bool:
         return process.pid <= self._youngest
 
+    def among(self, processes: Iterable[Process]) -> list[Process]:
+        """Return those of *processes* that were copied."""
+        youngest = self._youngest
+        return [p for p in processes if p.pid <= youngest]
+
     def stand_still(self) -> None:
         """Let none of them handle a message from here on, and answer for them."""
         for process in self._node.processes.values():
+            if process.rest is None:
+                self.busy.add(process)
             process.holds += 1
         for name, stand_in in {"call": self._call, "stop": self._unanswered, "system": self._system}.items():
             setattr(self._node, name, partial(self._asked, getattr(self._node, name), stand_in))

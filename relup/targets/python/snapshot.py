@@ -18,6 +18,7 @@ import threading
 from collections import UserDict, UserList
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import repeat
+from operator import itemgetter
 from types import (
     MappingProxyType,
     ModuleType,
@@ -150,13 +151,21 @@ def holds(snapshot: Snapshot) -> bool:
     try:
         if len(snapshot) <= _FEW:
             return all(_HOLDS[put_back](container, contents) for container, contents, put_back in snapshot)
-        alike: dict[Any, list[Entry]] = {}
-        for entry in snapshot:
-            _, contents, put_back = entry
-            alike.setdefault(identity(contents[0]) if put_back is _restore_instance else put_back, []).append(entry)
-        return all(map(_all_hold, alike.values()))
+        return all(map(_all_hold, _alike(snapshot)))
     except Exception:  # raised by a class that hides what it has, or by another thread that changes it meanwhile
         return False
+
+
+def _alike(snapshot: Snapshot) -> Collection[Sequence[Entry]]:
+    """Return the entries of containers of one kind together, and those of instances of one class."""
+    ways = {*map(itemgetter(2), snapshot)}
+    if len(ways) == 1 and _restore_instance not in ways:
+        return [snapshot]
+    alike: dict[Any, list[Entry]] = {}
+    for entry in snapshot:
+        _, contents, put_back = entry
+        alike.setdefault(identity(contents[0]) if put_back is _restore_instance else put_back, []).append(entry)
+    return alike.values()
 
 
 def _all_hold(entries: Sequence[Entry]) -> bool:

@@ -226,7 +226,7 @@ class Trial:
         modules = tuple(suspension.module for suspension in window.suspensions)
         if modules not in self.concerned:
             found = self.script.steps.census(window.suspensions)
-            self.concerned[modules] = [p for p in found if p in self.copied]
+            self.concerned[modules] = self.copied.among(found)
         return [p for p in self.concerned[modules] if p.alive]
 
     def _members(self, window: Window, module: str) -> list[Process]:
