@@ -86,9 +86,8 @@ class Parts:
         keys = [key for key in self.entries if key in other.entries]
         old, new = [self.entries[key] for key in keys], [other.entries[key] for key in keys]
         yield from ((f"[{short(keys[n][1])}]", old[n], new[n]) for n in unlike(old, new))
-        beside = {key: key[1] for key in other.entries}
-        mutable = [(key[1], beside[key]) for key in keys if key[0] not in IMMUTABLE]
-        yield from ((f" key {short(key)}", key, now) for key, now in mutable)
+        mutable = {key: key[1] for key in other.entries if key[0] not in IMMUTABLE}
+        yield from ((f" key {short(key[1])}", key[1], mutable[key]) for key in keys if key in mutable)
         both = min(len(self.items), len(other.items))
         old, new = [*islice(self.items, both)], [*islice(other.items, both)]
         yield from ((f"[{n}]", old[n], new[n]) for n in unlike(old, new))

@@ -62,11 +62,11 @@ def _walkable_entries(contents: dict[Any, Any]) -> list[Any]:
     return found if ATOMS.issuperset(map(type, contents)) else found + walkable(contents)
 
 
-def walkable_of_all(containers: Sequence[Iterable[Any]]) -> list[Any]:
-    """Return the members of all of these that may hold something mutable."""
-    if ATOMS.issuperset(map(type, chain.from_iterable(containers))):
+def walkable_of_all(containers: Sequence[Iterable[Any]], atoms: frozenset[type] = ATOMS) -> list[Any]:
+    """Return the members of all of these that are no *atoms*: that may hold something mutable."""
+    if atoms.issuperset(map(type, chain.from_iterable(containers))):
         return []
-    return [v for v in chain.from_iterable(containers) if type(v) not in ATOMS]
+    return [v for v in chain.from_iterable(containers) if type(v) not in atoms]
 
 
 def _walkable_entries_of_all(mappings: Sequence[dict[Any, Any]]) -> list[Any]:

@@ -7,7 +7,7 @@ has. Who is asked for anything else does not answer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
@@ -22,14 +22,13 @@ Ask: TypeAlias = Callable[..., Awaitable[Any]]
 class Copied:
     """Those of one node."""
 
-    def __init__(self, node: Node) -> None:
-        """Know who there is now."""
+    def __init__(self, node: Node, left_out: Sequence[str]) -> None:
+        """Know who there is now; once something was *left_out* somebody may be missing who would be there without."""
         self._node = node
+        self._left_out = left_out
         self._youngest = max(node.processes, default=Pid(0))
         self.busy = set[Process]()
         """Who of them does not stand between two messages."""
-        self.incomplete = False
-        """Whether somebody may be missing who would be there in the node itself."""
         self._ending = set[Process]()
 
     def __contains__(self, process: Process) -> bool:
@@ -71,7 +70,7 @@ class Copied:
         try:
             is_here = self._node.process(server) not in self
         except NoProcess:
-            is_here = not self.incomplete
+            is_here = not self._left_out
         return await (really if is_here else stand_in)(server, *args, **named)
 
     async def _unanswered(self, server: Any, *_: Any, **__: Any) -> NoReturn:

@@ -50,9 +50,9 @@ class Origins:
         snapshots = list[Snapshot]()
         for batch in self.place.batches(processes):
             snapshots.append(snapshot := self.memory.remember_all([p.state for p in batch]))
-            new = batch if self.large.keys().isdisjoint(batch) else [p for p in batch if p not in self.large]
-            self.batches.append(_Batch(module, new, [p.state for p in new], snapshot))
-            self.large.update(dict.fromkeys(new, len(snapshot) > LARGE))
+            if new := [p for p in batch if p not in self.large]:
+                self.batches.append(_Batch(module, new, [p.state for p in new], snapshot))
+                self.large.update(dict.fromkeys(new, len(snapshot) > LARGE))
         return snapshots
 
     def looked_at(self, processes: Collection[Process]) -> list[Process]:

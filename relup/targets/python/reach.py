@@ -40,7 +40,7 @@ from relup.runtime import Node, Process
 from relup.runtime.code.running import suspended
 from relup.runtime.migrate import dict_of, slots_of
 from relup.runtime.pid import Pid
-from relup.targets.python.containers import identity
+from relup.targets.python.containers import identity, walkable_of_all
 from relup.targets.python.layouts import python_made
 
 Step: TypeAlias = tuple[str, Any]
@@ -132,9 +132,7 @@ class Reader:
             found = [object.__getattribute__(value, "__dict__").values() for value in values]
         else:
             found = [*map(_carefully, values)]
-        if ATOMS.issuperset(map(type, chain.from_iterable(found))):
-            return []
-        return [part for part in chain.from_iterable(found) if type(part) not in ATOMS]
+        return walkable_of_all(found, ATOMS)
 
     def _is_simple(self, kind: type) -> bool:
         """Say whether instances of a class consist of their `__dict__` alone."""

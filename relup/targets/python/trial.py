@@ -69,7 +69,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         self.origins = Origins(self.script.memory, self.place)
-        self.copied = Copied(self.script.node)
+        self.copied = Copied(self.script.node, self.left_out)
 
     async def run(self) -> None:
         """Run the script, then its inverse, as far as both go well."""
@@ -216,7 +216,6 @@ class Trial:
 
     def _leave_out(self, step: Cut | Verify, why: str) -> None:
         self.left_out.append(f"it comes after what is not rehearsed: {describe(step)}")
-        self.copied.incomplete = True
         self._note("call_not_rehearsed", f"not rehearsed, for {why}: {describe(step)}")
 
     # ── states ─────────────────────────────────────────────────────────────────────────────────────────
